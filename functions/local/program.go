@@ -172,6 +172,7 @@ func (p *program) deliveries() {
 		Integrations: p.receivers, Systems: p.systems, Store: store, Logger: p.log, People: p.people,
 		Recorder: &report.Recorder{Zones: p.db.Reports(), Now: time.Now},
 		Triggers: &trigger.Evaluator{Store: p.db.Triggers(), Now: time.Now, Log: p.log},
+		Messages: &fanout.MessageCounts{},
 	}
 	p.recovery = &fanout.Recovery{Fanout: p.fanout, Journal: store, Now: time.Now}
 	p.integrations.Missed = p.recovery

@@ -253,6 +253,11 @@ func (s *Stack) Accepting() *accept.Store {
 	}
 }
 
+// Messages counts the messages of people's systems for the storm guard.
+func (s *Stack) Messages() *counters.Messages {
+	return &counters.Messages{DB: s.db, Table: s.env.need("TOCSIN_TABLE_COUNTERS")}
+}
+
 // Sweeping is the store of the function that finishes what was left behind.
 func (s *Stack) Sweeping() *accept.Store {
 	a := s.Accepting()

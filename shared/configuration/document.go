@@ -25,6 +25,8 @@ type Integration struct {
 	Rate string
 	// Grouping makes one message of the events of some minutes, such as 50/5m; "" = each is its own.
 	Grouping string
+	// StormGuard bounds the messages of a minute, such as 60/minute; "none" = nothing does; "" = the usual guard.
+	StormGuard string
 	// MessageTemplate is the title and the text of its messages.
 	MessageTemplate MessageTemplate
 	// Enabled is nil for: as it is; a new one is enabled.

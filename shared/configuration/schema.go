@@ -93,6 +93,10 @@ func integrationSchema(systems []destination.System) (object, error) {
 				"pattern": "^([2-9]|[1-9][0-9]{1,2}|1000)/([1-9]|10)m$", "description": "" +
 					"Of systems that people read: one message for the events of some minutes, such as 50/5m: every " +
 					"five minutes, of at most 50 events. Left out: a message for each event."},
+			"storm_guard": object{"type": "string",
+				"pattern": "^(none|([1-9][0-9]{0,2}|1000)/minute)$", "description": "" +
+					"Of systems that people read: how many messages a minute has at most, such as 60/minute; what is " +
+					"beyond is told in one digest a minute. none: as many as come. Left out: 60/minute."},
 			"message_template": object{"type": "object", "additionalProperties": false, "description": "Its own " +
 				"title and text of messages, as templates. Left out: the standard ones.",
 				"properties": object{

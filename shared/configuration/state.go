@@ -24,13 +24,14 @@ type State struct {
 
 // StoredIntegration is an integration as the API shows it: its secrets are masks.
 type StoredIntegration struct {
-	ID       string
-	Revision int64
-	Name     string
-	System   string
-	Language string
-	Rate     string
-	Grouping string
+	ID         string
+	Revision   int64
+	Name       string
+	System     string
+	Language   string
+	Rate       string
+	Grouping   string
+	StormGuard string
 	// MessageTemplate is the zero value for the standard title and text.
 	MessageTemplate MessageTemplate
 	Enabled         bool
@@ -157,7 +158,7 @@ func Export(s State) (Document, error) {
 		names[i.ID] = i.Name
 		byName[i.Name] = append(byName[i.Name], i.ID)
 		d.Integrations = append(d.Integrations, Integration{Name: i.Name, System: i.System,
-			Language: i.Language, Rate: i.Rate, Grouping: i.Grouping,
+			Language: i.Language, Rate: i.Rate, Grouping: i.Grouping, StormGuard: i.StormGuard,
 			MessageTemplate: i.MessageTemplate, Enabled: &i.Enabled,
 			Events: s.Systems[i.System].order(i.Events), Filters: i.Filters, Hold: i.Hold})
 	}

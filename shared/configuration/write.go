@@ -62,6 +62,9 @@ func (i Integration) tree() (out Value) {
 	if i.Grouping != "" {
 		out.set("grouping", text(i.Grouping))
 	}
+	if i.StormGuard != "" {
+		out.set("storm_guard", text(i.StormGuard))
+	}
 	if i.MessageTemplate != (MessageTemplate{}) {
 		out.set("message_template", i.MessageTemplate.tree())
 	}

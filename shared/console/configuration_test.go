@@ -156,13 +156,14 @@ func (r random) integration(system configuration.System, n int) map[string]any {
 	for _, e := range r.some(system.Events) {
 		events = append(events, map[string]any{"event": e, "with_headers": e == "siem" && r.IntN(2) == 0})
 	}
-	grouping := ""
+	grouping, guard := "", ""
 	if slices.Contains([]string{"slack", "email", "ms_teams", "opsgenie", "pager_duty", "jira"}, system.Name) {
 		grouping = []string{"", "50/5m", "2/10m"}[r.IntN(3)]
+		guard = []string{"", "none", "90/minute"}[r.IntN(3)]
 	}
 	return map[string]any{"system": system.Name, "name": r.name(), "enabled": r.IntN(3) > 0, "events": events,
 		"parameters": parameters, "language": []string{"", "en", "ja"}[r.IntN(3)],
-		"grouping": grouping, "rate": []string{"", "10/minute", "1000/second"}[r.IntN(3)],
+		"grouping": grouping, "storm_guard": guard, "rate": []string{"", "10/minute", "1000/second"}[r.IntN(3)],
 		"hold":             json.RawMessage(holds[r.IntN(len(holds))]),
 		"message_template": r.template(system.Name),
 		"filters":          r.filters(filter.OfIntegrations)}

@@ -37,7 +37,8 @@ type Fanout struct {
 	People       People            // nil: nobody has personal notifications
 	Triggers     counting.Triggers // nil: they are evaluated elsewhere
 	Holds        TenantHolds       // nil: tenants have no rules that hold what is sent
-	Now          func() time.Time  // of log lines; nil = time.Now
+	Messages     MessageCounter    // nil: no storm guard
+	Now          func() time.Time  // of log lines and of the storm guard; nil = time.Now
 
 	filters filters
 	lines   logsample.Sampler
@@ -87,8 +88,9 @@ const (
 // accept makes an Intake of what was begun, anew when the states of triggers changed meanwhile.
 func (f *Fanout) accept(ctx context.Context, begun Intake) ([]delivery.Lane, error) {
 	pauses := sleep.Random(firstPause, lastPause)
+	guard := &stormGuard{}
 	for try := 1; ; try++ {
-		lanes, err := f.try(ctx, begun)
+		lanes, err := f.try(ctx, begun, guard)
 		if !errors.Is(err, trigger.ErrStale) || try == staleTries {
 			return lanes, err
 		}
@@ -97,11 +99,11 @@ func (f *Fanout) accept(ctx context.Context, begun Intake) ([]delivery.Lane, err
 }
 
 // try is one try at a batch. Error: trigger.ErrStale.
-func (f *Fanout) try(ctx context.Context, in Intake) ([]delivery.Lane, error) {
+func (f *Fanout) try(ctx context.Context, in Intake, guard *stormGuard) ([]delivery.Lane, error) {
 	if err := f.learn(ctx, &in); err != nil {
 		return nil, err
 	}
-	if err := f.address(ctx, &in); err != nil {
+	if err := f.address(ctx, &in, guard); err != nil {
 		return nil, err
 	}
 	err := f.Store.Accept(ctx, in)
@@ -127,11 +129,7 @@ func (f *Fanout) tell(in Intake) {
 }
 
 func (f *Fanout) sample(level slog.Level, tenant, class, text string, args ...any) {
-	now := time.Now
-	if f.Now != nil {
-		now = f.Now
-	}
-	f.lines.Add(f.Logger, now(), level, logsample.Kind{Group: tenant, Class: class}, text, args...)
+	f.lines.Add(f.Logger, f.now(), level, logsample.Kind{Group: tenant, Class: class}, text, args...)
 }
 
 // begin parses the entries, sets aside the bad and the known ones, and claims the others. busy are those that another
@@ -218,7 +216,8 @@ func (f *Fanout) learn(ctx context.Context, in *Intake) error {
 }
 
 // address makes the deliveries.
-func (f *Fanout) address(ctx context.Context, in *Intake) error {
+func (f *Fanout) address(ctx context.Context, in *Intake, guard *stormGuard) error {
+	guard.waiting = nil
 	byTenant := map[string][]routed{}
 	var order []string
 	reactions := map[delivery.Lane][]routed{}
@@ -258,19 +257,21 @@ func (f *Fanout) address(ctx context.Context, in *Intake) error {
 		for _, i := range integrations {
 			events, left := f.passing(i, byTenant[tenant])
 			in.LeftOut = append(in.LeftOut, left...)
-			f.send(in, held, i, events)
+			f.send(in, held, guard, i, events)
 		}
 	}
 	for _, l := range reacting {
-		if err := f.react(ctx, in, l, reactions[l]); err != nil {
+		if err := f.react(ctx, in, guard, l, reactions[l]); err != nil {
 			return err
 		}
 	}
+	f.settle(ctx, in, guard)
 	return nil
 }
 
 // react makes the deliveries of a trigger's notifications to an integration that it names, subscribed or not.
-func (f *Fanout) react(ctx context.Context, in *Intake, l delivery.Lane, events []routed) error {
+func (f *Fanout) react(ctx context.Context, in *Intake, guard *stormGuard, l delivery.Lane,
+	events []routed) error {
 	i, err := f.Integrations.Get(ctx, l.Tenant, l.Integration)
 	skip := func(why string) {
 		r, _ := events[0].Event.Reaction()
@@ -286,7 +287,7 @@ func (f *Fanout) react(ctx context.Context, in *Intake, l delivery.Lane, events 
 	case !i.Enabled():
 		skip("the integration is disabled")
 	default:
-		f.send(in, f.holdsOf(ctx, l.Tenant), i, events)
+		f.send(in, f.holdsOf(ctx, l.Tenant), guard, i, events)
 	}
 	return nil
 }

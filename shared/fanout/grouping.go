@@ -1,6 +1,8 @@
 package fanout
 
 import (
+	"slices"
+
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
@@ -18,21 +20,44 @@ func (f *Fanout) grouped(i integration.Integration, events []routed) (now, toget
 	if !system.Class.Read() {
 		return events, nil
 	}
-	for _, e := range events {
-		if hold.Never(e.Event.Kind) || i.Hold.Passes(e.Event.Kind, e.as) || !mayJoin(system, e.Event) {
-			now = append(now, e)
-		} else {
-			together = append(together, e)
+	return joinable(system, i, events)
+}
+
+// joinable parts events in those that never wait to become a message with others, and those that can.
+func joinable(s destination.System, i integration.Integration, events []routed) (alone, others []routed) {
+	apart, passes := false, false
+	var kind event.Kind
+	var of event.Type
+	for n, e := range events {
+		if kind != e.Event.Kind || of != e.as { // events of a kind come in a row
+			kind, of = e.Event.Kind, e.as
+			passes = hold.Never(kind) || i.Hold.Passes(kind, of)
+		}
+		byItself := passes || !mayJoin(s, e.Event)
+		if byItself && !apart {
+			others, apart = slices.Clone(events[:n]), true
+		}
+		switch {
+		case byItself:
+			alone = append(alone, e)
+		case apart:
+			others = append(others, e)
 		}
 	}
-	return now, together
+	if !apart {
+		others = events
+	}
+	return alone, others
 }
 
 // mayJoin reports whether an event may be told of in a message with others. An incident manager closes the incident of
 // an object when it is told of that object alone.
 func mayJoin(s destination.System, e event.Event) bool {
+	if s.Group != destination.Incidents {
+		return true
+	}
 	o, ok := e.Object()
-	return !ok || o.Step != event.Closed || s.Group != destination.Incidents
+	return !ok || o.Step != event.Closed
 }
 
 // groups are the deliveries of events that become one message for each span of the clock.

@@ -173,9 +173,9 @@ func (p *parted) drop(i integration.Integration, h hold.Hold, e routed) {
 }
 
 // send adds to an intake what becomes of events that an integration is to get.
-func (f *Fanout) send(in *Intake, h *holds, i integration.Integration, events []routed) {
+func (f *Fanout) send(in *Intake, h *holds, guard *stormGuard, i integration.Integration, events []routed) {
 	p := f.part(h, i, events)
-	in.Deliveries = append(in.Deliveries, f.deliveries(i, p.now)...)
+	in.Deliveries = append(in.Deliveries, f.deliveries(i, f.guard(guard, i, p.now))...)
 	in.LeftOut = append(in.LeftOut, p.left...)
 	for _, held := range p.held {
 		in.Deliveries = append(in.Deliveries, f.heldDeliveries(i, held)...)

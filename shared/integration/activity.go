@@ -93,6 +93,9 @@ func (i Integration) fields() map[string]any {
 	if i.Grouping != "" {
 		out["grouping"] = string(i.Grouping)
 	}
+	if i.StormGuard != "" {
+		out["storm_guard"] = string(i.StormGuard)
+	}
 	if i.MessageTemplate != (messagetemplate.Source{}) {
 		out["message_template"] = i.MessageTemplate
 	}

@@ -42,6 +42,8 @@ type Integration struct {
 	Rate Rate `json:",omitempty"`
 	// Grouping makes one message of the events of some minutes.
 	Grouping Grouping `json:",omitempty"`
+	// StormGuard makes one message of what people would have too many of.
+	StormGuard StormGuard `json:",omitempty"`
 	// MessageTemplate is the title and the text of its messages, where people see one.
 	MessageTemplate messagetemplate.Source `json:",omitzero"`
 	// Off is nil while the integration is enabled.

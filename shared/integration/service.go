@@ -42,11 +42,12 @@ type AddressPolicy interface {
 
 // Draft is what a person sends to create an integration.
 type Draft struct {
-	System   string
-	Name     string
-	Language wording.Language // "" = the tenant's
-	Rate     Rate
-	Grouping Grouping
+	System     string
+	Name       string
+	Language   wording.Language // "" = the tenant's
+	Rate       Rate
+	Grouping   Grouping
+	StormGuard StormGuard
 	// MessageTemplate is the zero value for our title and text.
 	MessageTemplate messagetemplate.Source
 	Disabled        bool
@@ -58,10 +59,11 @@ type Draft struct {
 
 // Patch is a change: nil members stay as they are. Parameters are merged member by member.
 type Patch struct {
-	Name     *string
-	Language *wording.Language
-	Rate     *Rate
-	Grouping *Grouping
+	Name       *string
+	Language   *wording.Language
+	Rate       *Rate
+	Grouping   *Grouping
+	StormGuard *StormGuard
 	// Title and Text are the parts of the message template.
 	Title, Text   *string
 	Subscriptions *[]Subscription
@@ -214,6 +216,7 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 	}
 	problems = append(append(problems, checkName(d.Name)...), CheckLanguage(d.Language)...)
 	problems = append(append(problems, checkRate(d.Rate)...), checkGrouping(d.Grouping, system)...)
+	problems = append(problems, checkStormGuard(d.StormGuard, system)...)
 	problems = append(problems, checkTemplate(system, d.MessageTemplate.Trimmed(), d.Subscriptions)...)
 	if system.Name != "" {
 		problems = append(problems, checkSubscriptions(system, d.Subscriptions)...)
@@ -227,7 +230,7 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 	i := Integration{
 		ID: s.NewID(), Tenant: who.Tenant, ClientName: who.ClientName, System: system.Name,
 		Name: strings.TrimSpace(d.Name), Language: d.Language, Rate: d.Rate,
-		Grouping: d.Grouping, MessageTemplate: d.MessageTemplate.Trimmed(),
+		Grouping: d.Grouping, StormGuard: d.StormGuard, MessageTemplate: d.MessageTemplate.Trimmed(),
 		Subscriptions: d.Subscriptions, Filters: d.Filters, Hold: withMute(d.Hold, nil),
 		Revision: 1, Window: 1, CreatedAt: now, CreatedBy: who.Email, UpdatedAt: now, UpdatedBy: who.Who(),
 	}
@@ -342,6 +345,10 @@ func (p Patch) sent(i *Integration, system destination.System) (problems Invalid
 	if p.Grouping != nil {
 		problems = append(problems, checkGrouping(*p.Grouping, system)...)
 		i.Grouping = *p.Grouping
+	}
+	if p.StormGuard != nil {
+		problems = append(problems, checkStormGuard(*p.StormGuard, system)...)
+		i.StormGuard = *p.StormGuard
 	}
 	return problems
 }

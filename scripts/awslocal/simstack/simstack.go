@@ -209,7 +209,7 @@ func Deploy(c *sim.Cloud, transport Transport, log *slog.Logger) {
 	c.Deploy("Fanout", func(b *sim.Sandbox) sim.Handler {
 		s := Open(c, b, log)
 		f := &fanout.Fanout{Integrations: s.Integrations(), Systems: s.all, Store: s.accepting(), Logger: s.log,
-			Now: s.Now}
+			Now: s.Now, Messages: &counters.Messages{DB: s.DB, Table: s.prefix + "CountersTable"}}
 		return lambda.NewHandler(handlers.Fanout(f, s.visibility("EventsQueue", "UnknownEventsQueue"), s.log)).Invoke
 	})
 	c.Deploy("Deliver", func(b *sim.Sandbox) sim.Handler {

@@ -28,29 +28,30 @@ import (
 
 // IntegrationView is an integration as an answer shows it.
 type IntegrationView struct {
-	ID         string               `json:"id" example:"01GTD8R4000000000000000001"`
-	System     string               `json:"system" example:"slack"`
-	Name       string               `json:"name" example:"Ops channel"`
-	Language   wording.Language     `json:"language,omitempty" enum:"en,ja" doc:"of what people read of it; absent: the tenant's"`
-	Rate       integration.Rate     `json:"rate,omitempty" doc:"how many messages are sent at most; absent: as many as its system takes" example:"10/minute"`
-	Grouping   integration.Grouping `json:"grouping,omitempty" doc:"one message for the events of some minutes, where people read them: every five minutes of at most 50 events; absent: each event is a message" example:"50/5m"`
-	Template   *MessageTemplateView `json:"message_template,omitempty" doc:"its own title and text of messages; absent: the standard ones"`
-	Backlog    *BacklogView         `json:"backlog,omitempty" doc:"what waits because of its rate; not in a list, not on AWS, and not while retries wait or it fails"`
-	Enabled    bool                 `json:"enabled"`
-	State      integration.State    `json:"state" enum:"ok,failing,disabled" doc:"failing: it is enabled, and most of its newest requests failed"`
-	Failing    *FailingView         `json:"failing,omitempty" doc:"since when it fails and why"`
-	Disabled   *DisabledView        `json:"disabled,omitempty" doc:"who disabled it, when and why"`
-	Events     []SubscriptionView   `json:"events" doc:"every event type of the system"`
-	Filters    []rest.FilterView    `json:"filters" doc:"what narrows the events that it gets"`
-	Hold       *rest.HoldView       `json:"hold,omitempty" doc:"when what is sent to it waits; absent: never by its own rules"`
-	Muted      *MuteView            `json:"muted,omitempty" doc:"while it is muted"`
-	Parameters json.RawMessage      `json:"parameters,omitempty" doc:"secrets are masked; absent in a brief list"`
-	Unreadable *UnreadableView      `json:"unreadable,omitempty" doc:"why its secrets can not be read; nothing is sent meanwhile"`
-	Revision   int64                `json:"revision" doc:"counts changes; the ETag"`
-	CreatedAt  time.Time            `json:"created_at"`
-	CreatedBy  string               `json:"created_by,omitempty"`
-	UpdatedAt  time.Time            `json:"updated_at"`
-	UpdatedBy  string               `json:"updated_by,omitempty" doc:"who changed it last; system: Tocsin itself"`
+	ID         string                 `json:"id" example:"01GTD8R4000000000000000001"`
+	System     string                 `json:"system" example:"slack"`
+	Name       string                 `json:"name" example:"Ops channel"`
+	Language   wording.Language       `json:"language,omitempty" enum:"en,ja" doc:"of what people read of it; absent: the tenant's"`
+	Rate       integration.Rate       `json:"rate,omitempty" doc:"how many messages are sent at most; absent: as many as its system takes" example:"10/minute"`
+	Grouping   integration.Grouping   `json:"grouping,omitempty" doc:"one message for the events of some minutes, where people read them: every five minutes of at most 50 events; absent: each event is a message" example:"50/5m"`
+	StormGuard integration.StormGuard `json:"storm_guard,omitempty" doc:"how many messages a minute has at most, where people read them: what is beyond is told in one digest a minute; none: as many as come; absent: 60/minute" example:"60/minute"`
+	Template   *MessageTemplateView   `json:"message_template,omitempty" doc:"its own title and text of messages; absent: the standard ones"`
+	Backlog    *BacklogView           `json:"backlog,omitempty" doc:"what waits because of its rate; not in a list, not on AWS, and not while retries wait or it fails"`
+	Enabled    bool                   `json:"enabled"`
+	State      integration.State      `json:"state" enum:"ok,failing,disabled" doc:"failing: it is enabled, and most of its newest requests failed"`
+	Failing    *FailingView           `json:"failing,omitempty" doc:"since when it fails and why"`
+	Disabled   *DisabledView          `json:"disabled,omitempty" doc:"who disabled it, when and why"`
+	Events     []SubscriptionView     `json:"events" doc:"every event type of the system"`
+	Filters    []rest.FilterView      `json:"filters" doc:"what narrows the events that it gets"`
+	Hold       *rest.HoldView         `json:"hold,omitempty" doc:"when what is sent to it waits; absent: never by its own rules"`
+	Muted      *MuteView              `json:"muted,omitempty" doc:"while it is muted"`
+	Parameters json.RawMessage        `json:"parameters,omitempty" doc:"secrets are masked; absent in a brief list"`
+	Unreadable *UnreadableView        `json:"unreadable,omitempty" doc:"why its secrets can not be read; nothing is sent meanwhile"`
+	Revision   int64                  `json:"revision" doc:"counts changes; the ETag"`
+	CreatedAt  time.Time              `json:"created_at"`
+	CreatedBy  string                 `json:"created_by,omitempty"`
+	UpdatedAt  time.Time              `json:"updated_at"`
+	UpdatedBy  string                 `json:"updated_by,omitempty" doc:"who changed it last; system: Tocsin itself"`
 	// ParametersAt is a pointer, because integrations of before have none.
 	ParametersAt *time.Time  `json:"parameters_at,omitempty" doc:"when its parameters were changed last: what its system answered before is no word on them"`
 	Missing      string      `json:"missing,omitempty" doc:"what this deployment lacks for the system: nothing is delivered until its operator mends it"`
@@ -153,17 +154,18 @@ type listOutput struct {
 
 type createInput struct {
 	Body struct {
-		System     string               `json:"system" example:"slack"`
-		Name       string               `json:"name,omitempty" doc:"made from the system, your name and the date when it is left out"`
-		Language   wording.Language     `json:"language,omitempty" doc:"of what people read of it: en or ja; empty: the tenant's"`
-		Rate       integration.Rate     `json:"rate,omitempty" doc:"how many messages are sent at most, 1 to 1000 a second or minute; empty: as many as its system takes" example:"10/minute"`
-		Grouping   integration.Grouping `json:"grouping,omitempty" doc:"one message for the events of some minutes, where people read them: every five minutes of at most 50 events; empty: each event is a message. 2 to 1000 events, 1 to 10 minutes" example:"50/5m"`
-		Template   *MessageTemplateView `json:"message_template,omitempty" doc:"its own title and text of messages, where people see them"`
-		Enabled    *bool                `json:"enabled,omitempty" doc:"true when it is left out"`
-		Events     []SubscriptionChange `json:"events,omitempty" maxItems:"50" doc:"what to receive; nothing is sent without any"`
-		Filters    []rest.FilterView    `json:"filters,omitempty" maxItems:"6" doc:"all must match; an event of a kind that has nothing of what a filter looks at passes it"`
-		Hold       *rest.HoldView       `json:"hold,omitempty" doc:"when what is sent to it waits"`
-		Parameters json.RawMessage      `json:"parameters" doc:"see the system's JSON Schema"`
+		System     string                 `json:"system" example:"slack"`
+		Name       string                 `json:"name,omitempty" doc:"made from the system, your name and the date when it is left out"`
+		Language   wording.Language       `json:"language,omitempty" doc:"of what people read of it: en or ja; empty: the tenant's"`
+		Rate       integration.Rate       `json:"rate,omitempty" doc:"how many messages are sent at most, 1 to 1000 a second or minute; empty: as many as its system takes" example:"10/minute"`
+		Grouping   integration.Grouping   `json:"grouping,omitempty" doc:"one message for the events of some minutes, where people read them: every five minutes of at most 50 events; empty: each event is a message. 2 to 1000 events, 1 to 10 minutes" example:"50/5m"`
+		StormGuard integration.StormGuard `json:"storm_guard,omitempty" doc:"how many messages a minute has at most, 1 to 1000, where people read them: what is beyond is told in one digest a minute; none: as many as come; empty: 60/minute" example:"60/minute"`
+		Template   *MessageTemplateView   `json:"message_template,omitempty" doc:"its own title and text of messages, where people see them"`
+		Enabled    *bool                  `json:"enabled,omitempty" doc:"true when it is left out"`
+		Events     []SubscriptionChange   `json:"events,omitempty" maxItems:"50" doc:"what to receive; nothing is sent without any"`
+		Filters    []rest.FilterView      `json:"filters,omitempty" maxItems:"6" doc:"all must match; an event of a kind that has nothing of what a filter looks at passes it"`
+		Hold       *rest.HoldView         `json:"hold,omitempty" doc:"when what is sent to it waits"`
+		Parameters json.RawMessage        `json:"parameters" doc:"see the system's JSON Schema"`
 	}
 }
 
@@ -171,16 +173,17 @@ type patchInput struct {
 	ID      string `path:"id"`
 	IfMatch string `header:"If-Match" doc:"the ETag that you read; without it the last change wins"`
 	Body    struct {
-		Name       *string                `json:"name,omitempty"`
-		Language   *wording.Language      `json:"language,omitempty" doc:"en, ja, or empty for the tenant's"`
-		Rate       *integration.Rate      `json:"rate,omitempty" doc:"such as 10/minute; empty: none" example:"10/minute"`
-		Grouping   *integration.Grouping  `json:"grouping,omitempty" doc:"such as 50/5m; empty: none" example:"50/5m"`
-		Template   *MessageTemplateChange `json:"message_template,omitempty" doc:"its own title and text of messages"`
-		Enabled    *bool                  `json:"enabled,omitempty"`
-		Events     *[]SubscriptionChange  `json:"events,omitempty" maxItems:"50" doc:"replaces all subscriptions"`
-		Filters    *[]rest.FilterView     `json:"filters,omitempty" maxItems:"6" doc:"replaces all"`
-		Hold       *rest.HoldView         `json:"hold,omitempty" doc:"replaces all; {} for none; a mute stays"`
-		Parameters json.RawMessage        `json:"parameters,omitempty" doc:"merged member by member; null removes one, the mask keeps a secret"`
+		Name       *string                 `json:"name,omitempty"`
+		Language   *wording.Language       `json:"language,omitempty" doc:"en, ja, or empty for the tenant's"`
+		Rate       *integration.Rate       `json:"rate,omitempty" doc:"such as 10/minute; empty: none" example:"10/minute"`
+		Grouping   *integration.Grouping   `json:"grouping,omitempty" doc:"such as 50/5m; empty: none" example:"50/5m"`
+		StormGuard *integration.StormGuard `json:"storm_guard,omitempty" doc:"such as 100/minute, or none; empty: 60/minute" example:"100/minute"`
+		Template   *MessageTemplateChange  `json:"message_template,omitempty" doc:"its own title and text of messages"`
+		Enabled    *bool                   `json:"enabled,omitempty"`
+		Events     *[]SubscriptionChange   `json:"events,omitempty" maxItems:"50" doc:"replaces all subscriptions"`
+		Filters    *[]rest.FilterView      `json:"filters,omitempty" maxItems:"6" doc:"replaces all"`
+		Hold       *rest.HoldView          `json:"hold,omitempty" doc:"replaces all; {} for none; a mute stays"`
+		Parameters json.RawMessage         `json:"parameters,omitempty" doc:"merged member by member; null removes one, the mask keeps a secret"`
 	} `contentType:"application/merge-patch+json"`
 }
 
@@ -342,6 +345,7 @@ func (s *API) create(ctx context.Context, in *createInput) (*integrationOutput, 
 	}
 	i, err := s.Integrations.Create(ctx, who, integration.Draft{
 		System: in.Body.System, Name: name, Language: in.Body.Language, Rate: in.Body.Rate, Grouping: in.Body.Grouping,
+		StormGuard:      in.Body.StormGuard,
 		MessageTemplate: in.Body.Template.source(),
 		Disabled:        in.Body.Enabled != nil && !*in.Body.Enabled,
 		Subscriptions:   subscriptions(in.Body.Events), Filters: filters, Hold: held,
@@ -370,7 +374,8 @@ func (s *API) defaultName(system destination.System, who activity.Actor) string 
 
 func (s *API) patch(ctx context.Context, in *patchInput) (*integrationOutput, error) {
 	p := integration.Patch{Name: in.Body.Name, Language: in.Body.Language, Rate: in.Body.Rate,
-		Grouping: in.Body.Grouping, Enabled: in.Body.Enabled, Hold: in.Body.Hold.Rules(),
+		Grouping: in.Body.Grouping, StormGuard: in.Body.StormGuard, Enabled: in.Body.Enabled,
+		Hold:       in.Body.Hold.Rules(),
 		Parameters: in.Body.Parameters}
 	if change := in.Body.Template; change != nil {
 		p.Title, p.Text = change.Title, change.Text
@@ -446,8 +451,9 @@ func (s *API) brief(ctx context.Context, i integration.Integration, waiting *int
 	error) {
 	v := IntegrationView{
 		ID: i.ID, System: i.System, Name: i.Name, Language: i.Language, Rate: i.Rate, Grouping: i.Grouping,
-		Enabled: i.Enabled(),
-		State:   i.State(), Template: templateView(i.MessageTemplate),
+		StormGuard: i.StormGuard,
+		Enabled:    i.Enabled(),
+		State:      i.State(), Template: templateView(i.MessageTemplate),
 		Revision: i.Revision, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt,
 		UpdatedBy: i.UpdatedBy, Events: []SubscriptionView{},
 		Filters: rest.FilterViews(i.Filters), Hold: rest.HoldViewOf(i.Hold), Muted: muteView(i.Hold.Muted(s.Now())),

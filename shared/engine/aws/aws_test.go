@@ -263,6 +263,13 @@ func TestCounters(t *testing.T) {
 	enginetest.Counters(t, func(t *testing.T) health.Counters { return open(t).counters() })
 }
 
+func TestMessages(t *testing.T) {
+	w := open(t)
+	enginetest.Messages(t, func() fanout.MessageCounter {
+		return &counters.Messages{DB: w.db, Table: w.prefix + "CountersTable"}
+	})
+}
+
 func TestRequests(t *testing.T) {
 	w := open(t)
 	enginetest.Requests(t, &counters.Requests{DB: w.db, Table: w.prefix + "CountersTable"})

@@ -139,6 +139,11 @@ func TestCounters(t *testing.T) {
 	enginetest.Counters(t, func(t *testing.T) health.Counters { return open(t).Counters() })
 }
 
+func TestMessages(t *testing.T) { // one process needs no table
+	c := &fanout.MessageCounts{}
+	enginetest.Messages(t, func() fanout.MessageCounter { return c })
+}
+
 func TestRequests(t *testing.T) { enginetest.Requests(t, &ratelimit.Memory{}) } // one process needs no table
 
 func entry(n int) delivery.Entry {

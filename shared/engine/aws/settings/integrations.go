@@ -458,6 +458,7 @@ type integrationRow struct {
 	Language      string      `dynamodbav:"language,omitempty"`         // of what people read
 	Rate          string      `dynamodbav:"rate,omitempty"`             // such as 10/minute
 	Grouping      string      `dynamodbav:"grouping,omitempty"`         // such as 50/5m
+	StormGuard    string      `dynamodbav:"storm_guard,omitempty"`      // such as 60/minute, or none
 	Template      string      `dynamodbav:"message_template,omitempty"` // JSON
 	Subscriptions string      `dynamodbav:"subscriptions"`              // JSON
 	Filters       string      `dynamodbav:"filters,omitempty"`          // JSON
@@ -492,6 +493,7 @@ type pointerRow struct {
 func (s *Integrations) put(i integration.Integration, joined int64) (*types.Put, error) {
 	r := integrationRow{Tenant: i.Tenant, ID: i.ID, ClientName: i.ClientName, System: i.System, Name: i.Name,
 		Language: string(i.Language), Rate: string(i.Rate), Grouping: string(i.Grouping),
+		StormGuard: string(i.StormGuard),
 		Parameters: string(i.Parameters), Sealed: i.Sealed, Revision: i.Revision, Window: i.Window,
 		Number: i.Number, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt,
 		UpdatedBy: i.UpdatedBy, ParametersAt: i.ParametersAt, Joined: joined}
@@ -532,7 +534,7 @@ func readIntegration(row table.Item) (integration.Integration, error) {
 	i := integration.Integration{
 		Tenant: r.Tenant, ID: r.ID, ClientName: r.ClientName, System: r.System, Name: r.Name,
 		Language: wording.Language(r.Language), Rate: integration.Rate(r.Rate),
-		Grouping:   integration.Grouping(r.Grouping),
+		Grouping: integration.Grouping(r.Grouping), StormGuard: integration.StormGuard(r.StormGuard),
 		Parameters: json.RawMessage(r.Parameters), Sealed: r.Sealed, Revision: r.Revision, Window: r.Window,
 		Number: r.Number, CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy, UpdatedAt: r.UpdatedAt,
 		UpdatedBy: r.UpdatedBy, ParametersAt: r.ParametersAt,

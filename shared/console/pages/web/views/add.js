@@ -124,6 +124,7 @@ function copied(system, i) {
 			filters: i.filters,
 			rate: i.rate,
 			grouping: i.grouping,
+			storm_guard: i.storm_guard,
 			hold: i.hold,
 			message_template: i.message_template,
 			parameters,

@@ -16,6 +16,7 @@ import { draftFilters, filterMistakes, FilterRows, madeFilters } from "./filter-
 import { Grouping, wrongGrouping } from "./grouping.js";
 import { draftHold, Hold, holdMistakes, holdPlace, madeHold } from "./hold.js";
 import { Rate, wrongRate } from "./rate.js";
+import { StormGuard, wrongStormGuard } from "./storm-guard.js";
 import { MessageTemplate, wrongTemplate } from "./template.js";
 import { Samples } from "./samples.js";
 import { Tested, useTest } from "./tested.js";
@@ -28,6 +29,7 @@ export const editable = (system, i) =>
 		i.language || "",
 		i.rate || "",
 		i.grouping || "",
+		i.storm_guard || "",
 		i.message_template?.title || "",
 		i.message_template?.text || "",
 		i.events,
@@ -51,6 +53,7 @@ function useDraft(system, start, rules, template) {
 	const [language, setLanguage] = useState(start.language || "");
 	const [rate, setRate] = useState(start.rate || "");
 	const [grouping, setGrouping] = useState(start.grouping || "");
+	const [stormGuard, setStormGuard] = useState(start.storm_guard || "");
 	const [hold, setHold] = useState(() => draftHold(start.hold));
 	const [words, setWords] = useState({
 		title: start.message_template?.title || "",
@@ -73,6 +76,7 @@ function useDraft(system, start, rules, template) {
 			: refused.name || "";
 	errors.rate = wrongRate(rate) || refused.rate || "";
 	errors.grouping = wrongGrouping(grouping) || refused.grouping || "";
+	errors.storm_guard = wrongStormGuard(stormGuard) || refused.storm_guard || "";
 	if (system.templated) {
 		const wrong = wrongTemplate(words.title, template.most_title);
 		errors["message_template.title"] = wrong || refused["message_template.title"] || "";
@@ -106,6 +110,7 @@ function useDraft(system, start, rules, template) {
 		language,
 		rate,
 		grouping,
+		stormGuard,
 		hold,
 		words,
 		errors,
@@ -136,6 +141,10 @@ function useDraft(system, start, rules, template) {
 		setGrouping: (v) => {
 			setGrouping(v);
 			changed("grouping");
+		},
+		setStormGuard: (v) => {
+			setStormGuard(v);
+			changed("storm_guard");
 		},
 		setHold: (v) => {
 			setHold(v);
@@ -246,7 +255,9 @@ export function Form(of) {
 			const answer = await save(
 				{
 					name: draft.name.trim(),
-					...(system.worded ? { language: draft.language, grouping: draft.grouping } : {}),
+					...(system.worded
+						? { language: draft.language, grouping: draft.grouping, storm_guard: draft.stormGuard }
+						: {}),
 					rate: draft.rate,
 					...(system.templated ? { message_template: draft.words } : {}),
 					events: draft.list(),
@@ -378,6 +389,12 @@ export function Form(of) {
 						error=${shown("grouping")}
 						onInput=${draft.setGrouping}
 						onBlur=${() => draft.blur("grouping")}
+					/>
+					<${StormGuard}
+						value=${draft.stormGuard}
+						error=${shown("storm_guard")}
+						onInput=${draft.setStormGuard}
+						onBlur=${() => draft.blur("storm_guard")}
 					/>
 				`}
 				${more.length > 0 &&

@@ -205,6 +205,7 @@ function Settings({ data, reload, form }) {
 		filters: i.filters,
 		rate: i.rate,
 		grouping: i.grouping,
+		storm_guard: i.storm_guard,
 		hold: i.hold,
 		message_template: i.message_template,
 		parameters: i.parameters,
