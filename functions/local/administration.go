@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/functions/local/commandline"
 	"tocsin/shared/account"
 	"tocsin/shared/activity"
 	"tocsin/shared/engine/sqlite"
@@ -88,8 +89,8 @@ func (command administrative) parse(name string, args []string) (c call, state s
 	if _, none := command.actions[""]; !none {
 		c.Action = take()
 	}
-	f, parse := flags(name)
-	f.StringVar(&state, "state", defaultState, "the state file")
+	f, parse := commandline.Flags(name)
+	f.StringVar(&state, "state", commandline.DefaultState, "the state file")
 	command.flags(f)
 	f.Usage = func() { fmt.Fprintln(f.Output(), command.usage); f.PrintDefaults() }
 	named, known := command.actions[c.Action]

@@ -3,13 +3,15 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
 	"os"
 	"text/tabwriter"
 	"time"
 
+	"tocsin/functions/local/backups"
+	"tocsin/functions/local/commandline"
+	"tocsin/functions/local/keys"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/keyring"
 	"tocsin/shared/publisher"
@@ -19,7 +21,7 @@ import (
 // commands are what the program does instead of running, by its first argument.
 var commands = map[string]func(ctx context.Context, args []string) error{
 	"publisher-key": publisherKey,
-	"keys":          keysCommand,
+	"keys":          keys.Command,
 	"user":          administrate("user", userCommand),
 	"sign-in":       administrate("sign-in", signInCommand),
 	"token":         administrate("token", tokenCommand),
@@ -28,6 +30,8 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"diff":          configuringCommand(diffCommand),
 	"apply":         configuringCommand(applyCommand),
 	"compact":       compact,
+	"backup":        backups.Backup,
+	"restore":       backups.Restore,
 	"ready":         readyCommand,
 	"version":       tellVersion,
 	"-version":      tellVersion,
@@ -38,21 +42,6 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 func tellVersion(context.Context, []string) error {
 	_, err := fmt.Println("tocsin " + version.Read().String())
 	return err
-}
-
-// flags are those of a command: each has the variable of the program's flag of its name.
-func flags(command string) (f *flag.FlagSet, parse func(args []string) error) {
-	f = flag.NewFlagSet("tocsin "+command, flag.ContinueOnError)
-	return f, func(args []string) error {
-		if err := environment(f, os.Getenv); err != nil {
-			return err
-		}
-		err := f.Parse(args)
-		if errors.Is(err, flag.ErrHelp) {
-			os.Exit(0)
-		}
-		return err
-	}
 }
 
 const publisherUsage = "usage: tocsin publisher-key add NAME | list | remove ID-OR-NAME   [-key var/tocsin.key]"
@@ -67,8 +56,8 @@ func publisherKey(ctx context.Context, args []string) error {
 	if len(args) > 0 && (action == "add" || action == "remove") && args[0] != "" && args[0][0] != '-' {
 		name, args = args[0], args[1:]
 	}
-	f, parse := flags("publisher-key")
-	key := f.String("key", defaultKey, "the key file; the publishers' file is beside it")
+	f, parse := commandline.Flags("publisher-key")
+	key := f.String("key", commandline.DefaultKey, "the key file; the publishers' file is beside it")
 	f.Usage = func() { fmt.Fprintln(f.Output(), publisherUsage) }
 	if err := parse(args); err != nil {
 		return err
@@ -119,8 +108,8 @@ func publisherKey(ctx context.Context, args []string) error {
 
 // compact rewrites the state file of a stopped program without its free pages.
 func compact(ctx context.Context, args []string) error {
-	f, parse := flags("compact")
-	state := f.String("state", defaultState, "the state file")
+	f, parse := commandline.Flags("compact")
+	state := f.String("state", commandline.DefaultState, "the state file")
 	if err := parse(args); err != nil {
 		return err
 	}

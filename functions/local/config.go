@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/functions/local/commandline"
 	"tocsin/shared/command"
 	"tocsin/shared/destination/telegram"
 	"tocsin/shared/egress"
@@ -21,9 +22,6 @@ import (
 )
 
 const (
-	defaultState = "var/tocsin.db"
-	defaultKey   = "var/tocsin.key"
-
 	defaultTenant = "42"
 	defaultEmail  = "admin@example.com"
 )
@@ -75,7 +73,7 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	c.mails(f)
 	c.deliveries(f)
 	c.signing.flags(f)
-	if err := environment(f, getenv); err != nil {
+	if err := commandline.Environment(f, getenv); err != nil {
 		return c, err
 	}
 	if err := f.Parse(args); err != nil {
@@ -107,8 +105,8 @@ func (c *config) listening(f *flag.FlagSet, t *texts) {
 	f.StringVar(&c.listenBus, "listen-bus", "127.0.0.1:8081", "address where events are published (PutEvents); on "+
 		"another than a loopback address every call must be signed, see `tocsin publisher-key`")
 	f.StringVar(&c.region, "region", "", "the region that a publisher's signature must name (default: any)")
-	f.StringVar(&c.state, "state", defaultState, "the state file")
-	f.StringVar(&c.key, "key", defaultKey, "the key file (made when it is missing)")
+	f.StringVar(&c.state, "state", commandline.DefaultState, "the state file")
+	f.StringVar(&c.key, "key", commandline.DefaultKey, "the key file (made when it is missing)")
 	f.StringVar(&c.bus, "bus", "tocsin", "the name of the event bus, beside `default`")
 	f.BoolFunc("publish-remote", "is gone: see -listen-bus and `tocsin publisher-key`",
 		func(string) error { return errPublishRemote })
@@ -243,20 +241,6 @@ func (c *config) check() error {
 		return errors.New("-smtp-sessions, -smtp-mails and -mails-on-request must be at least 1")
 	}
 	return nil
-}
-
-// environment sets the flags that have a variable.
-func environment(f *flag.FlagSet, getenv func(string) string) (bad error) {
-	f.VisitAll(func(fl *flag.Flag) {
-		name := "TOCSIN_" + strings.ToUpper(strings.ReplaceAll(fl.Name, "-", "_"))
-		if v := getenv(name); v != "" {
-			if err := f.Set(fl.Name, v); err != nil {
-				// The value is not repeated: one of these is a password.
-				bad = errors.Join(bad, fmt.Errorf("the environment's %s is not right for -%s", name, fl.Name))
-			}
-		}
-	})
-	return bad
 }
 
 // errPublishRemote is for who started an older release with the flag.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"tocsin/functions/local/keys"
 	"tocsin/shared/console/mails"
 	"tocsin/shared/engine/aws/identity"
 	"tocsin/shared/engine/sqlite"
@@ -91,11 +92,11 @@ func run(ctx context.Context, c config) error {
 			log.Error("close the state file", "error", err.Error())
 		}
 	}()
-	keys, err := openKeys(ctx, db, c.state, c.key, log)
+	ring, err := keys.Open(ctx, db, c.state, c.key, log)
 	if err != nil {
 		return err
 	}
-	p := &program{config: c, log: log, db: db, keys: keys, listener: listener, busListener: busListener}
+	p := &program{config: c, log: log, db: db, keys: ring, listener: listener, busListener: busListener}
 	if c.tlsCert != "" {
 		if p.certificate, err = readCertificate(c.tlsCert, c.tlsKey, time.Now, log); err != nil {
 			return err

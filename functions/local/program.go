@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/oklog/ulid/v2"
 
+	"tocsin/functions/local/keys"
 	"tocsin/shared/access"
 	"tocsin/shared/bus"
 	"tocsin/shared/console"
@@ -113,7 +114,7 @@ func (p *program) wire() error {
 		ready.Clock(time.Now),
 		ready.Check{Name: "inbox", Probe: func(ctx context.Context) error { return p.db.Moving(ctx, time.Now()) }},
 		ready.Check{Name: "keys", Probe: func(ctx context.Context) error {
-			return keysThere(ctx, p.key, p.keys, p.log)
+			return keys.There(ctx, p.key, p.keys, p.log)
 		}})
 	return nil
 }

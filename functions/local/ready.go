@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/functions/local/commandline"
 	"tocsin/shared/ready"
 )
 
@@ -22,7 +23,7 @@ const readyWithin = 5 * time.Second
 // readyCommand asks the running program whether it is ready: for the health check of a container, which has no other
 // program in it. It prints why it is not, and ends with 1 then.
 func readyCommand(ctx context.Context, args []string) error {
-	f, parse := flags("ready")
+	f, parse := commandline.Flags("ready")
 	at := f.String("listen", "localhost:8080", "address where the program listens")
 	certificate := f.String("tls-cert", "", "file of its certificate; given: it speaks https")
 	if err := parse(args); err != nil {

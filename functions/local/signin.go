@@ -10,13 +10,14 @@ import (
 
 	"github.com/mattn/go-isatty"
 
+	"tocsin/functions/local/commandline"
 	"tocsin/shared/access"
 	"tocsin/shared/account"
 )
 
 // signInCommand makes a sign-in link. It is printed by the command alone, to whoever typed it.
 var signInCommand = administrative{
-	usage:   "usage: tocsin sign-in EMAIL [-tenant TENANT] [-state " + defaultState + "]",
+	usage:   "usage: tocsin sign-in EMAIL [-tenant TENANT] [-state " + commandline.DefaultState + "]",
 	actions: map[string]bool{"": true},
 	flags: func(f *flag.FlagSet) {
 		f.String("tenant", "", "the tenant, where the person is of several")

@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"tocsin/functions/local/commandline"
 	"tocsin/shared/access"
 	"tocsin/shared/activity"
 	"tocsin/shared/tenant"
@@ -22,7 +23,7 @@ var tenantCommand = administrative{
 	usage: "usage: tocsin tenant link TENANT -technical TENANT [-client-name COMPANY]\n" +
 		"       tocsin tenant unlink TENANT -technical TENANT\n" +
 		"       tocsin tenant list TECHNICAL-TENANT\n" +
-		"each with [-state " + defaultState + "]",
+		"each with [-state " + commandline.DefaultState + "]",
 	actions: map[string]bool{"link": true, "unlink": true, "list": true},
 	flags: func(f *flag.FlagSet) {
 		f.String("technical", "", "the technical tenant")

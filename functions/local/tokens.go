@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"tocsin/functions/local/commandline"
 	"tocsin/shared/access"
 	"tocsin/shared/account"
 	"tocsin/shared/token"
@@ -19,7 +20,7 @@ var tokenCommand = administrative{
 	usage: "usage: tocsin token create NAME [-email EMAIL] [-kind shared|personal] [-role ROLE] [-expires 720h]\n" +
 		"       tocsin token list [-email EMAIL]\n" +
 		"       tocsin token revoke ID [-email EMAIL]\n" +
-		"each with [-tenant TENANT] [-state " + defaultState + "]",
+		"each with [-tenant TENANT] [-state " + commandline.DefaultState + "]",
 	actions: map[string]bool{"create": true, "list": false, "revoke": true},
 	flags: func(f *flag.FlagSet) {
 		f.String("email", defaultEmail, "the person in whose name it is done (default: "+defaultEmail+")")

@@ -8,6 +8,7 @@ import (
 	"io"
 	"text/tabwriter"
 
+	"tocsin/functions/local/commandline"
 	"tocsin/shared/access"
 	"tocsin/shared/account"
 )
@@ -18,7 +19,7 @@ var userCommand = administrative{
 		"       tocsin user change EMAIL [-role ROLE] [-name NAME] [-client-name COMPANY] [-tenant TENANT]\n" +
 		"       tocsin user disable | enable EMAIL [-tenant TENANT]\n" +
 		"       tocsin user list\n" +
-		"each with [-state " + defaultState + "]",
+		"each with [-state " + commandline.DefaultState + "]",
 	actions: map[string]bool{"add": true, "change": true, "disable": true, "enable": true, "list": false},
 	flags: func(f *flag.FlagSet) {
 		f.String("role", "", "what the person may do: administrator, analyst, read_only, api_developer, "+

@@ -25,6 +25,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/shared/atomicfile"
 	"tocsin/shared/integration"
 )
 
@@ -76,7 +77,7 @@ func Read(path string) (*Ring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the key file %s: %w", path, err)
 	}
-	r, err := parse(raw)
+	r, err := Parse(raw)
 	if err != nil {
 		return nil, fmt.Errorf("the key file %s %w: restore it from a backup", path, err)
 	}
@@ -91,7 +92,7 @@ func create(path string) error {
 	if err != nil {
 		return err
 	}
-	return replace(path, line)
+	return atomicfile.Write(path, []byte(line))
 }
 
 func newLine() (string, error) {
@@ -100,27 +101,6 @@ func newLine() (string, error) {
 		return "", err
 	}
 	return base64.StdEncoding.EncodeToString(k) + "\n", nil
-}
-
-// replace writes the file under another name first: a half-written key file never stands.
-func replace(path, content string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.WriteString(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	if folder, err := os.Open(filepath.Dir(path)); err == nil { // the new name is to outlive a loss of power
-		_ = folder.Sync() // not every system can
-		return folder.Close()
-	}
-	return nil
 }
 
 // retiredMark stands behind a key that seals nothing any more, with the day.
@@ -134,7 +114,7 @@ func Rotate(path string) error {
 	}
 	line, err := newLine()
 	if err == nil {
-		err = replace(path, line+string(raw))
+		err = atomicfile.Write(path, append([]byte(line), raw...))
 	}
 	if err != nil {
 		return fmt.Errorf("rotate the key file %s: %w", path, err)
@@ -159,13 +139,14 @@ func Retire(path string, now time.Time) error {
 		first = first && !isKey
 		out.WriteByte('\n')
 	}
-	if err := replace(path, out.String()); err != nil {
+	if err := atomicfile.Write(path, []byte(out.String())); err != nil {
 		return fmt.Errorf("mark the old keys of %s: %w", path, err)
 	}
 	return nil
 }
 
-func parse(raw []byte) (*Ring, error) {
+// Parse reads what a key file holds.
+func Parse(raw []byte) (*Ring, error) {
 	r := &Ring{}
 	lines := bufio.NewScanner(bytes.NewReader(raw))
 	for n := 1; lines.Scan(); n++ {

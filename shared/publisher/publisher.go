@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"tocsin/shared/atomicfile"
 )
 
 // Key is one key pair.
@@ -122,12 +124,18 @@ func (f *File) List() ([]Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the file of publisher keys %s: %w", f.path, err)
 	}
-	var keys []Key
-	if err := json.Unmarshal(raw, &keys); err != nil {
+	keys, err := Parse(raw)
+	if err != nil {
 		return nil, fmt.Errorf("the file of publisher keys %s can not be read; it was left as it is: restore it from "+
 			"a backup, or move it away and make new keys: %w", f.path, err)
 	}
 	return keys, nil
+}
+
+// Parse reads what a file of key pairs holds.
+func Parse(raw []byte) (keys []Key, err error) {
+	err = json.Unmarshal(raw, &keys)
+	return keys, err
 }
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
@@ -252,16 +260,7 @@ func (f *File) change(apply func([]Key) ([]Key, error)) error {
 }
 
 func (f *File) write(raw []byte) error {
-	t, err := os.CreateTemp(filepath.Dir(f.path), ".publishers-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("write the file of publisher keys: %w", err)
-	}
-	defer os.Remove(t.Name())
-	_, err = t.Write(raw)
-	if err = errors.Join(err, t.Sync(), t.Close()); err == nil {
-		err = os.Rename(t.Name(), f.path)
-	}
-	if err != nil {
+	if err := atomicfile.Write(f.path, raw); err != nil {
 		return fmt.Errorf("write the file of publisher keys %s: %w", f.path, err)
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 
 	"github.com/gofrs/flock"
 	driver "zombiezen.com/go/sqlite"
@@ -48,19 +47,11 @@ func Open(ctx context.Context, path string, o Options) (*File, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder of the state file: %w", err)
-	}
-	f := &File{path: path, log: o.Log}
-	f.lock = flock.New(path+".lock", flock.SetPermissions(0o600))
-	held, err := f.lock.TryLock()
+	lock, err := hold(path)
 	if err != nil {
-		return nil, fmt.Errorf("lock the state file %s: %w", path, err)
+		return nil, err
 	}
-	if !held {
-		return nil, fmt.Errorf(
-			"the state file %s is %w: stop that one first, or name another file", path, ErrInUse)
-	}
+	f := &File{path: path, lock: lock, log: o.Log}
 	if err := f.open(ctx, o); err != nil {
 		return nil, errors.Join(err, f.closeAll())
 	}

@@ -1,4 +1,6 @@
-package main
+// Package keys keeps the key file of the program: what a start demands of it, and `tocsin keys`, which makes a new key or
+// gives up what a lost one sealed.
+package keys
 
 import (
 	"context"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"tocsin/functions/local/commandline"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination/telegram"
 	"tocsin/shared/egress"
@@ -54,9 +57,9 @@ func count(ctx context.Context, db *sqlite.DB, publishers *publisher.File, ring 
 	})
 }
 
-// openKeys reads the key file, and makes one only for a state without secrets: a new key beside them would leave every
+// Open reads the key file, and makes one only for a state without secrets: a new key beside them would leave every
 // integration without its own, silently. What was sealed with another key keeps the program from starting.
-func openKeys(ctx context.Context, db *sqlite.DB, state, path string, log *slog.Logger) (*keyring.Ring, error) {
+func Open(ctx context.Context, db *sqlite.DB, state, path string, log *slog.Logger) (*keyring.Ring, error) {
 	ring, err := keyring.Read(path)
 	missing := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !missing {
@@ -96,9 +99,9 @@ func lostKey(n sealed, missing bool, state, path string) error {
 		what, n.strange, n.all, state, publisher.Beside(path), state, path)
 }
 
-// keysThere checks that the key file still opens what this process seals: one that is lost while the program runs is
+// There checks that the key file still opens what this process seals: one that is lost while the program runs is
 // told before the next start needs it. Its error is for strangers; the log has the cause.
-func keysThere(ctx context.Context, path string, running *keyring.Ring, log *slog.Logger) error {
+func There(ctx context.Context, path string, running *keyring.Ring, log *slog.Logger) error {
 	ring, err := keyring.Read(path)
 	if err == nil {
 		var sealed []byte
@@ -114,26 +117,26 @@ func keysThere(ctx context.Context, path string, running *keyring.Ring, log *slo
 	return nil
 }
 
-const keysUsage = "usage: tocsin keys rotate | forget   [-state var/tocsin.db] [-key var/tocsin.key]   (stop Tocsin " +
+const usage = "usage: tocsin keys rotate | forget   [-state var/tocsin.db] [-key var/tocsin.key]   (stop Tocsin " +
 	"first)"
 
-// keysCommand works on the keys of a stopped program: it holds the state file's lock all the time.
-func keysCommand(ctx context.Context, args []string) error {
+// Command works on the keys of a stopped program: it holds the state file's lock all the time.
+func Command(ctx context.Context, args []string) error {
 	var action string
 	if len(args) > 0 {
 		action, args = args[0], args[1:]
 	}
-	f, parse := flags("keys")
-	state := f.String("state", defaultState, "the state file")
-	key := f.String("key", defaultKey, "the key file")
-	f.Usage = func() { fmt.Fprintln(f.Output(), keysUsage) }
+	f, parse := commandline.Flags("keys")
+	state := f.String("state", commandline.DefaultState, "the state file")
+	key := f.String("key", commandline.DefaultKey, "the key file")
+	f.Usage = func() { fmt.Fprintln(f.Output(), usage) }
 	if err := parse(args); err != nil {
 		return err
 	}
 	run := map[string]func(context.Context, *sqlite.DB, string, string) error{"rotate": rotate,
 		"forget": forget}[action]
 	if run == nil || f.NArg() > 0 {
-		return errors.New(keysUsage)
+		return errors.New(usage)
 	}
 	if _, err := os.Stat(*state); err != nil {
 		return fmt.Errorf("look at the state file: %w", err)

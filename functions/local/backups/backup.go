@@ -1,0 +1,197 @@
+// Package backups is `tocsin backup` and `tocsin restore`. A backup is made beside the running program or of a stopped
+// one, by this process alone: it reads the state file as SQLite lets any process read it, and writes nothing there. So
+// the copy can go to another disk, to which the program itself may not write, and a program that starts, stops or is
+// killed meanwhile does not change it.
+package backups
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"tocsin/functions/local/commandline"
+	"tocsin/shared/backup"
+	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/keyring"
+	"tocsin/shared/publisher"
+	"tocsin/shared/version"
+)
+
+const backupUsage = "usage: tocsin backup FILE   [-state var/tocsin.db] [-key var/tocsin.key] [-passphrase-file FILE] " +
+	"[-replace]"
+
+// order is what both commands are told.
+type order struct {
+	file, state, key string
+	replace          bool
+	asked            asked
+	out              io.Writer
+}
+
+// parse reads flags, which may stand on both sides of the file's name.
+func parse(command, usage, replace string, args []string) (o order, err error) {
+	o = order{asked: asked{getenv: os.Getenv, prompt: terminal()}, out: os.Stdout}
+	f, parse := commandline.Flags(command)
+	f.StringVar(&o.state, "state", commandline.DefaultState, "the state file")
+	f.StringVar(&o.key, "key", commandline.DefaultKey, "the key file; the publishers' file is beside it")
+	f.StringVar(&o.asked.file, "passphrase-file", "", "a file with the passphrase; without one "+passphraseVariable+
+		" has it, or it is asked for")
+	f.BoolVar(&o.replace, "replace", false, replace)
+	f.Usage = func() { fmt.Fprintln(f.Output(), usage); f.PrintDefaults() }
+	if err := parse(args); err != nil {
+		return o, err
+	}
+	rest := f.Args()
+	if len(rest) > 0 {
+		o.file = rest[0]
+		if err := behind(f, rest[1:]); err != nil {
+			return o, err
+		}
+		rest = f.Args()
+	}
+	if o.file == "" || len(rest) > 0 {
+		return o, errors.New(usage)
+	}
+	return o, nil
+}
+
+func behind(f *flag.FlagSet, args []string) error {
+	err := f.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		os.Exit(0)
+	}
+	return err
+}
+
+// Backup is the command.
+func Backup(ctx context.Context, args []string) error {
+	o, err := parse("backup", backupUsage, "replace FILE when it is there", args)
+	if err != nil {
+		return err
+	}
+	return o.backup(ctx)
+}
+
+func (o order) backup(ctx context.Context) (err error) {
+	if _, err := os.Lstat(o.file); err == nil && !o.replace {
+		return fmt.Errorf("%s is there already: name another file, or say -replace", o.file)
+	}
+	passphrase, err := o.asked.passphrase(true)
+	if err != nil {
+		return err
+	}
+	folder, err := os.MkdirTemp(filepath.Dir(o.file), ".backup-*") // mode 0700
+	if err != nil {
+		return fmt.Errorf("write the backup %s: %w", o.file, err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	m := backup.Manifest{Release: version.Read().String()}
+	contents, err := o.copy(ctx, filepath.Join(folder, backup.StateName), &m)
+	if err != nil {
+		return err
+	}
+	if err := examine(contents, &m); err != nil {
+		return err
+	}
+	if m, err = backup.Write(o.file, m, contents, passphrase); err != nil {
+		return err
+	}
+	info, err := os.Stat(o.file)
+	if err != nil {
+		return fmt.Errorf("look at the backup: %w", err)
+	}
+	fmt.Fprintf(o.out, "%s has all that was acknowledged before %s: %s (layout %d, %d bytes). It was read back and "+
+		"checked.\nWithout its passphrase nobody can open it, you neither: keep that apart from it.\n", o.file,
+		m.At.Format(time.RFC3339), counts(m.Counts), m.Layout, info.Size())
+	return nil
+}
+
+// copy makes a copy of the state, and reads the files of keys. They are read behind it, so that the key file has every
+// key that anything in the copy can be sealed with. They are not copied in the plain.
+func (o order) copy(ctx context.Context, to string, m *backup.Manifest) (c backup.Contents, err error) {
+	m.At = time.Now().UTC().Truncate(time.Second)
+	s, err := sqlite.Look(o.state)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, fmt.Errorf("%w: name it with -state", err)
+	}
+	if err != nil {
+		return c, err
+	}
+	c.State = to
+	err = s.CopyTo(ctx, to)
+	if err = errors.Join(err, s.Close()); err != nil {
+		return c, err
+	}
+	if c.Key, err = os.ReadFile(o.key); err != nil {
+		return c, fmt.Errorf("read the key file: %w: name it with -key", err)
+	}
+	if c.Publishers, err = os.ReadFile(publisher.Beside(o.key)); errors.Is(err, fs.ErrNotExist) {
+		c.Publishers, err = nil, nil
+	}
+	if err != nil {
+		return c, fmt.Errorf("read the file of publisher keys: %w", err)
+	}
+	return c, nil
+}
+
+// examine looks at what a backup holds: that the state is whole, and that the key opens what is sealed.
+func examine(c backup.Contents, m *backup.Manifest) (err error) {
+	s, err := sqlite.Look(c.State)
+	if err != nil {
+		return fmt.Errorf("open the copy: %w", err)
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := s.Check(); err != nil {
+		return err
+	}
+	ring, err := keyring.Parse(c.Key)
+	if err != nil {
+		return fmt.Errorf("the key file %w", err)
+	}
+	all, strange := 0, 0
+	look := func(sealed []byte) {
+		if all++; !ring.Knows(sealed) {
+			strange++
+		}
+	}
+	if err := s.Sealed(func(_, _ string, sealed []byte) error {
+		look(sealed)
+		return nil
+	}); err != nil {
+		return err
+	}
+	if c.Publishers != nil {
+		publishers, err := publisher.Parse(c.Publishers)
+		if err != nil {
+			return fmt.Errorf("the file of publisher keys: %w", err)
+		}
+		for _, k := range publishers {
+			look(k.Sealed)
+		}
+	}
+	if strange > 0 {
+		return fmt.Errorf("%d of %d secrets were sealed with another key than those of the key file: a backup without "+
+			"that key is none; name the right key file with -key, or run `tocsin keys forget` first", strange, all)
+	}
+	m.Layout = s.Layout()
+	m.Counts, err = s.Counts()
+	return err
+}
+
+// counts are those of a manifest, for a person.
+func counts(of map[string]int64) string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		out = append(out, fmt.Sprintf("%d %s", of[name], name))
+	}
+	return strings.Join(out, ", ")
+}
