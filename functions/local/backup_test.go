@@ -115,10 +115,7 @@ func TestARestoreDrillLosesNothingThatWasAcknowledgedBefore(t *testing.T) {
 	lost := t.TempDir()
 	p, err := embedded.Start(binary, lost, flags...)
 	require.NoError(t, err)
-	require.NoError(t, p.Call(http.MethodPost, "/v1/integrations", map[string]any{
-		"system": "web_hooks", "name": "one", "events": []map[string]any{{"event": "siem"}},
-		"parameters": map[string]any{"url": "http://" + host + "/", "max_events": 1},
-	}, nil))
+	require.NoError(t, hook(p, host))
 	publisherKey(t, lost, "platform")
 	load := publish(p, 0)
 	enough := func(n int) {
@@ -150,9 +147,8 @@ func TestARestoreDrillLosesNothingThatWasAcknowledgedBefore(t *testing.T) {
 	p, err = embedded.Start(binary, elsewhere, flags...)
 	require.NoError(t, err)
 	defer p.Kill()
-	names, all := unreadable(t, p)
+	names, _ := unreadable(t, p)
 	require.Empty(t, names, "the key came back with the state")
-	require.Equal(t, 1, all)
 	var waited []string // all that had not arrived at the backup
 	for _, id := range before {
 		if old[id] == nil {
@@ -162,19 +158,33 @@ func TestARestoreDrillLosesNothingThatWasAcknowledgedBefore(t *testing.T) {
 	require.NotEmpty(t, waited)
 	require.Eventually(t, func() bool { return len(got.missing(waited)) == 0 }, 2*time.Minute, 50*time.Millisecond,
 		"events that were acknowledged before the backup and never arrived")
-	repeats := 0
-	for id, by := range got.take() {
-		for _, earlier := range []map[string]bool{old[id], between[id]} {
-			for delivery := range earlier {
+	repeats := compare(t, got.take(), old, between)
+	require.GreaterOrEqual(t, repeats, 20)
+	t.Logf("%d events acknowledged before the backup, of which %d waited; %d came again after the restore, with their "+
+		"ids", len(before), len(waited), repeats)
+}
+
+// hook adds the receiver as a webhook that gets each event by itself.
+func hook(p *embedded.Process, host string) error {
+	return p.Call(http.MethodPost, "/v1/integrations", map[string]any{
+		"system": "web_hooks", "name": "one", "events": []map[string]any{{"event": "siem"}},
+		"parameters": map[string]any{"url": "http://" + host + "/", "max_events": 1},
+	}, nil)
+}
+
+// compare wants what came again under the ids that it had, and counts it.
+func compare(t *testing.T, now map[string]map[string]bool, earlier ...map[string]map[string]bool) (repeats int) {
+	t.Helper()
+	for id, by := range now {
+		for _, had := range earlier {
+			for delivery := range had[id] {
 				require.Contains(t, by, delivery, "event %s came again under another id", id)
 				repeats++
 			}
 		}
 		require.Len(t, by, 1, "event %s came under two ids", id)
 	}
-	require.GreaterOrEqual(t, repeats, 20)
-	t.Logf("%d events acknowledged before the backup, of which %d waited; %d came again after the restore, with their "+
-		"ids", len(before), len(waited), repeats)
+	return repeats
 }
 
 // stopped is the folder of a stopped program, with a backup of it.

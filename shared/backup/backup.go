@@ -285,7 +285,8 @@ func extract(archive *tar.Reader, file File, folder string) error {
 	var to io.Writer = digest
 	var f *os.File
 	if folder != "" {
-		if f, err = os.OpenFile(filepath.Join(folder, file.Name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
+		path := filepath.Join(folder, file.Name)
+		if f, err = os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
 			return err
 		}
 		to = io.MultiWriter(digest, f)

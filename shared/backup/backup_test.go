@@ -51,7 +51,8 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, wrote, m)
 	require.Equal(t, Format, m.Format)
-	for name, want := range map[string][]byte{StateName: state, KeyName: []byte("key\n"), PublishersName: []byte("[]")} {
+	for name, want := range map[string][]byte{StateName: state, KeyName: []byte("key\n"),
+		PublishersName: []byte("[]")} {
 		got, err := os.ReadFile(filepath.Join(folder, name))
 		require.NoError(t, err)
 		require.Equal(t, want, got, name)

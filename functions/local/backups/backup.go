@@ -26,8 +26,8 @@ import (
 	"tocsin/shared/version"
 )
 
-const backupUsage = "usage: tocsin backup FILE   [-state var/tocsin.db] [-key var/tocsin.key] [-passphrase-file FILE] " +
-	"[-replace]"
+const backupUsage = "usage: tocsin backup FILE   [-state var/tocsin.db] [-key var/tocsin.key] " +
+	"[-passphrase-file FILE] [-replace]"
 
 // order is what both commands are told.
 type order struct {

@@ -56,8 +56,8 @@ func (a asked) passphrase(again bool) (string, error) {
 		}
 	}
 	if again && utf8.RuneCountInString(said) < backup.ShortestPassphrase {
-		return "", fmt.Errorf("the passphrase must have at least %d characters: whoever has the backup can try as many "+
-			"as they like", backup.ShortestPassphrase)
+		return "", fmt.Errorf("the passphrase must have at least %d characters: whoever has the backup can try as "+
+			"many as they like", backup.ShortestPassphrase)
 	}
 	if said == "" {
 		return "", errors.New("the passphrase is empty")

@@ -16,8 +16,8 @@ import (
 	"tocsin/shared/publisher"
 )
 
-const restoreUsage = "usage: tocsin restore FILE   [-state var/tocsin.db] [-key var/tocsin.key] [-passphrase-file FILE] " +
-	"[-replace]   (stop Tocsin first)"
+const restoreUsage = "usage: tocsin restore FILE   [-state var/tocsin.db] [-key var/tocsin.key] " +
+	"[-passphrase-file FILE] [-replace]   (stop Tocsin first)"
 
 // Restore is the command.
 func Restore(_ context.Context, args []string) error {
@@ -123,8 +123,8 @@ func (o order) room() error {
 	case err != nil:
 		return fmt.Errorf("look at the state file: %w", err)
 	}
-	return fmt.Errorf("there is a state file %s already, and nothing was changed: name another with -state and -key, or "+
-		"say -replace, which moves it aside", o.state)
+	return fmt.Errorf("there is a state file %s already, and nothing was changed: name another with -state and -key, "+
+		"or say -replace, which moves it aside", o.state)
 }
 
 // clear moves aside what stands where the backup goes, and is not the same.
@@ -142,8 +142,8 @@ func (o order) clear(folder string, now time.Time) (aside []string, err error) {
 			continue
 		}
 		if !o.replace {
-			return aside, fmt.Errorf("there is a %s already that is not the backup's, and nothing was changed: move it "+
-				"away, or say -replace, which keeps it aside", p)
+			return aside, fmt.Errorf("there is a %s already that is not the backup's, and nothing was changed: move "+
+				"it away, or say -replace, which keeps it aside", p)
 		}
 		if err := os.Rename(p, p+mark); err != nil {
 			return aside, fmt.Errorf("move %s aside: %w", p, err)
