@@ -176,6 +176,40 @@ func TestHomeHoldsFourHundredIntegrations(t *testing.T) {
 	b.picture("home-400")
 }
 
+// Of many that need a person Home shows a few, and leads to the list of all.
+func TestHomeIsBoundedWhereManyIntegrationsFail(t *testing.T) {
+	t.Parallel()
+	gone := receive(t)
+	gone.answers(http.StatusNotFound, "no_service")
+	p := program(t, "-allow", gone.Host, "-faster", "100000", "-disable-minimum", "5", "-disable-spread", "1",
+		"-disable-after", "0s")
+	const failing = 30
+	for n := range failing {
+		slack(t, p, gone, fmt.Sprintf("Channel %03d", n))
+	}
+	vulnerabilities(t, p, "many", 1)
+	eventually(t, "all are off", func() (bool, error) {
+		var o struct {
+			Count int `json:"attention_count"`
+		}
+		err := p.Call("GET", "/v1/overview", nil, &o)
+		return o.Count == failing, err
+	})
+	for name, l := range everyLook() {
+		b := open(t, p, l, "/")
+		b.act("settled")
+		b.sees(word(l, "30 integrations need you", "対応が必要な連携 30 件"))
+		b.sees(word(l, "and 26 more", "ほか 26 件"))
+		b.click(word(l, "Show the first 20", "最初の 20 件を表示"))
+		b.sees(word(l, "and 10 more", "ほか 10 件"))
+		b.judgeWhole("home-many-"+name, l)
+		b.click(word(l, "and 10 more", "ほか 10 件"))
+		b.act("at", "/?tab=attention")
+		b.sees(word(l, "Need you 30", "要対応 30"))
+		b.sees(word(l, "Show 6 more", "さらに 6 件"))
+	}
+}
+
 // line makes the network one of that latency and of so many bytes a second; -1 = as it is.
 func line(latency time.Duration, bytes float64) chromedp.Action {
 	return chromedp.ActionFunc(func(ctx context.Context) error {

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -159,4 +160,25 @@ func TestWhatWaitsForAFailingIntegrationWithARateIsToldOnce(t *testing.T) {
 	one := r.call("GET", "/v1/integrations/"+id, "").body
 	require.EqualValues(t, 3, one["failing"].(map[string]any)["waiting"])
 	require.NotContains(t, one, "backlog")
+}
+
+// Of many that fail a few are told at length, and of each why: an answer is bounded by what a person reads of it.
+func TestOfFourHundredThatFailFiftyAreToldAtLength(t *testing.T) {
+	r := start(t)
+	answer := health.Answer{Status: 503, Words: strings.Repeat("answered 503 Service Unavailable ", 6)}
+	for range 400 {
+		id := r.slack("A channel with a name of usual length")
+		_, err := r.config.Integrations.BeginFailing(t.Context(), "42", id, 1, time.Now(), answer)
+		require.NoError(t, err)
+		r.counted(id, 1, time.Now(), 0, 3, 0)
+	}
+	a := r.call("GET", "/v1/overview", "")
+	require.Less(t, len(a.raw), 200_000, "bytes before they are packed")
+	v := r.overviewOf()
+	require.Equal(t, 400, v.AttentionCount)
+	require.Len(t, v.Attention, 50)
+	require.Len(t, v.Integrations, 400)
+	for _, l := range v.Integrations {
+		require.EqualValues(t, "failing", l.Cause)
+	}
 }

@@ -30,13 +30,14 @@ type API struct {
 
 // OverviewView is an overview as the answer shows it.
 type OverviewView struct {
-	From         time.Time       `json:"from" doc:"the beginning of the first hour"`
-	To           time.Time       `json:"to" doc:"now"`
-	Events       int             `json:"events" doc:"that came in" example:"1204"`
-	Hours        []OverviewHour  `json:"hours" doc:"24 of them, the oldest first; the last one is not over"`
-	Integrations []OverviewLine  `json:"integrations" doc:"in the order of their making, without those that were deleted"`
-	Attention    []AttentionView `json:"attention" doc:"what needs a person, the worst first"`
-	Commands     []UntakenView   `json:"commands" doc:"what triggers ask of the platform and nobody takes: one item for a kind, until one of it is taken"`
+	From           time.Time       `json:"from" doc:"the beginning of the first hour"`
+	To             time.Time       `json:"to" doc:"now"`
+	Events         int             `json:"events" doc:"that came in" example:"1204"`
+	Hours          []OverviewHour  `json:"hours" doc:"24 of them, the oldest first; the last one is not over"`
+	Integrations   []OverviewLine  `json:"integrations" doc:"in the order of their making, without those that were deleted"`
+	Attention      []AttentionView `json:"attention" doc:"what needs a person, the worst first: 50 at most"`
+	AttentionCount int             `json:"attention_count" doc:"how many need a person; cause says of each of the integrations why"`
+	Commands       []UntakenView   `json:"commands" doc:"what triggers ask of the platform and nobody takes: one item for a kind, until one of it is taken"`
 	OverviewSum
 }
 
@@ -90,9 +91,10 @@ type OverviewLine struct {
 	System string            `json:"system" example:"slack"`
 	State  integration.State `json:"state" enum:"ok,failing,disabled"`
 	OverviewSum
-	LeftOut         int   `json:"left_out,omitempty" doc:"events of its types that its filters, as they are now, stopped"`
-	DeliveredByHour []int `json:"delivered_by_hour,omitempty" doc:"as in hours; absent when there were none"`
-	DeadByHour      []int `json:"dead_by_hour,omitempty" doc:"likewise"`
+	Cause           overview.Cause `json:"cause,omitempty" enum:"disabled,lost,missing,failing,away,held,not_sent" doc:"why it needs a person, as in attention; absent when it needs none"`
+	LeftOut         int            `json:"left_out,omitempty" doc:"events of its types that its filters, as they are now, stopped"`
+	DeliveredByHour []int          `json:"delivered_by_hour,omitempty" doc:"as in hours; absent when there were none"`
+	DeadByHour      []int          `json:"dead_by_hour,omitempty" doc:"likewise"`
 }
 
 // AttentionView is an integration that needs a person.
@@ -112,6 +114,9 @@ type AttentionView struct {
 	NotSentMore bool                     `json:"not_sent_more,omitempty" doc:"there are more than that"`
 	integrations.HeldCount
 }
+
+// attentionMost bounds what is told at length of what needs a person: nobody reads more of it at once.
+const attentionMost = 50
 
 type output struct{ Body OverviewView }
 
@@ -136,7 +141,8 @@ func (s *API) read(ctx context.Context, _ *struct{}) (*output, error) {
 	}
 	v := OverviewView{From: o.From, To: o.To, Events: o.Events, OverviewSum: sum(o.All),
 		Hours:        make([]OverviewHour, len(o.Hours)),
-		Integrations: make([]OverviewLine, len(o.Integrations)), Attention: make([]AttentionView, len(o.Trouble)),
+		Integrations: make([]OverviewLine, len(o.Integrations)),
+		Attention:    make([]AttentionView, min(attentionMost, len(o.Trouble))), AttentionCount: len(o.Trouble),
 		Commands: make([]UntakenView, len(o.Untaken))}
 	for n, h := range o.Hours {
 		v.Hours[n] = OverviewHour(h)
@@ -148,8 +154,15 @@ func (s *API) read(ctx context.Context, _ *struct{}) (*output, error) {
 		v.Commands[n] = UntakenView{Kind: c.Kind, ID: c.ID, Since: c.At, Trigger: c.Data.TriggerID,
 			TriggerName: c.Data.TriggerName, IP: c.Data.IP}
 	}
-	for n, t := range o.Trouble {
-		v.Attention[n] = trouble(t)
+	causes := map[string]overview.Cause{}
+	for _, t := range o.Trouble {
+		causes[t.Integration.ID] = t.Cause
+	}
+	for n := range v.Integrations {
+		v.Integrations[n].Cause = causes[v.Integrations[n].ID]
+	}
+	for n := range v.Attention {
+		v.Attention[n] = trouble(o.Trouble[n])
 	}
 	return &output{v}, nil
 }

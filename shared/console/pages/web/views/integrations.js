@@ -16,11 +16,12 @@ const refresh = 15_000;
 const refreshDay = 60_000; // the overview looks at every integration: see GET /v1/overview
 const cardsAtOnce = 24; // that are drawn until more are asked for
 
-const tabs = ["all", "enabled", "failing", "disabled"];
+const tabs = ["all", "attention", "enabled", "failing", "disabled"];
 const orders = ["group", "state", "name", "traffic"];
 
 const inTab = {
 	all: () => true,
+	attention: (i) => Boolean(i.cause), // what needs a person
 	enabled: (i) => i.enabled,
 	failing: (i) => i.state === "failing",
 	disabled: (i) => !i.enabled,
@@ -227,7 +228,7 @@ function Nothing({ tab, q, group, counts }) {
 				<p><a class="button" href="/">${t("empty.showall")}</a></p>
 			<//>
 		`;
-	if (tab === "disabled" || tab === "failing")
+	if (["attention", "disabled", "failing"].includes(tab))
 		return html`
 			<${Empty} icon="check" title=${t(`empty.${tab}`)} />
 		`;
@@ -349,11 +350,13 @@ function useHome() {
 	return { list: { ...list, data }, day };
 }
 
-// joined adds to the integrations what only the overview looks for: whether their secrets can be read.
+// joined adds to the integrations what only the overview looks for: why they need a person, and whether their secrets
+// can be read.
 function joined({ groups, integrations, counts }, overview) {
-	const causes = Object.fromEntries((overview?.attention || []).map((a) => [a.id, a.cause]));
+	const causes = Object.fromEntries((overview?.integrations || []).map((l) => [l.id, l.cause]));
 	const unreadable = (i) => (["lost", "away"].includes(causes[i.id]) ? { cause: causes[i.id] } : undefined);
-	return { groups, counts, items: integrations.map((i) => ({ ...i, unreadable: unreadable(i) })) };
+	const items = integrations.map((i) => ({ ...i, cause: causes[i.id], unreadable: unreadable(i) }));
+	return { groups, counts: { ...counts, attention: items.filter(inTab.attention).length }, items };
 }
 
 // Top is what Home opens with. A person without any integration has nothing to look at yet.
@@ -414,6 +417,7 @@ export function Integrations({ session }) {
 		order: orders.includes(query.get("order")) ? query.get("order") : "group",
 	};
 	const { list, day } = useHome();
+	const shown = tabs.filter((t) => t !== "attention" || filter.tab === t || list.data?.counts.attention > 0);
 	const again = () => {
 		list.reload();
 		day.reload();
@@ -459,7 +463,7 @@ export function Integrations({ session }) {
 			? html`
 					${top}
 					<div class="tools">
-						<${Tabs} counts=${list.data.counts} current=${filter.tab} tabs=${tabs} />
+						<${Tabs} counts=${list.data.counts} current=${filter.tab} tabs=${shown} />
 						<${Order} order=${filter.order} />
 						<${Search} q=${filter.q} label=${t("search.label")} atOnce />
 					</div>

@@ -6,6 +6,7 @@ import { Icon } from "../icons.js";
 import { heldWords, Notice, Pill, Said, When } from "../ui.js";
 
 const shownAtFirst = 4; // what needs a person, so that a screen holds it
+const shownAtMost = 20; // the others are in the list below
 const tableRows = 50;
 const missedOf = 3; // disabled integrations of which is counted what they missed: each is a search of the event log
 
@@ -159,7 +160,8 @@ export function Attention({ overview, counts, systems }) {
 						</p>
 					<//>
 				`;
-	const shown = all ? list : list.slice(0, shownAtFirst);
+	const count = overview.attention_count;
+	const shown = list.slice(0, all ? shownAtMost : shownAtFirst);
 	const counted = new Set(
 		list
 			.filter((a) => a.cause === "disabled")
@@ -171,7 +173,7 @@ export function Attention({ overview, counts, systems }) {
 		<section class="attention" aria-labelledby="attention">
 			<h2 id="attention">
 				<${Icon} name="alert" size="18" />
-				${t("attention.title", { n: list.length })}
+				${t("attention.title", { n: count })}
 			</h2>
 			<ul>
 				${shown.map(
@@ -180,13 +182,20 @@ export function Attention({ overview, counts, systems }) {
 					`,
 				)}
 			</ul>
-			${shown.length < list.length &&
+			${!all &&
+			shown.length < list.length &&
 			html`
 				<p>
 					<button type="button" class="quiet" onClick=${() => setAll(true)}>
-						${t("attention.all", { n: list.length })}
+						${count > shownAtMost
+							? t("attention.first", { n: shownAtMost })
+							: t("attention.all", { n: count })}
 					</button>
 				</p>
+			`}
+			${count > shownAtMost &&
+			html`
+				<p><a href="/?tab=attention">${t("attention.more", { n: count - shown.length })}</a></p>
 			`}
 		</section>
 	`;
