@@ -82,7 +82,8 @@ func New(platform string, systems []destination.System) *Pages {
 	source, err := template.ParseFS(web, "web/index.html")
 	var out bytes.Buffer
 	if err == nil {
-		err = source.Execute(&out, map[string]any{"Platform": platform, "Base": p.base, "Modules": modules})
+		err = source.Execute(&out, map[string]any{"Platform": platform, "Base": p.base, "Modules": modules,
+			"Languages": languages()})
 	}
 	if err != nil {
 		panic(fmt.Sprintf("pages: index.html: %v", err)) // the template and its data are both of this package
@@ -237,4 +238,13 @@ func takesGzip(accept string) bool {
 		}
 	}
 	return false
+}
+
+// languages are those that the product speaks, as the pages read them.
+func languages() string {
+	var out []string
+	for _, l := range wording.Languages() {
+		out = append(out, string(l))
+	}
+	return strings.Join(out, " ")
 }

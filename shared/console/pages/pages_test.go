@@ -400,3 +400,28 @@ func TestTheTemplateRoutesEveryView(t *testing.T) {
 		}), "no route of template.yaml leads to %s", view)
 	}
 }
+
+// The pages have the languages from package wording: none of them lists them itself.
+func TestThePagesSpeakTheLanguagesOfTheProduct(t *testing.T) {
+	h := handler()
+	index := get(t, h, "/").Body.String()
+	at := root(t, h)
+	listed := regexp.MustCompile(`name="languages" content="([^"]+)"`).FindStringSubmatch(index)
+	require.NotNil(t, listed, "early.js and i18n.js read it")
+	var want []string
+	for n, l := range wording.Languages() {
+		want = append(want, string(l))
+		require.Equal(t, http.StatusOK, get(t, h, at+"messages/"+string(l)+".json").Code, l)
+		if n > 0 {
+			require.Equal(t, http.StatusOK, get(t, h, at+"messages/catalogue."+string(l)+".json").Code, l)
+		}
+	}
+	require.Equal(t, want, strings.Fields(listed[1]))
+	again := regexp.MustCompile(`"en",\s*"ja"|\ben: .*\bja: `)
+	require.True(t, again.MatchString(`["en", "ja"]`) && again.MatchString(`{ en: "English", ja: "x" }`))
+	for _, name := range pages.New("Tocsin", systems()).Files() {
+		if strings.HasSuffix(name, ".js") && !strings.HasPrefix(name, "lib/") {
+			require.False(t, again.MatchString(get(t, h, at+name).Body.String()), "%s lists the languages", name)
+		}
+	}
+}

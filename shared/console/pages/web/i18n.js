@@ -2,9 +2,13 @@
 // asked for. What it says in English all the same (help of fields) is looked up by its English text in
 // catalogue.<language>.json, and shown as it is when that file does not know it.
 const base = document.querySelector('meta[name="base"]').content;
-export const languages = { en: "English", ja: "日本語" };
+const spoken = document.querySelector('meta[name="languages"]').content.split(" "); // as package wording lists them
+// languages are those that the product speaks, each with its name in itself; the first one is that of the API.
+export const languages = Object.fromEntries(
+	spoken.map((l) => [l, new Intl.DisplayNames(l, { type: "language" }).of(l)]),
+);
 // further are the languages that the API's set-up texts are asked in beside English: a choice takes effect at once.
-export const further = "ja";
+export const further = spoken.slice(1).join();
 
 let messages = {};
 let known = {};
