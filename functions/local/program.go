@@ -38,6 +38,7 @@ import (
 	"tocsin/shared/ready"
 	"tocsin/shared/receiver"
 	"tocsin/shared/report"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/report/pdf"
 	"tocsin/shared/retry"
 	"tocsin/shared/sending"
@@ -171,7 +172,7 @@ func (p *program) deliveries() {
 	})
 	p.fanout = &fanout.Fanout{
 		Integrations: p.receivers, Systems: p.systems, Store: store, Logger: p.log, People: p.people,
-		Recorder: &report.Recorder{Zones: p.db.Reports(), Now: time.Now},
+		Recorder: &daily.Recorder{Zone: report.ZoneOf(p.db.Reports()), Now: time.Now},
 		Triggers: &trigger.Evaluator{Store: p.db.Triggers(), Now: time.Now, Log: p.log},
 		Messages: &fanout.MessageCounts{},
 	}

@@ -62,6 +62,7 @@ import (
 	"tocsin/shared/ratelimit"
 	"tocsin/shared/receiver"
 	"tocsin/shared/report"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/sending"
 	"tocsin/shared/telegrambot"
 	"tocsin/shared/trigger"
@@ -280,7 +281,7 @@ func (s *Stack) Counter() *counting.Counter {
 	}
 	return &counting.Counter{
 		Source: store, Store: store, Triggers: &trigger.Evaluator{Store: triggers, Now: time.Now, Log: s.Log},
-		Recorder: &report.Recorder{Zones: s.Reports(), Now: time.Now}, Log: s.Log,
+		Recorder: &daily.Recorder{Zone: report.ZoneOf(s.Reports()), Now: time.Now}, Log: s.Log,
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 
 	"tocsin/scripts/awslocal"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
 )
 
 type sentMail struct {
@@ -53,9 +54,9 @@ func mailing(o *awslocal.Options) {
 }
 
 // reporting makes an integration with daily reports and hits of the last day that is over, and lets its time come.
-func (r *rig) reporting(addresses ...string) (id string, p report.Period) {
+func (r *rig) reporting(addresses ...string) (id string, p calendar.Period) {
 	r.t.Helper()
-	p = report.Last(report.Daily, time.Now(), "UTC", report.DefaultHour)
+	p = calendar.Last(calendar.Daily, time.Now(), "UTC", calendar.DefaultHour)
 	var made struct {
 		ID string `json:"id"`
 	}
@@ -200,7 +201,7 @@ func TestReportsOnDemandAndTheLinksOfMails(t *testing.T) {
 }
 
 // ordered has a report of a period made: it is mailed once, and its files can be had.
-func (r *rig) ordered(p report.Period) {
+func (r *rig) ordered(p calendar.Period) {
 	r.t.Helper()
 	var made struct{ ID, State string }
 	status := r.api("POST", "/v1/reports", map[string]any{

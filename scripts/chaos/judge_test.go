@@ -17,6 +17,8 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 )
 
 // judge says what is wrong after the storm.
@@ -123,7 +125,7 @@ func (w *world) judgeRecord(ctx context.Context, t tenant) (wrong []string) {
 			all = append(all, e)
 		}
 	}
-	recorder := &report.Recorder{Zones: w.tool.Reports(), Now: time.Now}
+	recorder := &daily.Recorder{Zone: report.ZoneOf(w.tool.Reports()), Now: time.Now}
 	records, err := recorder.Records(ctx, all)
 	if err != nil {
 		return []string{err.Error()}
@@ -135,9 +137,9 @@ func (w *world) judgeRecord(ctx context.Context, t tenant) (wrong []string) {
 		}
 	}
 	got := map[string]int64{}
-	first, last := report.Day(w.began.AddDate(0, 0, -2).Format(time.DateOnly)), report.Day(time.Now().AddDate(0, 0,
+	first, last := calendar.Day(w.began.AddDate(0, 0, -2).Format(time.DateOnly)), calendar.Day(time.Now().AddDate(0, 0,
 		2).Format(time.DateOnly))
-	err = w.tool.DailyTotals().Counts(ctx, t.id, first, last, func(d report.Day, c report.Count) error {
+	err = w.tool.DailyTotals().Counts(ctx, t.id, first, last, func(d calendar.Day, c daily.Count) error {
 		got[fmt.Sprint(d, " ", c.Dimension, " ", c.Value)] += c.N
 		return nil
 	})

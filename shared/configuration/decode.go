@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
 )
 
 func (p Problems) err() error {
@@ -46,11 +46,11 @@ func (r *reader) document(root Value) (d Document) {
 	if v, ok := m["report_settings"]; ok {
 		s := r.object(v, "report_settings", "time_zone", "hour", "language", "hold")
 		d.Reports = &ReportSettings{TimeZone: r.text(s, v, "report_settings", "time_zone"),
-			Hour: report.DefaultHour, Language: r.optional(s, "report_settings", "language"),
+			Hour: calendar.DefaultHour, Language: r.optional(s, "report_settings", "language"),
 			Hold: r.hold(s, "report_settings"), Line: v.Line}
 		if _, given := s["hour"]; given {
 			d.Reports.Hour = int(r.number(s, v, "report_settings", "hour"))
-			if err := report.CheckHour(d.Reports.Hour); err != nil {
+			if err := calendar.CheckHour(d.Reports.Hour); err != nil {
 				r.problems.add(s["hour"].Line, "report_settings", "hour %s", err)
 			}
 		}

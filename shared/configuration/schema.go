@@ -12,7 +12,7 @@ import (
 	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 	"tocsin/shared/messagetemplate"
-	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
 	"tocsin/shared/trigger"
 	"tocsin/shared/wording"
 )
@@ -52,7 +52,7 @@ func Schema(systems []destination.System) (json.RawMessage, error) {
 							"cut in it, reports go out at the hour of it, and people are told times in it."},
 					"hour": object{"type": "integer", "minimum": 0, "maximum": 23, "description": "Of the day, in " +
 						"the time zone: reports go out within the hour that begins then. Left out: " +
-						strconv.Itoa(report.DefaultHour) + "."},
+						strconv.Itoa(calendar.DefaultHour) + "."},
 					"language": language("Of what is sent, where neither an integration nor a person has one. Left " +
 						"out: English."),
 					"hold": holdSchema("When what is sent to integrations with systems that people read waits, "+

@@ -9,7 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
 )
 
 // header is the first line of a document in YAML.
@@ -36,7 +36,7 @@ func (d Document) tree() Value {
 	if d.Reports != nil {
 		var section Value
 		section.set("time_zone", text(d.Reports.TimeZone))
-		if d.Reports.Hour != report.DefaultHour {
+		if d.Reports.Hour != calendar.DefaultHour {
 			section.set("hour", number(int64(d.Reports.Hour)))
 		}
 		if d.Reports.Language != "" {

@@ -23,6 +23,7 @@ import (
 	"tocsin/shared/profile"
 	"tocsin/shared/receiver"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
 	"tocsin/shared/sending"
 )
 
@@ -177,7 +178,7 @@ func TestP3AReportSaysOfEachReceiverWhatBecameOfTheMail(t *testing.T) {
 
 func TestP3WhatIsKeptNoLongerIsNotSaidToBeSent(t *testing.T) {
 	m := startMailing(t)
-	p, err := report.NewPeriod("2023-03-01", "2023-03-02", "UTC")
+	p, err := calendar.NewPeriod("2023-03-01", "2023-03-02", "UTC")
 	require.NoError(t, err)
 	for state, want := range map[report.State]string{report.Ready: "unknown", report.Failed: "not_sent"} {
 		r := report.Report{ID: string(state), Tenant: "42", Period: p, Format: report.PDF, State: state,

@@ -16,6 +16,8 @@ import (
 	"tocsin/shared/access"
 	"tocsin/shared/mail"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 )
 
 func (r *rig) as(role access.Role, email string) *rig {
@@ -80,11 +82,11 @@ func TestAReportOnDemand(t *testing.T) {
 
 func TestP9TheListSaysWhatAReportLacks(t *testing.T) {
 	r := start(t)
-	missing := []report.Missing{{What: report.DroppedAttacks, Listed: 2000, Recorded: 2000, Of: 3417,
-		Days: []report.Day{"2023-05-03"}}, {What: report.DroppedVulns, Listed: 10_000, Recorded: 10_007, Of: 10_007}}
+	missing := []report.Missing{{What: daily.DroppedAttacks, Listed: 2000, Recorded: 2000, Of: 3417,
+		Days: []calendar.Day{"2023-05-03"}}, {What: daily.DroppedVulns, Listed: 10_000, Recorded: 10_007, Of: 10_007}}
 	for id, lacks := range map[string][]report.Missing{"lacks": missing, "whole": nil} {
 		require.NoError(t, r.reports.Store.Save(t.Context(), report.Report{
-			ID: id, Tenant: "42", Period: report.Containing(report.Weekly, "2023-05-03", "UTC"), Format: report.CSV,
+			ID: id, Tenant: "42", Period: calendar.Containing(calendar.Weekly, "2023-05-03", "UTC"), Format: report.CSV,
 			State: report.Ready, CreatedAt: time.Now(), Missing: lacks,
 		}, []report.File{{Name: "rows-missing-2023-W18.txt", Type: "text/plain; charset=utf-8",
 			Data: []byte("Attacks: 2,000 of 3,417")}}))
@@ -114,8 +116,8 @@ func TestP9TheDocumentNamesTheLimitsThatHold(t *testing.T) {
 		fmt.Sprintf("at most %d attacks, %d incidents and %[2]d vulnerabilities", report.RowsAttacks,
 			report.RowsOthers),
 		"with at most " + report.Thousands(report.RowsCSV) + " rows", "a day keeps at least " +
-			report.Thousands(report.MaxAttacks) + " attacks",
-		fmt.Sprintf("the first %s incidents and the first %[1]s vulnerabilities", report.Thousands(report.MaxFindings)),
+			report.Thousands(daily.MaxAttacks) + " attacks",
+		fmt.Sprintf("the first %s incidents and the first %[1]s vulnerabilities", report.Thousands(daily.MaxFindings)),
 	} {
 		require.Contains(t, raw, want)
 	}

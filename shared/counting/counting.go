@@ -24,7 +24,7 @@ import (
 
 	"tocsin/shared/event"
 	"tocsin/shared/logsample"
-	"tocsin/shared/report"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/sleep"
 	"tocsin/shared/trigger"
 )
@@ -37,7 +37,7 @@ type Intake struct {
 
 // Counts reports whether events of a kind mean anything to a trigger or to the record: an intake without any needs no
 // counting.
-func Counts(k event.Kind) bool { return trigger.Watches(k) || report.Records(k) }
+func Counts(k event.Kind) bool { return trigger.Watches(k) || daily.Records(k) }
 
 // Source reads committed intakes.
 type Source interface {
@@ -50,7 +50,7 @@ type Source interface {
 type Outcome struct {
 	Tenant   string
 	Marks    []Mark // one for each intake
-	Records  []report.DayEntry
+	Records  []daily.Entry
 	Triggers trigger.Outcome
 }
 
@@ -94,7 +94,7 @@ type Triggers interface {
 
 // Recorder makes the record for reports of events.
 type Recorder interface {
-	Records(ctx context.Context, events []event.Event) ([]report.DayEntry, error)
+	Records(ctx context.Context, events []event.Event) ([]daily.Entry, error)
 }
 
 // Counter counts. It is safe for concurrent use, and two at work for one tenant do no harm, but they wait for each

@@ -19,6 +19,8 @@ import (
 	"tocsin/shared/counting"
 	"tocsin/shared/event"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/trigger"
 )
 
@@ -38,7 +40,7 @@ type memory struct {
 	triggers  []trigger.Trigger
 	states    map[string]trigger.State
 	marks     map[string]int
-	hits      map[report.Day]int64
+	hits      map[calendar.Day]int64
 	published map[string]int // how often, by id
 	items     int            // what Write takes at most; 0 = anything
 	writes    int
@@ -49,7 +51,7 @@ func newMemory(triggers ...trigger.Trigger) *memory {
 	return &memory{
 		intakes: map[string]counting.Intake{}, triggers: triggers, states: map[string]trigger.State{},
 		marks: map[string]int{},
-		hits:  map[report.Day]int64{}, published: map[string]int{},
+		hits:  map[calendar.Day]int64{}, published: map[string]int{},
 	}
 }
 
@@ -125,7 +127,7 @@ func (m *memory) Write(_ context.Context, o counting.Outcome) error {
 		}
 		for _, r := range o.Records {
 			for _, c := range r.Counts {
-				if c.Dimension == report.Total {
+				if c.Dimension == daily.Total {
 					m.hits[r.Day] += c.N
 				}
 			}
@@ -173,7 +175,7 @@ func counter(m *memory) *counting.Counter {
 	log := slog.New(slog.DiscardHandler)
 	return &counting.Counter{
 		Source: m, Store: m, Triggers: &trigger.Evaluator{Store: m, Now: clock, Log: log},
-		Recorder: &report.Recorder{Zones: m, Now: clock}, Log: log, Now: clock,
+		Recorder: &daily.Recorder{Zone: report.ZoneOf(m), Now: clock}, Log: log, Now: clock,
 	}
 }
 

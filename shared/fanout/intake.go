@@ -9,7 +9,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
 	"tocsin/shared/health"
-	"tocsin/shared/report"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/trigger"
 )
 
@@ -22,7 +22,7 @@ type Intake struct {
 	// Repeated are entries whose event is known already: they are done with.
 	Repeated []Accepted
 	// Records are what the accepted events add to the record for reports; each is of a tenant who has one of them.
-	Records []report.DayEntry
+	Records []daily.Entry
 	// Triggers are what the accepted events mean to triggers: states, and events for the bus.
 	Triggers trigger.Outcome
 	// Commands are those among the accepted events: they are kept until somebody acknowledges them.

@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/mail/address"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
 	"tocsin/shared/wording"
 )
 
@@ -185,9 +186,9 @@ func (c Choices) Types() []event.Type {
 }
 
 // Reports are those of the schedule that the choices have.
-func (c Choices) Reports() []report.Frequency {
+func (c Choices) Reports() []calendar.Frequency {
 	chosen := c.Types()
-	return report.FrequenciesOf(func(t event.Type) bool { return slices.Contains(chosen, t) })
+	return calendar.FrequenciesOf(func(t event.Type) bool { return slices.Contains(chosen, t) })
 }
 
 // Store keeps people. Implementations are safe for concurrent use.

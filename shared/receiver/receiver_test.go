@@ -32,6 +32,8 @@ import (
 	"tocsin/shared/profile"
 	"tocsin/shared/receiver"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/report/pdf"
 	"tocsin/shared/retry"
 	"tocsin/shared/sending"
@@ -132,7 +134,7 @@ func start(t *testing.T) *world {
 		Monitor: &health.Monitor{Counters: w.db.Counters(), Switch: w.integrations, Now: time.Now},
 	})
 	f := &fanout.Fanout{Integrations: d, Systems: systems, Store: w.db.Deliveries(), Logger: log,
-		Recorder: &report.Recorder{Zones: w.db.Reports(), Now: w.clock}, People: w.people}
+		Recorder: &daily.Recorder{Zone: report.ZoneOf(w.db.Reports()), Now: w.clock}, People: w.people}
 	ctx, stop := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { f.Run(ctx, w.db.Bus(), w.db.Bus().Arrived(), pool.Wake) })
@@ -318,7 +320,7 @@ func TestAScheduledReportArrivesOnce(t *testing.T) {
 	w.set("2023-03-06T06:00:01Z")
 	run()
 	run()
-	period := report.Containing(report.Weekly, "2023-03-01", "UTC")
+	period := calendar.Containing(calendar.Weekly, "2023-03-01", "UTC")
 	for range 3 { // a queue that hands a job out again
 		require.NoError(t, w.reports.Perform(t.Context(),
 			report.Job{Tenant: "42", Client: "Acme", Receiver: i.ID, Address: "m1@example.com", Period: period}))
@@ -338,7 +340,7 @@ func TestAScheduledReportArrivesOnce(t *testing.T) {
 
 func TestAReportOnDemandIsMailed(t *testing.T) {
 	w := start(t)
-	p, err := report.NewPeriod("2023-02-01", "2023-02-28", "UTC")
+	p, err := calendar.NewPeriod("2023-02-01", "2023-02-28", "UTC")
 	require.NoError(t, err)
 	_, err = w.reports.Order(t.Context(), activity.Actor{Tenant: "42", ClientName: "Acme", Email: "ada@example.com"},
 		report.Request{Period: p, Format: report.CSV, Recipients: []string{"boss@example.com", "cfo@example.com"}})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tocsin/shared/plaintext"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/wording"
 )
 
@@ -112,14 +113,6 @@ func (s *Summary) vulnRows(c Console) func(func(...string)) {
 	}
 }
 
-// ShownID is the vulnerability's id, "" when upstream gave none.
-func (v Vulnerability) ShownID() string {
-	if strings.HasPrefix(v.ID, "event:") {
-		return ""
-	}
-	return v.ID
-}
-
 // Console is the Console's address, "" when there is none: then nothing is linked.
 type Console string
 
@@ -134,13 +127,13 @@ func (c Console) object(id int64, page string) string {
 }
 
 // Attack is the link to an attack.
-func (c Console) Attack(a Attack) string { return c.object(a.ObjectID, "/attacks") }
+func (c Console) Attack(a daily.Attack) string { return c.object(a.ObjectID, "/attacks") }
 
 // Incident is the link to an incident.
-func (c Console) Incident(i Incident) string { return c.object(i.ObjectID, "/incidents") }
+func (c Console) Incident(i daily.Incident) string { return c.object(i.ObjectID, "/incidents") }
 
 // Vulnerability is the link to a vulnerability.
-func (c Console) Vulnerability(v Vulnerability) string {
+func (c Console) Vulnerability(v daily.Vulnerability) string {
 	return c.object(v.ObjectID, "/vulnerabilities")
 }
 

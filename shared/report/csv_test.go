@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/wording"
 )
 
@@ -17,9 +19,9 @@ import (
 func written(t *testing.T, path string) (raw, cell string) {
 	t.Helper()
 	s := &report.Summary{
-		Client: "Acme", Period: report.Containing(report.Daily, "2023-03-01", "UTC"),
+		Client: "Acme", Period: calendar.Containing(calendar.Daily, "2023-03-01", "UTC"),
 		Made: time.Date(2023, 3, 2, 0, 0, 0, 0, time.UTC),
-		Attacks: []report.Attack{{Type: "sqli", Host: "shop.example.com", Path: path, Method: "POST", Seen: 3,
+		Attacks: []daily.Attack{{Type: "sqli", Host: "shop.example.com", Path: path, Method: "POST", Seen: 3,
 			Sources: []string{"203.0.113.7", "2001:db8::1"}}},
 	}
 	files, err := s.Files("https://console.example.com")
@@ -54,7 +56,7 @@ func TestH16ACellIsNoFormulaForAnySeparator(t *testing.T) {
 }
 
 func TestTheHeadingsOfAFileAreInTheLanguageOfItsReport(t *testing.T) {
-	s := &report.Summary{Period: report.Containing(report.Daily, "2023-03-01", "UTC"), Language: wording.Japanese}
+	s := &report.Summary{Period: calendar.Containing(calendar.Daily, "2023-03-01", "UTC"), Language: wording.Japanese}
 	files, err := s.Files("")
 	require.NoError(t, err)
 	for _, f := range files {

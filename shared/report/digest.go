@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"tocsin/shared/event"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 )
 
 // digestLines is how many lines a digest lists. The rest is counted.
@@ -21,16 +22,16 @@ const digestLines = 50
 const seenBefore = 90
 
 // catchUp is how many periods a digest has at most, which follow one another: those that came due while nobody looked.
-var catchUp = map[Frequency]int{Daily: 7, Weekly: 4, APIHourly: 24}
+var catchUp = map[calendar.Frequency]int{calendar.Daily: 7, calendar.Weekly: 4, calendar.APIHourly: 24}
 
 // owedDigest is the period of the digest that the subscription is to get now: all that came since the last one, so that
 // each hour and each day is in one digest and none is in two.
-func (sub Subscription) owedDigest(last Period, hour int) []Period {
+func (sub Subscription) owedDigest(last calendar.Period, hour int) []calendar.Period {
 	if last.To <= sub.Done || sub.Done == "" && last.Due(hour).Before(sub.Since.Add(-unseen)) {
 		return nil
 	}
 	whole := last
-	for n := 1; n < catchUp[last.Frequency.grain()] && sub.Done != ""; n++ {
+	for n := 1; n < catchUp[last.Frequency.Grain()] && sub.Done != ""; n++ {
 		before := whole.Previous()
 		if before.To <= sub.Done {
 			break
@@ -38,16 +39,16 @@ func (sub Subscription) owedDigest(last Period, hour int) []Period {
 		whole.From = before.From
 	}
 	whole.From = max(whole.From, sub.after())
-	return []Period{whole}
+	return []calendar.Period{whole}
 }
 
 // after is the day or the hour after the last one that was told of, "" where there is none.
-func (sub Subscription) after() Day {
+func (sub Subscription) after() calendar.Day {
 	switch {
 	case sub.Done == "":
 		return ""
-	case sub.Frequency == APIHourly:
-		return sub.Done.hours(1)
+	case sub.Frequency == calendar.APIHourly:
+		return sub.Done.Hours(1)
 	}
 	return sub.Done.Add(1)
 }
@@ -78,15 +79,15 @@ func (s *Service) performDigest(ctx context.Context, j Job) error {
 }
 
 // Digest sums a period up. One without totals has nothing to tell.
-func (s *Service) Digest(ctx context.Context, tenant string, p Period) (event.DigestData, error) {
+func (s *Service) Digest(ctx context.Context, tenant string, p calendar.Period) (event.DigestData, error) {
 	b := digester{totals: s.Totals, tenant: tenant, period: p, data: event.DigestData{Digest: p.Frequency.Type(),
 		From: string(p.From), To: string(p.To), Zone: p.Zone, Totals: []event.DigestTotal{},
 		Lines: []event.DigestLine{}}}
 	var err error
 	switch p.Frequency {
-	case IssuesDaily, CriticalDaily:
+	case calendar.IssuesDaily, calendar.CriticalDaily:
 		err = b.issues(ctx)
-	case SurfaceWeekly:
+	case calendar.SurfaceWeekly:
 		err = b.surface(ctx)
 	default:
 		err = b.changes(ctx)
@@ -100,7 +101,7 @@ func (s *Service) Digest(ctx context.Context, tenant string, p Period) (event.Di
 type digester struct {
 	totals DailyTotals
 	tenant string
-	period Period
+	period calendar.Period
 	data   event.DigestData
 }
 
@@ -131,7 +132,7 @@ func (b *digester) issues(ctx context.Context) error {
 }
 
 // risks counts issues by risk, the worst first.
-func (b *digester) risks(found []Vulnerability) {
+func (b *digester) risks(found []daily.Vulnerability) {
 	by := map[string]int64{}
 	for _, v := range found {
 		by[v.Threat]++
@@ -142,11 +143,11 @@ func (b *digester) risks(found []Vulnerability) {
 }
 
 // newIssues are those of the period that no day before had, the worst first, and how many the record let go of.
-func (b *digester) newIssues(ctx context.Context) (found []Vulnerability, gone int64, err error) {
-	by, p := map[string]Vulnerability{}, b.period
-	if err := b.totals.Vulnerabilities(ctx, b.tenant, p.From, p.To, func(v Vulnerability) error {
+func (b *digester) newIssues(ctx context.Context) (found []daily.Vulnerability, gone int64, err error) {
+	by, p := map[string]daily.Vulnerability{}, b.period
+	if err := b.totals.Vulnerabilities(ctx, b.tenant, p.From, p.To, func(v daily.Vulnerability) error {
 		if known, ok := by[v.ID]; (!ok || v.At.After(known.At)) &&
-			(p.Frequency != CriticalDaily || v.Threat == threats[0]) {
+			(p.Frequency != calendar.CriticalDaily || v.Threat == threats[0]) {
 			by[v.ID] = v
 		}
 		return nil
@@ -154,15 +155,15 @@ func (b *digester) newIssues(ctx context.Context) (found []Vulnerability, gone i
 		return nil, 0, err
 	}
 	if err := b.totals.Vulnerabilities(ctx, b.tenant, p.From.Add(-seenBefore), p.From.Add(-1),
-		func(v Vulnerability) error {
+		func(v daily.Vulnerability) error {
 			delete(by, v.ID)
 			return nil
 		}); err != nil {
 		return nil, 0, err
 	}
-	if p.Frequency != CriticalDaily { // whether one that was let go is critical is not known
-		if err := b.totals.Counts(ctx, b.tenant, p.From, p.To, func(_ Day, c Count) error {
-			if c.Dimension == Dropped && c.Value == DroppedVulns {
+	if p.Frequency != calendar.CriticalDaily { // whether one that was let go is critical is not known
+		if err := b.totals.Counts(ctx, b.tenant, p.From, p.To, func(_ calendar.Day, c daily.Count) error {
+			if c.Dimension == daily.Dropped && c.Value == daily.DroppedVulns {
 				gone += c.N
 			}
 			return nil
@@ -170,59 +171,20 @@ func (b *digester) newIssues(ctx context.Context) (found []Vulnerability, gone i
 			return nil, 0, err
 		}
 	}
-	found = slices.SortedFunc(maps.Values(by), func(x, y Vulnerability) int {
+	found = slices.SortedFunc(maps.Values(by), func(x, y daily.Vulnerability) int {
 		return cmp.Or(cmp.Compare(slices.Index(threats, x.Threat), slices.Index(threats, y.Threat)),
 			cmp.Compare(x.Host, y.Host), cmp.Compare(x.ID, y.ID))
 	})
 	return found, gone, nil
 }
 
-// Words of values in the record.
-const (
-	surfaceNew, surfaceGone         = "new", "gone"
-	surfaceIP                       = "ip"
-	surfaceDomain, surfaceService   = "domain", "service"
-	apiAdded, apiChanged, apiUnused = "added", "changed", "unused"
-	none                            = "-"
-)
-
-// surfaceValue is an object of the perimeter: what happened, what it is, and its name.
-func surfaceValue(o event.ScopeObject) string {
-	what, kind, name := surfaceNew, surfaceIP, cmp.Or(o.Entity.IP, o.Entity.Domain, o.Entity.Name, none)
-	if a := strings.ToLower(o.Action); strings.HasPrefix(a, "del") || strings.HasPrefix(a, "rem") {
-		what = surfaceGone
-	}
-	switch {
-	case o.Entity.Port != 0:
-		kind, name = surfaceService, name+":"+strconv.Itoa(o.Entity.Port)
-	case o.Entity.IP == "":
-		kind = surfaceDomain
-	}
-	return what + " " + kind + " " + name
-}
-
-// apiValue is a change of an endpoint: the hour, what happened, the method, the host and the path.
-func apiValue(d event.EndpointData, at time.Time) string {
-	change := apiAdded
-	switch d.ChangeType {
-	case apiChanged:
-		change = apiChanged
-	case apiUnused, "excluded", "removed":
-		change = apiUnused
-	}
-	return strings.Join([]string{string(hourOf(at)), change, word(d.HTTPMethod), word(d.Site()), d.EndpointPath}, " ")
-}
-
-// word is a text without spaces.
-func word(s string) string { return cmp.Or(strings.Join(strings.Fields(s), ""), none) }
-
 // counted visits the values of a dimension in the period's days, in their order, and returns how many are beyond the
 // record's limits.
-func (b *digester) counted(ctx context.Context, d Dimension, from, to Day) (values map[string]int64, beyond int64,
-	err error) {
+func (b *digester) counted(ctx context.Context, d daily.Dimension, from, to calendar.Day) (values map[string]int64,
+	beyond int64, err error) {
 	values = map[string]int64{}
-	err = b.totals.Counts(ctx, b.tenant, from, to, func(_ Day, c Count) error {
-		if c.Dimension == d && c.Value != Other {
+	err = b.totals.Counts(ctx, b.tenant, from, to, func(_ calendar.Day, c daily.Count) error {
+		if c.Dimension == d && c.Value != daily.Other {
 			values[c.Value] += c.N
 		} else if c.Dimension == d {
 			beyond += c.N
@@ -234,7 +196,7 @@ func (b *digester) counted(ctx context.Context, d Dimension, from, to Day) (valu
 
 // surface tells what came into the perimeter and left it, and how many issues were found.
 func (b *digester) surface(ctx context.Context) error {
-	values, beyond, err := b.counted(ctx, Surface, b.period.From, b.period.To)
+	values, beyond, err := b.counted(ctx, daily.Surface, b.period.From, b.period.To)
 	if err != nil {
 		return err
 	}
@@ -243,9 +205,12 @@ func (b *digester) surface(ctx context.Context) error {
 		return err
 	}
 	labels := map[string]string{
-		surfaceNew + " " + surfaceIP: "New IP", surfaceNew + " " + surfaceDomain: "New domain",
-		surfaceNew + " " + surfaceService: "New service", surfaceGone + " " + surfaceIP: "Removed IP",
-		surfaceGone + " " + surfaceDomain: "Removed domain", surfaceGone + " " + surfaceService: "Removed service",
+		daily.SurfaceNew + " " + daily.SurfaceIP:       "New IP",
+		daily.SurfaceNew + " " + daily.SurfaceDomain:   "New domain",
+		daily.SurfaceNew + " " + daily.SurfaceService:  "New service",
+		daily.SurfaceGone + " " + daily.SurfaceIP:      "Removed IP",
+		daily.SurfaceGone + " " + daily.SurfaceDomain:  "Removed domain",
+		daily.SurfaceGone + " " + daily.SurfaceService: "Removed service",
 	}
 	order := []string{"New domain", "New IP", "New service", "Removed domain", "Removed IP", "Removed service"}
 	by := map[string][]string{}
@@ -272,36 +237,36 @@ func (b *digester) surface(ctx context.Context) error {
 
 // changes tells of the changes of APIs.
 func (b *digester) changes(ctx context.Context) error {
-	from, to, inside := b.period.From, b.period.To, func(Day) bool { return true }
-	if b.period.Frequency == APIHourly {
-		zone := location(b.period.Zone)
-		begin, end := from.begins(), to.hours(1).begins()
-		from, to = DayOf(begin, zone), DayOf(end.Add(-time.Second), zone)
-		inside = func(hour Day) bool { return b.period.From <= hour && hour <= b.period.To }
+	from, to, inside := b.period.From, b.period.To, func(calendar.Day) bool { return true }
+	if b.period.Frequency == calendar.APIHourly {
+		zone := calendar.Location(b.period.Zone)
+		begin, end := from.Begins(), to.Hours(1).Begins()
+		from, to = calendar.DayOf(begin, zone), calendar.DayOf(end.Add(-time.Second), zone)
+		inside = func(hour calendar.Day) bool { return b.period.From <= hour && hour <= b.period.To }
 		b.data.From, b.data.To = begin.In(zone).Format(time.RFC3339), end.In(zone).Format(time.RFC3339)
 	}
-	values, beyond, err := b.counted(ctx, APIChange, from, to)
+	values, beyond, err := b.counted(ctx, daily.APIChange, from, to)
 	if err != nil {
 		return err
 	}
-	if b.period.Frequency == APIHourly {
+	if b.period.Frequency == calendar.APIHourly {
 		beyond = 0 // of which hour they were is not known
 	}
-	labels := map[string]string{apiAdded: "Added", apiChanged: "Changed", apiUnused: "No longer used"}
+	labels := map[string]string{daily.APIAdded: "Added", daily.APIChanged: "Changed", daily.APIUnused: "No longer used"}
 	totals := map[string]int64{}
 	type change struct{ label, place string }
 	seen := map[change]bool{}
 	var all []change
 	for v := range values {
 		parts := strings.SplitN(v, " ", 5)
-		if len(parts) != 5 || !inside(Day(parts[0])) {
+		if len(parts) != 5 || !inside(calendar.Day(parts[0])) {
 			continue
 		}
 		place := parts[3] + parts[4]
-		if parts[3] == none {
+		if parts[3] == daily.None {
 			place = parts[4]
 		}
-		if parts[2] != none {
+		if parts[2] != daily.None {
 			place = parts[2] + " " + place
 		}
 		c := change{labels[parts[1]], place}
@@ -313,9 +278,9 @@ func (b *digester) changes(ctx context.Context) error {
 	slices.SortFunc(all, func(x, y change) int {
 		return cmp.Or(cmp.Compare(x.label, y.label), cmp.Compare(x.place, y.place))
 	})
-	b.total("Endpoints added", totals[labels[apiAdded]])
-	b.total("Endpoints changed", totals[labels[apiChanged]])
-	b.total("Endpoints no longer used", totals[labels[apiUnused]])
+	b.total("Endpoints added", totals[labels[daily.APIAdded]])
+	b.total("Endpoints changed", totals[labels[daily.APIChanged]])
+	b.total("Endpoints no longer used", totals[labels[daily.APIUnused]])
 	for _, c := range all {
 		b.data.Lines = append(b.data.Lines, event.DigestLine{Label: c.label, Text: c.place})
 	}

@@ -13,6 +13,7 @@ import (
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
 )
 
 // digests are the digests that were published, newest last.
@@ -44,9 +45,9 @@ func (r *rig) endpoint(at time.Time, what, path string) event.Event {
 		`{"endpoint_path":%q,"http_method":"GET","domain":"api.example.com","change_type":%q}`, path, what))
 }
 
-func (r *rig) digest(f report.Frequency, from, to report.Day, zone string) event.DigestData {
+func (r *rig) digest(f calendar.Frequency, from, to calendar.Day, zone string) event.DigestData {
 	r.t.Helper()
-	d, err := r.service.Digest(r.t.Context(), "42", report.Period{Frequency: f, From: from, To: to, Zone: zone})
+	d, err := r.service.Digest(r.t.Context(), "42", calendar.Period{Frequency: f, From: from, To: to, Zone: zone})
 	require.NoError(r.t, err)
 	return d
 }
@@ -64,14 +65,14 @@ func TestADigestOfIssuesHasThoseThatAreNew(t *testing.T) {
 	r.publish(r.issue(day.Add(-48*time.Hour), "old", "Critical"), r.issue(day, "old", "Critical"),
 		r.issue(day, "a", "Low"), r.issue(day, "b", "Critical"), r.issue(day.Add(time.Hour), "a", "High"),
 		r.event(event.Vuln, day, `{"vuln":{"id":"v","title":"XSS","domain":"shop","threat":"Medium"}}`))
-	d := r.digest(report.IssuesDaily, "2023-03-04", "2023-03-04", "UTC")
+	d := r.digest(calendar.IssuesDaily, "2023-03-04", "2023-03-04", "UTC")
 	require.Equal(t, []string{"Critical: Issue b · GET shop/b", "High: Issue a · GET shop/a", "Medium: XSS · shop"},
 		lines(d))
 	require.Equal(t, []event.DigestTotal{{Name: "Critical issues", N: 1}, {Name: "High issues", N: 1},
 		{Name: "Medium issues", N: 1}}, d.Totals)
 	require.Equal(t, []string{"Critical: Issue b · GET shop/b"},
-		lines(r.digest(report.CriticalDaily, "2023-03-04", "2023-03-04", "UTC")))
-	require.Empty(t, r.digest(report.IssuesDaily, "2023-03-05", "2023-03-05", "UTC").Totals)
+		lines(r.digest(calendar.CriticalDaily, "2023-03-04", "2023-03-04", "UTC")))
+	require.Empty(t, r.digest(calendar.IssuesDaily, "2023-03-05", "2023-03-05", "UTC").Totals)
 }
 
 func TestADigestListsFiftyLinesAndCountsTheRest(t *testing.T) {
@@ -79,7 +80,7 @@ func TestADigestListsFiftyLinesAndCountsTheRest(t *testing.T) {
 	for n := range 60 {
 		r.publish(r.issue(instant(t, "2023-03-04T10:00:00Z"), fmt.Sprintf("i%02d", n), "Low"))
 	}
-	d := r.digest(report.IssuesDaily, "2023-03-04", "2023-03-04", "UTC")
+	d := r.digest(calendar.IssuesDaily, "2023-03-04", "2023-03-04", "UTC")
 	require.Len(t, d.Lines, 50)
 	require.EqualValues(t, 10, d.More)
 	require.Equal(t, []event.DigestTotal{{Name: "Low issues", N: 60}}, d.Totals)
@@ -95,7 +96,7 @@ func TestADigestOfTheAttackSurface(t *testing.T) {
 		r.event(event.NewScopeServices, at, `{"data":[{"entity":{"domain":"a.example.com","port":443}}]}`),
 		r.event(event.NewScopeIPs, at.Add(time.Hour), `{"data":[{"action":"create","entity":{"ip":"203.0.113.8"}}]}`),
 		r.issue(at, "a", "High"))
-	d := r.digest(report.SurfaceWeekly, "2023-02-27", "2023-03-05", "UTC")
+	d := r.digest(calendar.SurfaceWeekly, "2023-02-27", "2023-03-05", "UTC")
 	require.Equal(t, []string{"New domain: a.example.com", "New IP: 203.0.113.8", "New service: a.example.com:443",
 		"Removed IP: 203.0.113.9"}, lines(d))
 	require.Equal(t, []event.DigestTotal{{Name: "New domains", N: 1}, {Name: "New IPs", N: 1},
@@ -111,13 +112,13 @@ func TestAnHourOfChangesOfAPIsIsThatOfTheClockInEveryZone(t *testing.T) {
 		r.endpoint(at.Add(time.Hour), "unused", "/c"), r.endpoint(at.Add(time.Minute), "added", "/a"),
 		r.event(event.APIStructureChanged, at, `{"endpoint_path":"/a","http_method":"GET","reaction":{"trigger":"t",`+
 			`"integrations":["i"]}}`))
-	d := r.digest(report.APIHourly, "2023-10-28T18", "2023-10-28T18", "Asia/Kolkata")
+	d := r.digest(calendar.APIHourly, "2023-10-28T18", "2023-10-28T18", "Asia/Kolkata")
 	require.Equal(t, []string{"Added: GET api.example.com/a", "Changed: GET api.example.com/b"}, lines(d))
 	require.Equal(t, "2023-10-28T23:30:00+05:30", d.From)
 	require.Equal(t, "2023-10-29T00:30:00+05:30", d.To)
 	require.Equal(t, []string{"No longer used: GET api.example.com/c"},
-		lines(r.digest(report.APIHourly, "2023-10-28T19", "2023-10-28T19", "Asia/Kolkata")))
-	require.Len(t, r.digest(report.APIDaily, "2023-10-28", "2023-10-29", "Asia/Kolkata").Lines, 3)
+		lines(r.digest(calendar.APIHourly, "2023-10-28T19", "2023-10-28T19", "Asia/Kolkata")))
+	require.Len(t, r.digest(calendar.APIDaily, "2023-10-28", "2023-10-29", "Asia/Kolkata").Lines, 3)
 }
 
 func TestADigestIsSentOnceToAReceiverAndOnlyIfThereIsSomethingToTell(t *testing.T) {
@@ -136,7 +137,7 @@ func TestADigestIsSentOnceToAReceiverAndOnlyIfThereIsSomethingToTell(t *testing.
 	require.Equal(t, "2023-03-04", got[1].From)
 	for range 3 { // a queue that hands a job out again
 		require.NoError(t, r.service.Perform(t.Context(), report.Job{Tenant: "42", Client: "Acme", Receiver: "i",
-			Period: report.Containing(report.IssuesDaily, "2023-03-04", "UTC")}))
+			Period: calendar.Containing(calendar.IssuesDaily, "2023-03-04", "UTC")}))
 	}
 	entries, err := r.db.Bus().Receive(t.Context(), 1000)
 	require.NoError(t, err)
@@ -152,13 +153,13 @@ func TestADigestIsSentOnceToAReceiverAndOnlyIfThereIsSomethingToTell(t *testing.
 }
 
 // next is the day or hour after one.
-func next(t *testing.T, f report.Frequency, d report.Day) report.Day {
-	if f != report.APIHourly {
+func next(t *testing.T, f calendar.Frequency, d calendar.Day) calendar.Day {
+	if f != calendar.APIHourly {
 		return d.Add(1)
 	}
 	begin, err := time.Parse("2006-01-02T15", string(d))
 	require.NoError(t, err)
-	return report.Day(begin.Add(time.Hour).Format("2006-01-02T15"))
+	return calendar.Day(begin.Add(time.Hour).Format("2006-01-02T15"))
 }
 
 // TestEachDayAndHourIsInOneDigest keeps the schedule in random zones at random hours, over changes of clocks, with
@@ -194,7 +195,7 @@ func TestEachDayAndHourIsInOneDigest(t *testing.T) {
 			r.run()
 		}
 		clocks := zone(t, name)
-		last := map[report.Frequency]report.Day{}
+		last := map[calendar.Frequency]calendar.Day{}
 		for n, j := range jobs {
 			f := j.Period.Frequency
 			after := next(t, f, j.Period.To)
@@ -203,22 +204,36 @@ func TestEachDayAndHourIsInOneDigest(t *testing.T) {
 			}
 			last[f] = j.Period.To
 			shown := at[n].UTC().Format("2006-01-02T15")
-			if f != report.APIHourly {
+			if f != calendar.APIHourly {
 				shown = at[n].In(clocks).Format("2006-01-02 15")
-				after = report.Day(fmt.Sprintf("%s %02d", after, hour))
+				after = calendar.Day(fmt.Sprintf("%s %02d", after, hour))
 			}
 			require.GreaterOrEqual(t, shown, string(after), "%s in %s at %d: it is over", f, name, hour)
 			require.Empty(t, j.Address)
 		}
 		newest := r.now.Add(-2 * time.Hour)
-		require.GreaterOrEqual(t, string(last[report.APIHourly]), newest.Add(-time.Hour).UTC().Format("2006-01-02T15"))
+		require.GreaterOrEqual(t, string(last[calendar.APIHourly]), newest.Add(-time.Hour).UTC().Format("2006-01-02T15"))
 		local := newest.In(clocks)
 		over := local.AddDate(0, 0, -1)
 		if local.Hour() < hour {
 			over = local.AddDate(0, 0, -2)
 		}
-		require.GreaterOrEqual(t, string(last[report.IssuesDaily]), over.Format(time.DateOnly), "%s at %d", name, hour)
-		require.NotEmpty(t, last[report.SurfaceWeekly])
-		require.False(t, strings.Contains(string(last[report.SurfaceWeekly]), "T"))
+		require.GreaterOrEqual(t, string(last[calendar.IssuesDaily]), over.Format(time.DateOnly), "%s at %d", name, hour)
+		require.NotEmpty(t, last[calendar.SurfaceWeekly])
+		require.False(t, strings.Contains(string(last[calendar.SurfaceWeekly]), "T"))
 	}
+}
+
+func instant(t *testing.T, s string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339, s)
+	require.NoError(t, err)
+	return at
+}
+
+func zone(t *testing.T, name string) *time.Location {
+	t.Helper()
+	z, err := time.LoadLocation(name)
+	require.NoError(t, err)
+	return z
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tocsin/shared/cache"
+	"tocsin/shared/report/calendar"
 	"tocsin/shared/wording"
 )
 
@@ -21,6 +22,14 @@ type Locales struct {
 // SettingsReader reads a tenant's settings.
 type SettingsReader interface {
 	Settings(ctx context.Context, tenant string) (Settings, error)
+}
+
+// ZoneOf reads the name of a tenant's zone from its settings, "" where none was chosen.
+func ZoneOf(r SettingsReader) func(ctx context.Context, tenant string) (string, error) {
+	return func(ctx context.Context, tenant string) (string, error) {
+		s, err := r.Settings(ctx, tenant)
+		return s.Zone, err
+	}
 }
 
 // New settings hold a minute after they were set; so many tenants are remembered.
@@ -39,9 +48,9 @@ func (l *Locales) Locale(ctx context.Context, tenant string) wording.Locale {
 	s, err := l.Store.Settings(ctx, tenant)
 	if err != nil {
 		l.Log.Warn("read the language and the zone of a tenant", "tenant", tenant, "error", err.Error())
-		return wording.Locale{Language: wording.English, Zone: location("")}
+		return wording.Locale{Language: wording.English, Zone: calendar.Location("")}
 	}
-	locale := wording.Locale{Language: s.Language.Or(wording.English), Zone: location(s.Zone)}
+	locale := wording.Locale{Language: s.Language.Or(wording.English), Zone: calendar.Location(s.Zone)}
 	l.known.Keep(tenant, locale, now, mostTenants)
 	return locale
 }

@@ -91,7 +91,7 @@ func (b body) Sentence() string {
 func (b body) Quiet() bool { return b.Headline.Now.Empty() }
 
 // Against says what the numbers are compared with.
-func (b body) Against() string { return b.Period.Frequency.before() }
+func (b body) Against() string { return b.Period.Frequency.Before() }
 
 // Link leads to the Console.
 func (b body) Link() string { return Console(b.Platform.Console).Page("/attacks") }
@@ -141,7 +141,7 @@ func number(label string, now, before int64) Number {
 func (s *Summary) Numbers() []Number { return numbers(Report{Headline: s.Comparison}) }
 
 // Against says what a summary's numbers are compared with.
-func (s *Summary) Against() string { return s.Period.Frequency.before() }
+func (s *Summary) Against() string { return s.Period.Frequency.Before() }
 
 // Change is a number against the one before, in words: +12 %, −3 %, none before.
 func Change(now, before int64) string {

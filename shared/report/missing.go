@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/wording"
 )
 
@@ -15,14 +17,14 @@ type Missing struct {
 	Listed   int64  `json:"listed"`   // rows in the report's file
 	Recorded int64  `json:"recorded"` // rows of the record: a CSV file lists RowsCSV of them at most
 	// Of is how many were counted. What the record let go of and what then came again is counted again: see anew.
-	Of   int64 `json:"of"`
-	Days []Day `json:"days,omitempty"` // on which the record let rows go
+	Of   int64          `json:"of"`
+	Days []calendar.Day `json:"days,omitempty"` // on which the record let rows go
 }
 
 // Gone is how many rows of one kind the record let go of, and on which days, in their order.
 type Gone struct {
 	N    int64
-	Days []Day
+	Days []calendar.Day
 }
 
 // Gone is how many no report can list.
@@ -35,8 +37,9 @@ func (s *Summary) Missing() (out []Missing) {
 		listed int
 		more   int64
 	}{
-		{DroppedAttacks, len(s.Attacks), s.MoreAttacks}, {DroppedIncidents, len(s.Incidents), s.MoreIncidents},
-		{DroppedVulns, len(s.Vulnerabilities), s.MoreVulnerabilities},
+		{daily.DroppedAttacks, len(s.Attacks), s.MoreAttacks},
+		{daily.DroppedIncidents, len(s.Incidents), s.MoreIncidents},
+		{daily.DroppedVulns, len(s.Vulnerabilities), s.MoreVulnerabilities},
 	} {
 		if k.more <= 0 {
 			continue
@@ -69,13 +72,13 @@ func (m Missing) because(f Format) string {
 		fmt.Fprintf(&out, " A CSV file has at most %s rows: reports on fewer days list more.", Thousands(RowsCSV))
 	}
 	if gone := m.Gone(); gone > 0 {
-		verb, limit := "are", fmt.Sprintf("the record of a day keeps the first %s", Thousands(MaxFindings))
+		verb, limit := "are", fmt.Sprintf("the record of a day keeps the first %s", Thousands(daily.MaxFindings))
 		if gone == 1 {
 			verb = "is"
 		}
-		if m.What == DroppedAttacks {
+		if m.What == daily.DroppedAttacks {
 			limit = fmt.Sprintf("the record of a day keeps at least %s, and lets go of the smallest so far",
-				Thousands(MaxAttacks))
+				Thousands(daily.MaxAttacks))
 		}
 		fmt.Fprintf(&out, " %s %s in no report: %s (%s).", Thousands(gone), verb, limit, spoken(m.Days))
 	}
@@ -145,15 +148,15 @@ func brief(missing []Missing) string {
 }
 
 // spoken names days for a person: three, or how many between the first and the last.
-func spoken(days []Day) string {
+func spoken(days []calendar.Day) string {
 	const named = 3
 	names := make([]string, 0, named)
 	for _, d := range days[:min(len(days), named)] {
-		names = append(names, d.date().Format("2 January 2006"))
+		names = append(names, d.Date().Format("2 January 2006"))
 	}
 	if len(days) > named {
 		return fmt.Sprintf("%d days from %s to %s", len(days), names[0],
-			days[len(days)-1].date().Format("2 January 2006"))
+			days[len(days)-1].Date().Format("2 January 2006"))
 	}
 	return strings.Join(names, ", ")
 }

@@ -20,6 +20,8 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/notification"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/wording"
 )
 
@@ -31,9 +33,9 @@ type dayOf struct {
 }
 
 // kept is daily totals in memory: what an engine has kept, and counts of what it let go of.
-type kept map[report.Day]dayOf
+type kept map[calendar.Day]dayOf
 
-func (k kept) each(first, last report.Day, visit func(report.Day, dayOf) error) error {
+func (k kept) each(first, last calendar.Day, visit func(calendar.Day, dayOf) error) error {
 	for d, of := range k {
 		if d < first || d > last {
 			continue
@@ -45,24 +47,24 @@ func (k kept) each(first, last report.Day, visit func(report.Day, dayOf) error) 
 	return nil
 }
 
-func (k kept) Counts(_ context.Context, _ string, first, last report.Day,
-	visit func(report.Day, report.Count) error) error {
-	return k.each(first, last, func(d report.Day, of dayOf) error {
+func (k kept) Counts(_ context.Context, _ string, first, last calendar.Day,
+	visit func(calendar.Day, daily.Count) error) error {
+	return k.each(first, last, func(d calendar.Day, of dayOf) error {
 		for what, n := range of.gone {
-			if err := visit(d, report.Count{Dimension: report.Dropped, Value: what, N: n}); err != nil {
+			if err := visit(d, daily.Count{Dimension: daily.Dropped, Value: what, N: n}); err != nil {
 				return err
 			}
 		}
-		return visit(d, report.Count{Dimension: report.Total, N: 7})
+		return visit(d, daily.Count{Dimension: daily.Total, N: 7})
 	})
 }
 
-func numbered(d report.Day, n int) report.Attack {
+func numbered(d calendar.Day, n int) daily.Attack {
 	at, err := time.Parse(time.DateOnly, string(d))
 	if err != nil {
 		panic(err)
 	}
-	a := report.Attack{
+	a := daily.Attack{
 		Type: "sqli", Host: "shop", Path: fmt.Sprintf("/%d", n), Seen: int64(n + 1), First: at, Last: at,
 		Sources: []string{"203.0.113.7"},
 	}
@@ -70,9 +72,9 @@ func numbered(d report.Day, n int) report.Attack {
 	return a
 }
 
-func (k kept) Attacks(_ context.Context, _ string, first, last report.Day,
-	visit func(report.Day, report.Attack) error) error {
-	return k.each(first, last, func(d report.Day, of dayOf) error {
+func (k kept) Attacks(_ context.Context, _ string, first, last calendar.Day,
+	visit func(calendar.Day, daily.Attack) error) error {
+	return k.each(first, last, func(d calendar.Day, of dayOf) error {
 		for n := range of.attacks {
 			if err := visit(d, numbered(d, of.from+n)); err != nil {
 				return err
@@ -82,10 +84,10 @@ func (k kept) Attacks(_ context.Context, _ string, first, last report.Day,
 	})
 }
 
-func (k kept) Incidents(_ context.Context, _ string, first, last report.Day, visit func(report.Incident) error) error {
-	return k.each(first, last, func(d report.Day, of dayOf) error {
+func (k kept) Incidents(_ context.Context, _ string, first, last calendar.Day, visit func(daily.Incident) error) error {
+	return k.each(first, last, func(d calendar.Day, of dayOf) error {
 		for n := range of.incidents {
-			i := report.Incident{Attack: numbered(d, of.from+n), Threat: "High"}
+			i := daily.Incident{Attack: numbered(d, of.from+n), Threat: "High"}
 			i.ID = fmt.Sprintf("INC-%d", of.from+n)
 			if err := visit(i); err != nil {
 				return err
@@ -95,11 +97,11 @@ func (k kept) Incidents(_ context.Context, _ string, first, last report.Day, vis
 	})
 }
 
-func (k kept) Vulnerabilities(_ context.Context, _ string, first, last report.Day,
-	visit func(report.Vulnerability) error) error {
-	return k.each(first, last, func(d report.Day, of dayOf) error {
+func (k kept) Vulnerabilities(_ context.Context, _ string, first, last calendar.Day,
+	visit func(daily.Vulnerability) error) error {
+	return k.each(first, last, func(d calendar.Day, of dayOf) error {
 		for n := range of.vulns {
-			if err := visit(report.Vulnerability{ID: fmt.Sprintf("V-%d", of.from+n), Threat: "Low",
+			if err := visit(daily.Vulnerability{ID: fmt.Sprintf("V-%d", of.from+n), Threat: "Low",
 				At: numbered(d, 0).First}); err != nil {
 				return err
 			}
@@ -110,7 +112,7 @@ func (k kept) Vulnerabilities(_ context.Context, _ string, first, last report.Da
 
 const again = "What was let go and came again is counted again"
 
-const mayDay = report.Day("2023-05-01") // a Monday
+const mayDay = calendar.Day("2023-05-01") // a Monday
 
 // longMonth has more attacks than a file of CSV.
 func longMonth() kept {
@@ -125,7 +127,7 @@ func longMonth() kept {
 func everyDay() kept {
 	out := kept{}
 	for n := range 7 {
-		out[mayDay.Add(n)] = dayOf{attacks: 3, from: 3 * n, gone: map[string]int64{report.DroppedAttacks: 10}}
+		out[mayDay.Add(n)] = dayOf{attacks: 3, from: 3 * n, gone: map[string]int64{daily.DroppedAttacks: 10}}
 	}
 	return out
 }
@@ -133,22 +135,22 @@ func everyDay() kept {
 // lackingRows are days, and what a report on them says of the rows that it lacks.
 var lackingRows = map[string]struct {
 	totals    kept
-	frequency report.Frequency
+	frequency calendar.Frequency
 	format    report.Format
 	want      []report.Missing
 	says      []string
 }{
-	"nothing at all": {kept{}, report.Weekly, report.CSV, nil, nil},
+	"nothing at all": {kept{}, calendar.Weekly, report.CSV, nil, nil},
 	"just what a PDF lists": {
 		kept{mayDay: {attacks: report.RowsAttacks, incidents: report.RowsOthers, vulns: report.RowsOthers}},
-		report.Daily, report.PDF, nil, nil,
+		calendar.Daily, report.PDF, nil, nil,
 	},
 	"just what a day keeps, as CSV": {
-		kept{mayDay: {attacks: 2 * report.MaxAttacks, incidents: report.MaxFindings, vulns: report.MaxFindings}},
-		report.Daily, report.CSV, nil, nil,
+		kept{mayDay: {attacks: 2 * daily.MaxAttacks, incidents: daily.MaxFindings, vulns: daily.MaxFindings}},
+		calendar.Daily, report.CSV, nil, nil,
 	},
 	"one more than a PDF lists": {
-		kept{mayDay: {attacks: 51, incidents: 201, vulns: 201}}, report.Weekly, report.PDF,
+		kept{mayDay: {attacks: 51, incidents: 201, vulns: 201}}, calendar.Weekly, report.PDF,
 		[]report.Missing{
 			{What: "attacks", Listed: 50, Recorded: 51, Of: 51},
 			{What: "incidents", Listed: 200, Recorded: 201, Of: 201},
@@ -161,33 +163,33 @@ var lackingRows = map[string]struct {
 		},
 	},
 	"a day that let attacks go, as CSV": {
-		kept{mayDay.Add(2): {attacks: 2000, gone: map[string]int64{report.DroppedAttacks: 1417}}}, report.Weekly,
+		kept{mayDay.Add(2): {attacks: 2000, gone: map[string]int64{daily.DroppedAttacks: 1417}}}, calendar.Weekly,
 		report.CSV,
 		[]report.Missing{{What: "attacks", Listed: 2000, Recorded: 2000, Of: 3417,
-			Days: []report.Day{"2023-05-03"}}},
+			Days: []calendar.Day{"2023-05-03"}}},
 		[]string{
 			"Attacks: 2,000 of 3,417 are listed. 1,417 are in no report: the record of a day keeps at least " +
 				"2,000, and lets go of the smallest so far (3 May 2023).", again,
 		},
 	},
 	"the same as PDF": {
-		kept{mayDay.Add(2): {attacks: 2000, gone: map[string]int64{report.DroppedAttacks: 1417}}}, report.Monthly,
+		kept{mayDay.Add(2): {attacks: 2000, gone: map[string]int64{daily.DroppedAttacks: 1417}}}, calendar.Monthly,
 		report.PDF,
-		[]report.Missing{{What: "attacks", Listed: 50, Recorded: 2000, Of: 3417, Days: []report.Day{"2023-05-03"}}},
+		[]report.Missing{{What: "attacks", Listed: 50, Recorded: 2000, Of: 3417, Days: []calendar.Day{"2023-05-03"}}},
 		[]string{"Attacks: 50 of 3,417 are listed. A CSV report lists 2,000 of them. 1,417 are in no report: ",
 			again},
 	},
 	"all kinds, on several days": {
 		kept{
 			mayDay: {incidents: 1000, vulns: 1000,
-				gone: map[string]int64{report.DroppedIncidents: 1, report.DroppedVulns: 30}},
+				gone: map[string]int64{daily.DroppedIncidents: 1, daily.DroppedVulns: 30}},
 			mayDay.Add(1): {incidents: 1000, vulns: 1000, from: 500,
-				gone: map[string]int64{report.DroppedVulns: 12}},
-		}, report.Weekly, report.CSV,
+				gone: map[string]int64{daily.DroppedVulns: 12}},
+		}, calendar.Weekly, report.CSV,
 		[]report.Missing{
-			{What: "incidents", Listed: 1500, Recorded: 1500, Of: 1501, Days: []report.Day{mayDay}},
+			{What: "incidents", Listed: 1500, Recorded: 1500, Of: 1501, Days: []calendar.Day{mayDay}},
 			{What: "vulnerabilities", Listed: 1500, Recorded: 1500, Of: 1542,
-				Days: []report.Day{mayDay, mayDay.Add(1)}},
+				Days: []calendar.Day{mayDay, mayDay.Add(1)}},
 		},
 		[]string{
 			"Incidents: 1,500 of 1,501 are listed. 1 is in no report: the record of a day keeps the first 1,000 " +
@@ -197,25 +199,25 @@ var lackingRows = map[string]struct {
 		},
 	},
 	"the day before the period let rows go": {
-		kept{mayDay.Add(-1): {attacks: 1, gone: map[string]int64{report.DroppedAttacks: 9}}}, report.Weekly,
+		kept{mayDay.Add(-1): {attacks: 1, gone: map[string]int64{daily.DroppedAttacks: 9}}}, calendar.Weekly,
 		report.CSV, nil, nil,
 	},
 	"more than a file of CSV has": {
-		longMonth(), report.Monthly, report.CSV,
+		longMonth(), calendar.Monthly, report.CSV,
 		[]report.Missing{{What: "attacks", Listed: 10_000, Recorded: 18_600, Of: 18_600}},
 		[]string{"Attacks: 10,000 of 18,600 are listed. A CSV file has at most 10,000 rows: reports on fewer " +
 			"days list more."},
 	},
 	"the same as PDF does not promise what CSV has not": {
-		longMonth(), report.Monthly, report.PDF,
+		longMonth(), calendar.Monthly, report.PDF,
 		[]report.Missing{{What: "attacks", Listed: 50, Recorded: 18_600, Of: 18_600}},
 		[]string{"Attacks: 50 of 18,600 are listed. A CSV report lists 10,000 of them. A CSV file has at most " +
 			"10,000 rows: reports on fewer days list more."},
 	},
 	"many days are told by their number": {
-		everyDay(), report.Weekly, report.CSV,
+		everyDay(), calendar.Weekly, report.CSV,
 		[]report.Missing{{What: "attacks", Listed: 21, Recorded: 21, Of: 91,
-			Days: report.Containing(report.Weekly, mayDay, "UTC").Each()}},
+			Days: calendar.Containing(calendar.Weekly, mayDay, "UTC").Each()}},
 		[]string{"(7 days from 1 May 2023 to 7 May 2023).", again},
 	},
 }
@@ -223,7 +225,7 @@ var lackingRows = map[string]struct {
 func TestP9AReportSaysHowManyRowsItLacks(t *testing.T) {
 	for name, c := range lackingRows {
 		t.Run(name, func(t *testing.T) {
-			p := report.Containing(c.frequency, mayDay, "UTC")
+			p := calendar.Containing(c.frequency, mayDay, "UTC")
 			s, err := report.Build(t.Context(), c.totals, "42", "Acme", p, report.RowsOf(c.format),
 				numbered(mayDay, 0).First)
 			require.NoError(t, err)
@@ -243,19 +245,19 @@ func TestP9AReportSaysHowManyRowsItLacks(t *testing.T) {
 }
 
 func TestP9TheRiskOfWhatWasLetGoIsNotInvented(t *testing.T) {
-	const d = report.Day("2023-05-03")
-	l := kept{d: {vulns: 1000, gone: map[string]int64{report.DroppedVulns: 3}}}
-	s, err := report.Build(t.Context(), l, "42", "Acme", report.Containing(report.Daily, d, "UTC"),
+	const d = calendar.Day("2023-05-03")
+	l := kept{d: {vulns: 1000, gone: map[string]int64{daily.DroppedVulns: 3}}}
+	s, err := report.Build(t.Context(), l, "42", "Acme", calendar.Containing(calendar.Daily, d, "UTC"),
 		report.RowsOf(report.PDF), time.Time{})
 	require.NoError(t, err)
-	require.Equal(t, []report.Ranked{{Value: "Low", N: 1000}, {Value: report.Other, N: 3}}, s.Threats)
+	require.Equal(t, []report.Ranked{{Value: "Low", N: 1000}, {Value: daily.Other, N: 3}}, s.Threats)
 }
 
 // over publishes a day with more than is kept of each kind, and returns how many of each.
 func (r *rig) over(at time.Time) map[string]int {
 	r.t.Helper()
-	of := map[string]int{"attacks": 2*report.MaxAttacks + 417, "incidents": report.MaxFindings + 20,
-		"vulnerabilities": report.MaxFindings + 3}
+	of := map[string]int{"attacks": 2*daily.MaxAttacks + 417, "incidents": daily.MaxFindings + 20,
+		"vulnerabilities": daily.MaxFindings + 3}
 	var events []event.Event
 	for n := range of["attacks"] {
 		const attack = `{"attack":{"id":"A-%d","type":"sqli","host":"shop","path":"/%[1]d","hits":%d}}`
@@ -276,7 +278,7 @@ func (r *rig) over(at time.Time) map[string]int {
 }
 
 // ordered makes a report on demand and returns it with the message that its recipient gets.
-func (r *rig) ordered(p report.Period, f report.Format) (report.Report, *notification.Report) {
+func (r *rig) ordered(p calendar.Period, f report.Format) (report.Report, *notification.Report) {
 	r.t.Helper()
 	made, err := r.service.Order(r.t.Context(), activity.Actor{Tenant: "42", ClientName: "Acme"},
 		report.Request{Period: p, Format: f, Recipients: []string{"ada@example.com"}})
@@ -295,14 +297,14 @@ func (r *rig) ordered(p report.Period, f report.Format) (report.Report, *notific
 func TestP9EveryPlaceOfAReportSaysWhatIsMissing(t *testing.T) {
 	r := start(t, "2023-05-04T12:00:00Z")
 	of := r.over(instant(t, "2023-05-03T10:00:00Z"))
-	week := report.Containing(report.Weekly, "2023-05-03", "UTC")
+	week := calendar.Containing(calendar.Weekly, "2023-05-03", "UTC")
 	for _, f := range []report.Format{report.CSV, report.PDF} {
 		made, m := r.ordered(week, f)
 		require.Len(t, made.Missing, 3)
 		page := shown(t, m.HTML(notification.Around{}))
 		for _, lack := range made.Missing {
 			require.EqualValues(t, of[lack.What], lack.Of)
-			require.Equal(t, []report.Day{"2023-05-03"}, lack.Days)
+			require.Equal(t, []calendar.Day{"2023-05-03"}, lack.Days)
 			numbers := fmt.Sprintf("%s of %s", report.Thousands(lack.Listed), report.Thousands(lack.Of))
 			require.Contains(t, m.Caption, numbers+" "+lack.What)
 			require.Contains(t, m.Caption, fmt.Sprintf("%s %s", report.Thousands(lack.Gone()), lack.What))
@@ -344,7 +346,7 @@ func TestP9WhereNothingIsMissingNothingIsSaid(t *testing.T) {
 	r := start(t, "2023-05-04T12:00:00Z")
 	r.publish(r.hit(instant(t, "2023-05-03T10:00:00Z"), "sqli", "shop", "/", "203.0.113.7", "blocked"))
 	for _, f := range []report.Format{report.CSV, report.PDF} {
-		made, m := r.ordered(report.Containing(report.Daily, "2023-05-03", "UTC"), f)
+		made, m := r.ordered(calendar.Containing(calendar.Daily, "2023-05-03", "UTC"), f)
 		require.Empty(t, made.Missing)
 		raw, err := json.Marshal(made)
 		require.NoError(t, err)
@@ -362,7 +364,7 @@ func TestP9WhereNothingIsMissingNothingIsSaid(t *testing.T) {
 func TestP9TheCaptionSaysItWithinAMessengersLimit(t *testing.T) {
 	r := start(t, "2023-05-04T12:00:00Z")
 	r.over(instant(t, "2023-05-03T10:00:00Z"))
-	made, _ := r.ordered(report.Containing(report.Weekly, "2023-05-03", "UTC"), report.PDF)
+	made, _ := r.ordered(calendar.Containing(calendar.Weekly, "2023-05-03", "UTC"), report.PDF)
 	made.Headline.Now = report.Headline{Hits: 1e12, Attacks: 1e9, Incidents: 1e9, Vulnerabilities: 1e9}
 	for i := range made.Missing {
 		made.Missing[i].Of = 1e9
@@ -387,7 +389,7 @@ func TestP9ApplicationsBeyondThoseKeptAreMarkedAsSourcesAre(t *testing.T) {
 	}
 	r.publish(r.event(event.NewHits, at,
 		`{"hit":{"type":"xss","host":"shop","path":"/","remote_addr4":"203.0.113.1","applications":["only"]}}`))
-	files, err := r.build(report.Daily, "2023-05-03", "UTC", report.RowsOf(report.CSV)).Files("")
+	files, err := r.build(calendar.Daily, "2023-05-03", "UTC", report.RowsOf(report.CSV)).Files("")
 	require.NoError(t, err)
 	rows, err := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(files[0].Data, []byte("\ufeff")))).ReadAll()
 	require.NoError(t, err)

@@ -7,6 +7,8 @@ import (
 
 	"tocsin/shared/activity"
 	"tocsin/shared/hold"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/wording"
 )
 
@@ -21,13 +23,16 @@ var (
 // and an error of visit ends them.
 type DailyTotals interface {
 	// Counts visits the counts of the days from first to last.
-	Counts(ctx context.Context, tenant string, first, last Day, visit func(Day, Count) error) error
+	Counts(ctx context.Context, tenant string, first, last calendar.Day,
+		visit func(calendar.Day, daily.Count) error) error
 	// Attacks visits the attacks of each of those days: one that lasted for two days comes twice.
-	Attacks(ctx context.Context, tenant string, first, last Day, visit func(Day, Attack) error) error
+	Attacks(ctx context.Context, tenant string, first, last calendar.Day,
+		visit func(calendar.Day, daily.Attack) error) error
 	// Incidents visits the incidents; one that was published again is there once for each day.
-	Incidents(ctx context.Context, tenant string, first, last Day, visit func(Incident) error) error
+	Incidents(ctx context.Context, tenant string, first, last calendar.Day, visit func(daily.Incident) error) error
 	// Vulnerabilities visits the vulnerabilities.
-	Vulnerabilities(ctx context.Context, tenant string, first, last Day, visit func(Vulnerability) error) error
+	Vulnerabilities(ctx context.Context, tenant string, first, last calendar.Day,
+		visit func(daily.Vulnerability) error) error
 }
 
 // Settings of a tenant. The zero value but for the tenant is that of a tenant that has chosen nothing.
@@ -48,7 +53,7 @@ type Settings struct {
 // At is the hour at which reports go out.
 func (s Settings) At() int {
 	if s.Hour == nil {
-		return DefaultHour
+		return calendar.DefaultHour
 	}
 	return *s.Hour
 }
@@ -92,15 +97,15 @@ const (
 
 // Report is a report of a tenant, made or being made.
 type Report struct {
-	ID        string    `json:"id"`
-	Tenant    string    `json:"tenant"`
-	Client    string    `json:"client"` // the tenant's company name
-	Period    Period    `json:"period"`
-	Format    Format    `json:"format"`
-	State     State     `json:"state"`
-	Reason    string    `json:"reason,omitempty"` // why it failed
-	CreatedAt time.Time `json:"created_at"`
-	CreatedBy string    `json:"created_by,omitempty"` // "" for a scheduled one
+	ID        string          `json:"id"`
+	Tenant    string          `json:"tenant"`
+	Client    string          `json:"client"` // the tenant's company name
+	Period    calendar.Period `json:"period"`
+	Format    Format          `json:"format"`
+	State     State           `json:"state"`
+	Reason    string          `json:"reason,omitempty"` // why it failed
+	CreatedAt time.Time       `json:"created_at"`
+	CreatedBy string          `json:"created_by,omitempty"` // "" for a scheduled one
 	// Recipients are the addresses of a report on demand.
 	Recipients []string `json:"recipients,omitempty"`
 	// Headline is known once it is ready.
@@ -130,7 +135,7 @@ const Kept = 3
 
 // SettingsStore keeps the settings of tenants.
 type SettingsStore interface {
-	Zones
+	SettingsReader
 	// SaveSettings replaces a tenant's settings and makes its subscriptions due at once, so that the schedule looks at
 	// them anew. Since and Done of each stay: no report is lost by it and none comes twice. Settings with a revision
 	// replace those with the one before it alone. The entry of the activity log goes with the change.
@@ -185,12 +190,12 @@ type Move struct {
 type Subscription struct {
 	Tenant    string
 	Receiver  string // an integration's id or a person's
-	Frequency Frequency
+	Frequency calendar.Frequency
 	Due       time.Time // zero: it is new, or settings were saved: look at it now
 	// Since is when the receiver subscribed: the UpdatedAt of the integration or the profile that first named the
 	// frequency. Zero for one that is older than this field.
 	Since time.Time
 	// Done is the last day of the newest period whose report was handed over, or that was over when the receiver
 	// subscribed; "" = nobody has looked yet.
-	Done Day
+	Done calendar.Day
 }

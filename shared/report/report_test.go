@@ -26,6 +26,8 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/notification"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/wording"
 )
 
@@ -35,7 +37,7 @@ type rig struct {
 	db        *memory.Engine
 	now       time.Time
 	service   *report.Service
-	recorder  *report.Recorder
+	recorder  *daily.Recorder
 	receivers map[string]report.Receiver
 	broken    bool // the renderer
 	rendered  int
@@ -66,7 +68,7 @@ func start(t *testing.T, now string) *rig {
 	r := &rig{t: t, receivers: map[string]report.Receiver{}, now: instant(t, now)}
 	r.db = memory.New(nil)
 	clock := func() time.Time { return r.now }
-	r.recorder = &report.Recorder{Zones: r.db.Reports(), Now: clock}
+	r.recorder = &daily.Recorder{Zone: report.ZoneOf(r.db.Reports()), Now: clock}
 	r.service = &report.Service{
 		Store: r.db.Reports(), Totals: r.db.DailyTotals(), Renderer: r, Receivers: r, Bus: r.db.Bus(),
 		Platform: "Tocsin",
@@ -142,9 +144,9 @@ func (r *rig) hit(at time.Time, kind, host, path, source, block string) event.Ev
 			kind, host, path, source, block, at.Unix()))
 }
 
-func (r *rig) build(f report.Frequency, d report.Day, zone string, rows report.Rows) *report.Summary {
+func (r *rig) build(f calendar.Frequency, d calendar.Day, zone string, rows report.Rows) *report.Summary {
 	r.t.Helper()
-	s, err := report.Build(r.t.Context(), r.db.DailyTotals(), "42", "Acme", report.Containing(f, d, zone), rows, r.now)
+	s, err := report.Build(r.t.Context(), r.db.DailyTotals(), "42", "Acme", calendar.Containing(f, d, zone), rows, r.now)
 	require.NoError(r.t, err)
 	return s
 }
@@ -170,7 +172,7 @@ func TestASummaryIsWhatWasPublished(t *testing.T) {
 		r.event(event.SecurityIssue, monday, `{"security_issue":{"title":"Open page","risk":"Critical"}}`),
 		r.event(event.CreateUser, monday, `{"user":{"name":"Ada"}}`),
 	)
-	s := r.build(report.Weekly, "2023-03-01", "UTC", report.RowsOf(report.PDF))
+	s := r.build(calendar.Weekly, "2023-03-01", "UTC", report.RowsOf(report.PDF))
 	require.Equal(t, report.Headline{Hits: 3, Blocked: 2, Attacks: 2, Incidents: 1, Vulnerabilities: 2}, s.Now)
 	require.Equal(t, report.Headline{Hits: 1, Blocked: 1, Attacks: 1}, s.Before)
 	require.Equal(t, []report.Ranked{{Value: "sqli", N: 2}, {Value: "xss", N: 1}}, s.Types)
@@ -214,7 +216,7 @@ func TestASummaryAgreesWithAnOracle(t *testing.T) {
 		}
 	}
 	r.publish(batch...)
-	s := r.build(report.Weekly, "2023-03-26", "Europe/Berlin", report.Rows{Attacks: 10})
+	s := r.build(calendar.Weekly, "2023-03-26", "Europe/Berlin", report.Rows{Attacks: 10})
 	for i, d := range s.Period.Each() {
 		require.Equal(t, byDay[string(d)], s.Over[i].Hits, d)
 	}
@@ -240,7 +242,7 @@ func TestARepeatedEventCountsOnce(t *testing.T) {
 	h := r.hit(instant(t, "2023-03-01T10:00:00Z"), "sqli", "shop", "/", "203.0.113.7", "blocked")
 	r.publish(h, h)
 	r.publish(h)
-	require.EqualValues(t, 1, r.build(report.Daily, "2023-03-01", "UTC", report.Rows{}).Now.Hits)
+	require.EqualValues(t, 1, r.build(calendar.Daily, "2023-03-01", "UTC", report.Rows{}).Now.Hits)
 }
 
 func TestTimesThatCanNotBeTrue(t *testing.T) {
@@ -250,7 +252,7 @@ func TestTimesThatCanNotBeTrue(t *testing.T) {
 		`{"hit":{"type":"x","request_time":99999999999}}`, `{"hit":{"type":"x"}}`} {
 		r.publish(r.event(event.NewHits, sent, hit))
 	}
-	require.EqualValues(t, 3, r.build(report.Daily, "2023-03-01", "UTC", report.Rows{}).Now.Hits,
+	require.EqualValues(t, 3, r.build(calendar.Daily, "2023-03-01", "UTC", report.Rows{}).Now.Hits,
 		"the event's own time holds")
 }
 
@@ -277,7 +279,7 @@ func TestTheScheduleSendsOnce(t *testing.T) {
 	for _, j := range []string{"ada@example.com", "ADA@example.com"} {
 		require.NoError(t, r.service.Perform(t.Context(),
 			report.Job{Tenant: "42", Receiver: "i", Address: j,
-				Period: report.Containing(report.Weekly, "2023-03-01", "UTC")}))
+				Period: calendar.Containing(calendar.Weekly, "2023-03-01", "UTC")}))
 	}
 	for _, e := range r.events()[6:] {
 		require.True(t, ids[e.ID], "a job done again has the same event, which fan-out drops")
@@ -340,7 +342,7 @@ func TestReportsOfTenantsAreSpreadOverTheHour(t *testing.T) {
 		jobs = nil
 		most = max(most, r.run())
 		for _, j := range jobs {
-			require.Equal(t, report.Day("2023-03-01"), j.Period.To)
+			require.Equal(t, calendar.Day("2023-03-01"), j.Period.To)
 			minutes[j.Tenant] = minute
 		}
 	}
@@ -416,7 +418,7 @@ func TestJobsCanGoToAQueue(t *testing.T) {
 func TestAFailedReportOnDemandSaysSo(t *testing.T) {
 	r := start(t, "2023-03-06T12:00:00Z")
 	r.broken = true
-	p, err := report.NewPeriod("2023-03-01", "2023-03-02", "UTC")
+	p, err := calendar.NewPeriod("2023-03-01", "2023-03-02", "UTC")
 	require.NoError(t, err)
 	made, err := r.service.Order(t.Context(), activity.Actor{Tenant: "42"},
 		report.Request{Period: p, Format: report.PDF, Recipients: []string{"ada@example.com"}})
@@ -440,7 +442,7 @@ func TestCSV(t *testing.T) {
 	}
 	hits = append(hits, r.hit(at, "=HYPERLINK(\"http://evil\")", "@host", "+1", "203.0.113.7", "blocked"))
 	r.publish(hits...)
-	s := r.build(report.Daily, "2023-03-01", "UTC", report.Rows{Attacks: 10})
+	s := r.build(calendar.Daily, "2023-03-01", "UTC", report.Rows{Attacks: 10})
 	files, err := s.Files("https://console.example.com")
 	require.NoError(t, err)
 	require.Len(t, files, 3)
@@ -453,7 +455,7 @@ func TestCSV(t *testing.T) {
 		require.Equal(t, "店舗.example.jp", row[1])
 		require.Equal(t, "2023-03-01T10:00:00Z", row[7])
 	}
-	all, err := r.build(report.Daily, "2023-03-01", "UTC", report.RowsOf(report.CSV)).Files("")
+	all, err := r.build(calendar.Daily, "2023-03-01", "UTC", report.RowsOf(report.CSV)).Files("")
 	require.NoError(t, err)
 	require.Contains(t, string(all[0].Data), `"'=HYPERLINK(""http://evil"")","'@host","'+1"`, "no cell is a formula")
 }
@@ -517,7 +519,7 @@ func (r *rig) reported() (days []string) {
 	return days
 }
 
-func (r *rig) zone(name string) { r.hour(name, report.DefaultHour) }
+func (r *rig) zone(name string) { r.hour(name, calendar.DefaultHour) }
 
 func (r *rig) hour(zone string, hour int) {
 	r.t.Helper()

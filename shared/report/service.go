@@ -20,6 +20,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/hold"
 	"tocsin/shared/mail/address"
+	"tocsin/shared/report/calendar"
 	"tocsin/shared/wording"
 )
 
@@ -77,11 +78,11 @@ type MailQuota interface {
 
 // Job is one scheduled report for one address.
 type Job struct {
-	Tenant   string `json:"tenant"`
-	Client   string `json:"client"`
-	Receiver string `json:"receiver"`
-	Address  string `json:"address,omitempty"`
-	Period   Period `json:"period"`
+	Tenant   string          `json:"tenant"`
+	Client   string          `json:"client"`
+	Receiver string          `json:"receiver"`
+	Address  string          `json:"address,omitempty"`
+	Period   calendar.Period `json:"period"`
 }
 
 // scheduleLimit is how many subscriptions are taken at once: a page of the schedule, whose settings, receivers, jobs
@@ -110,7 +111,7 @@ func (s *Service) RunSchedule(ctx context.Context) (jobs int, err error) {
 // plan is what becomes of a subscription that is due.
 type plan struct {
 	Move
-	owed []Period
+	owed []calendar.Period
 	jobs []Job
 }
 
@@ -184,7 +185,7 @@ func (s *Service) plans(ctx context.Context, due []Subscription) ([]plan, error)
 // plan says what a subscription is owed, and when it is due next.
 func (s *Service) plan(sub Subscription, v Settings) plan {
 	now, hour := s.Now(), v.At()
-	last := Last(sub.Frequency, now, cmp.Or(v.Zone, DefaultZone), hour)
+	last := calendar.Last(sub.Frequency, now, cmp.Or(v.Zone, calendar.DefaultZone), hour)
 	// from before it was kept: it begins with this look, or has begun with the time that it is due
 	if sub.Since.IsZero() {
 		if sub.Since = sub.Due; sub.Due.IsZero() {
@@ -260,12 +261,12 @@ const unseen = 15 * time.Minute
 // is new or settings were saved the same, unless it had it or subscribed later. Days are of the calendar, so that a
 // change of the zone neither swallows one nor sends it twice. Where a zone far to the east took the place of one far to
 // the west, two mornings fall together: then the one before comes too.
-func (sub Subscription) owed(last Period, hour int) (out []Period) {
+func (sub Subscription) owed(last calendar.Period, hour int) (out []calendar.Period) {
 	if sub.Frequency.Digest() {
 		return sub.owedDigest(last, hour)
 	}
 	if !sub.Due.IsZero() {
-		return []Period{last}
+		return []calendar.Period{last}
 	}
 	if last.To <= sub.Done || last.Due(hour).Before(sub.Since.Add(-unseen)) {
 		return nil
@@ -337,7 +338,7 @@ func (s *Service) render(summary *Summary, f Format) ([]File, error) {
 	return []File{{Name: fileName(s.Platform, summary.Period), Type: "application/pdf", Data: data}}, nil
 }
 
-func fileName(platform string, p Period) string {
+func fileName(platform string, p calendar.Period) string {
 	name := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
 			return r
@@ -354,7 +355,7 @@ func (s *Service) publish(ctx context.Context, r Report, receiver, to string) er
 	sum := sha256.Sum256([]byte(address.Canonical(to)))
 	frequency := r.Period.Frequency // what the receiver subscribed to
 	if KindOf(receiver) == OrderReceiver {
-		frequency = Once
+		frequency = calendar.Once
 	}
 	data, err := json.Marshal(event.ReportData{Report: r.ID, Frequency: string(frequency), Integration: receiver,
 		Address: to})
@@ -390,13 +391,13 @@ func (s *Service) File(ctx context.Context, tenant, id, name string) (File, erro
 // Zone is the time zone in which the days of the tenant's reports are cut.
 func (s *Service) Zone(ctx context.Context, tenant string) (string, error) {
 	v, err := s.Store.Settings(ctx, tenant)
-	return cmp.Or(v.Zone, DefaultZone), err
+	return cmp.Or(v.Zone, calendar.DefaultZone), err
 }
 
 // Settings are the tenant's, with the zone that holds where none was chosen.
 func (s *Service) Settings(ctx context.Context, tenant string) (Settings, error) {
 	v, err := s.Store.Settings(ctx, tenant)
-	v.Zone = cmp.Or(v.Zone, DefaultZone)
+	v.Zone = cmp.Or(v.Zone, calendar.DefaultZone)
 	return v, err
 }
 
@@ -409,11 +410,11 @@ type SettingsChange struct {
 }
 
 func (c SettingsChange) check() error {
-	if err := CheckZone(c.Zone); err != nil {
+	if err := calendar.CheckZone(c.Zone); err != nil {
 		return err
 	}
 	if c.Hour != nil {
-		if err := CheckHour(*c.Hour); err != nil {
+		if err := calendar.CheckHour(*c.Hour); err != nil {
 			return err
 		}
 	}
@@ -472,7 +473,7 @@ func (s *Service) entry(who activity.Actor, o activity.Object, a activity.Action
 
 // Request is a report on demand.
 type Request struct {
-	Period     Period
+	Period     calendar.Period
 	Format     Format
 	Recipients []string
 }
@@ -491,7 +492,7 @@ func (s *Service) Order(ctx context.Context, who activity.Actor, q Request) (Rep
 		problems = append(problems, destination.FieldProblem{Field: "recipients",
 			Reason: fmt.Sprintf("must be at most %d addresses", MaxRecipients)})
 	}
-	if q.Period.From > DayOf(s.Now(), location(q.Period.Zone)) {
+	if q.Period.From > calendar.DayOf(s.Now(), calendar.Location(q.Period.Zone)) {
 		problems = append(problems, destination.FieldProblem{Field: "from", Reason: "must not be in the future"})
 	}
 	var others int

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/wording"
 )
 
@@ -53,7 +55,7 @@ type Ranked struct {
 // Summary is everything that a report says.
 type Summary struct {
 	Client string
-	Period Period
+	Period calendar.Period
 	Made   time.Time
 	// Language is that of the files, "" = English.
 	Language wording.Language
@@ -62,10 +64,10 @@ type Summary struct {
 	Over                                            []DayCount
 	Types, Hosts, Applications, Sources, Countries  []Ranked
 	Statuses, Blocks                                []Ranked
-	Threats                                         []Ranked // vulnerabilities by threat, the worst first
-	Attacks                                         []Attack // the largest first
-	Incidents                                       []Incident
-	Vulnerabilities                                 []Vulnerability
+	Threats                                         []Ranked       // vulnerabilities by threat, the worst first
+	Attacks                                         []daily.Attack // the largest first
+	Incidents                                       []daily.Incident
+	Vulnerabilities                                 []daily.Vulnerability
 	MoreAttacks, MoreIncidents, MoreVulnerabilities int64 // beyond the rows, or let go of by the engine
 	// Gone is what the engine let go of, by the values of Dropped: no report can list it.
 	Gone map[string]Gone
@@ -86,11 +88,11 @@ func RowsOf(f Format) Rows {
 }
 
 // Build reads a period of the record. Its memory is bounded by the limits of the record: see MaxValues.
-func Build(ctx context.Context, l DailyTotals, tenant, client string, p Period, rows Rows, now time.Time) (*Summary,
-	error) {
-	s := &Summary{Client: cmp.Or(client, tenant), Period: p, Made: now.In(location(p.Zone))}
-	b := builder{Summary: s, source: l, tenant: tenant, rows: rows, totals: map[Dimension]map[string]int64{},
-		days: map[Day]*DayCount{}}
+func Build(ctx context.Context, l DailyTotals, tenant, client string, p calendar.Period, rows Rows,
+	now time.Time) (*Summary, error) {
+	s := &Summary{Client: cmp.Or(client, tenant), Period: p, Made: now.In(calendar.Location(p.Zone))}
+	b := builder{Summary: s, source: l, tenant: tenant, rows: rows, totals: map[daily.Dimension]map[string]int64{},
+		days: map[calendar.Day]*DayCount{}}
 	for _, step := range []func(context.Context) error{b.counts, b.attacks, b.incidents, b.vulnerabilities, b.before} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("report on %s of tenant %s: %w", p.Key(), tenant, err)
@@ -105,11 +107,11 @@ type builder struct {
 	source DailyTotals
 	tenant string
 	rows   Rows
-	totals map[Dimension]map[string]int64
-	days   map[Day]*DayCount
+	totals map[daily.Dimension]map[string]int64
+	days   map[calendar.Day]*DayCount
 }
 
-func (b *builder) day(d Day) *DayCount {
+func (b *builder) day(d calendar.Day) *DayCount {
 	if b.days[d] == nil {
 		b.days[d] = &DayCount{Label: d.Short()}
 	}
@@ -117,7 +119,7 @@ func (b *builder) day(d Day) *DayCount {
 }
 
 func (b *builder) counts(ctx context.Context) error {
-	err := b.source.Counts(ctx, b.tenant, b.Period.From, b.Period.To, func(d Day, c Count) error {
+	err := b.source.Counts(ctx, b.tenant, b.Period.From, b.Period.To, func(d calendar.Day, c daily.Count) error {
 		values := b.totals[c.Dimension]
 		if values == nil {
 			values = map[string]int64{}
@@ -125,12 +127,12 @@ func (b *builder) counts(ctx context.Context) error {
 		}
 		values[c.Value] += c.N
 		switch {
-		case c.Dimension == Total:
+		case c.Dimension == daily.Total:
 			b.day(d).Hits += c.N
-		case c.Dimension == ByBlock && blocked(c.Value):
+		case c.Dimension == daily.ByBlock && daily.Blocked(c.Value):
 			b.day(d).Blocked += c.N
 			b.Now.Blocked += c.N
-		case c.Dimension == Dropped && c.N > 0:
+		case c.Dimension == daily.Dropped && c.N > 0:
 			b.letGo(c.Value, d, c.N)
 		}
 		return nil
@@ -138,25 +140,25 @@ func (b *builder) counts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.Now.Hits = b.totals[Total][""]
-	for dimension, into := range map[Dimension]*[]Ranked{
-		ByType: &b.Types, ByHost: &b.Hosts, ByApplication: &b.Applications, BySource: &b.Sources,
-		ByCountry: &b.Countries,
-		ByStatus:  &b.Statuses, ByBlock: &b.Blocks,
+	b.Now.Hits = b.totals[daily.Total][""]
+	for dimension, into := range map[daily.Dimension]*[]Ranked{
+		daily.ByType: &b.Types, daily.ByHost: &b.Hosts, daily.ByApplication: &b.Applications, daily.BySource: &b.Sources,
+		daily.ByCountry: &b.Countries,
+		daily.ByStatus:  &b.Statuses, daily.ByBlock: &b.Blocks,
 	} {
 		*into = rank(b.totals[dimension], TopValues)
 	}
-	_, b.SourcesAtLeast = b.totals[BySource][Other]
-	b.SourcesSeen = len(b.totals[BySource])
-	for _, not := range []string{"", Other} {
-		if _, ok := b.totals[BySource][not]; ok {
+	_, b.SourcesAtLeast = b.totals[daily.BySource][daily.Other]
+	b.SourcesSeen = len(b.totals[daily.BySource])
+	for _, not := range []string{"", daily.Other} {
+		if _, ok := b.totals[daily.BySource][not]; ok {
 			b.SourcesSeen--
 		}
 	}
 	return nil
 }
 
-func (b *builder) letGo(what string, d Day, n int64) {
+func (b *builder) letGo(what string, d calendar.Day, n int64) {
 	if b.Gone == nil {
 		b.Gone = map[string]Gone{}
 	}
@@ -175,7 +177,7 @@ func rank(values map[string]int64, top int) []Ranked {
 	for v, n := range values {
 		switch v {
 		case "":
-		case Other:
+		case daily.Other:
 			rest += n
 		default:
 			all = append(all, Ranked{v, n})
@@ -187,15 +189,15 @@ func rank(values map[string]int64, top int) []Ranked {
 	}
 	all = slices.Clip(all[:min(len(all), top)])
 	if rest > 0 {
-		all = append(all, Ranked{Other, rest})
+		all = append(all, Ranked{daily.Other, rest})
 	}
 	return all
 }
 
 // attacks adds up the attacks of all days and keeps the largest.
 func (b *builder) attacks(ctx context.Context) error {
-	merged := map[AttackKey]*Attack{}
-	if err := b.source.Attacks(ctx, b.tenant, b.Period.From, b.Period.To, func(_ Day, a Attack) error {
+	merged := map[daily.AttackKey]*daily.Attack{}
+	if err := b.source.Attacks(ctx, b.tenant, b.Period.From, b.Period.To, func(_ calendar.Day, a daily.Attack) error {
 		if known := merged[a.Key]; known != nil {
 			known.Add(a)
 		} else {
@@ -205,28 +207,28 @@ func (b *builder) attacks(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	b.Now.Attacks = int64(len(merged)) + b.Gone[DroppedAttacks].N
+	b.Now.Attacks = int64(len(merged)) + b.Gone[daily.DroppedAttacks].N
 	largest := make(smallestFirst, 0, min(len(merged), b.rows.Attacks+1))
 	for _, a := range merged {
 		if heap.Push(&largest, a); len(largest) > b.rows.Attacks {
 			heap.Pop(&largest)
 		}
 	}
-	b.Attacks = make([]Attack, len(largest))
+	b.Attacks = make([]daily.Attack, len(largest))
 	for i := len(largest) - 1; i >= 0; i-- {
-		b.Attacks[i] = *heap.Pop(&largest).(*Attack)
+		b.Attacks[i] = *heap.Pop(&largest).(*daily.Attack)
 	}
 	b.MoreAttacks = b.Now.Attacks - int64(len(b.Attacks))
 	return nil
 }
 
 // smallestFirst is a heap of attacks.
-type smallestFirst []*Attack
+type smallestFirst []*daily.Attack
 
 func (h smallestFirst) Len() int           { return len(h) }
 func (h smallestFirst) Less(i, j int) bool { return smaller(h[i], h[j]) }
 func (h smallestFirst) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *smallestFirst) Push(x any)        { *h = append(*h, x.(*Attack)) }
+func (h *smallestFirst) Push(x any)        { *h = append(*h, x.(*daily.Attack)) }
 func (h *smallestFirst) Pop() any {
 	last := (*h)[len(*h)-1]
 	*h = (*h)[:len(*h)-1]
@@ -234,7 +236,7 @@ func (h *smallestFirst) Pop() any {
 }
 
 // smaller orders attacks by hits, then by their key, so that a report lists the same rows each time it is made.
-func smaller(a, b *Attack) bool {
+func smaller(a, b *daily.Attack) bool {
 	if a.Hits() != b.Hits() {
 		return a.Hits() < b.Hits()
 	}
@@ -242,8 +244,8 @@ func smaller(a, b *Attack) bool {
 }
 
 func (b *builder) incidents(ctx context.Context) error {
-	byID := map[string]Incident{}
-	if err := b.source.Incidents(ctx, b.tenant, b.Period.From, b.Period.To, func(i Incident) error {
+	byID := map[string]daily.Incident{}
+	if err := b.source.Incidents(ctx, b.tenant, b.Period.From, b.Period.To, func(i daily.Incident) error {
 		if known, ok := byID[i.ID]; ok {
 			known.Add(i.Attack)
 			i.Attack = known.Attack
@@ -255,12 +257,12 @@ func (b *builder) incidents(ctx context.Context) error {
 	}
 	for _, i := range byID {
 		b.Incidents = append(b.Incidents, i)
-		b.day(max(DayOf(i.Last, location(b.Period.Zone)), b.Period.From)).Incidents++
+		b.day(max(calendar.DayOf(i.Last, calendar.Location(b.Period.Zone)), b.Period.From)).Incidents++
 	}
-	slices.SortFunc(b.Incidents, func(x, y Incident) int {
+	slices.SortFunc(b.Incidents, func(x, y daily.Incident) int {
 		return cmp.Or(cmp.Compare(y.Hits(), x.Hits()), y.Last.Compare(x.Last), cmp.Compare(x.ID, y.ID))
 	})
-	b.Now.Incidents = int64(len(b.Incidents)) + b.Gone[DroppedIncidents].N
+	b.Now.Incidents = int64(len(b.Incidents)) + b.Gone[daily.DroppedIncidents].N
 	b.Incidents = b.Incidents[:min(len(b.Incidents), b.rows.Incidents)]
 	b.MoreIncidents = b.Now.Incidents - int64(len(b.Incidents))
 	return nil
@@ -270,8 +272,8 @@ func (b *builder) incidents(ctx context.Context) error {
 var threats = []string{"Critical", "High", "Medium", "Low", "Info"}
 
 func (b *builder) vulnerabilities(ctx context.Context) error {
-	byID := map[string]Vulnerability{}
-	if err := b.source.Vulnerabilities(ctx, b.tenant, b.Period.From, b.Period.To, func(v Vulnerability) error {
+	byID := map[string]daily.Vulnerability{}
+	if err := b.source.Vulnerabilities(ctx, b.tenant, b.Period.From, b.Period.To, func(v daily.Vulnerability) error {
 		if known, ok := byID[v.ID]; !ok || v.At.After(known.At) {
 			byID[v.ID] = v
 		}
@@ -283,9 +285,9 @@ func (b *builder) vulnerabilities(ctx context.Context) error {
 	for _, v := range byID {
 		b.Vulnerabilities = append(b.Vulnerabilities, v)
 		by[v.Threat]++
-		b.day(max(DayOf(v.At, location(b.Period.Zone)), b.Period.From)).Vulns++
+		b.day(max(calendar.DayOf(v.At, calendar.Location(b.Period.Zone)), b.Period.From)).Vulns++
 	}
-	slices.SortFunc(b.Vulnerabilities, func(x, y Vulnerability) int {
+	slices.SortFunc(b.Vulnerabilities, func(x, y daily.Vulnerability) int {
 		return cmp.Or(cmp.Compare(slices.Index(threats, x.Threat), slices.Index(threats, y.Threat)), y.At.Compare(x.At),
 			cmp.Compare(x.ID, y.ID))
 	})
@@ -294,10 +296,10 @@ func (b *builder) vulnerabilities(ctx context.Context) error {
 			b.Threats = append(b.Threats, Ranked{t, by[t]})
 		}
 	}
-	if gone := b.Gone[DroppedVulns].N; gone > 0 { // their risk is not known
-		b.Threats = append(b.Threats, Ranked{Other, gone})
+	if gone := b.Gone[daily.DroppedVulns].N; gone > 0 { // their risk is not known
+		b.Threats = append(b.Threats, Ranked{daily.Other, gone})
 	}
-	b.Now.Vulnerabilities = int64(len(b.Vulnerabilities)) + b.Gone[DroppedVulns].N
+	b.Now.Vulnerabilities = int64(len(b.Vulnerabilities)) + b.Gone[daily.DroppedVulns].N
 	b.Vulnerabilities = b.Vulnerabilities[:min(len(b.Vulnerabilities), b.rows.Vulnerabilities)]
 	b.MoreVulnerabilities = b.Now.Vulnerabilities - int64(len(b.Vulnerabilities))
 	return nil
@@ -306,37 +308,37 @@ func (b *builder) vulnerabilities(ctx context.Context) error {
 // before is the headline of the period before, without its rows.
 func (b *builder) before(ctx context.Context) error {
 	p, h := b.Period.Previous(), &b.Before
-	if err := b.source.Counts(ctx, b.tenant, p.From, p.To, func(_ Day, c Count) error {
+	if err := b.source.Counts(ctx, b.tenant, p.From, p.To, func(_ calendar.Day, c daily.Count) error {
 		switch {
-		case c.Dimension == Total:
+		case c.Dimension == daily.Total:
 			h.Hits += c.N
-		case c.Dimension == ByBlock && blocked(c.Value):
+		case c.Dimension == daily.ByBlock && daily.Blocked(c.Value):
 			h.Blocked += c.N
-		case c.Dimension == Dropped && c.Value == DroppedAttacks:
+		case c.Dimension == daily.Dropped && c.Value == daily.DroppedAttacks:
 			h.Attacks += c.N
-		case c.Dimension == Dropped && c.Value == DroppedIncidents:
+		case c.Dimension == daily.Dropped && c.Value == daily.DroppedIncidents:
 			h.Incidents += c.N
-		case c.Dimension == Dropped && c.Value == DroppedVulns:
+		case c.Dimension == daily.Dropped && c.Value == daily.DroppedVulns:
 			h.Vulnerabilities += c.N
 		}
 		return nil
 	}); err != nil {
 		return err
 	}
-	attacks, incidents, vulns := map[AttackKey]struct{}{}, map[string]struct{}{}, map[string]struct{}{}
-	if err := b.source.Attacks(ctx, b.tenant, p.From, p.To, func(_ Day, a Attack) error {
+	attacks, incidents, vulns := map[daily.AttackKey]struct{}{}, map[string]struct{}{}, map[string]struct{}{}
+	if err := b.source.Attacks(ctx, b.tenant, p.From, p.To, func(_ calendar.Day, a daily.Attack) error {
 		attacks[a.Key] = struct{}{}
 		return nil
 	}); err != nil {
 		return err
 	}
-	if err := b.source.Incidents(ctx, b.tenant, p.From, p.To, func(i Incident) error {
+	if err := b.source.Incidents(ctx, b.tenant, p.From, p.To, func(i daily.Incident) error {
 		incidents[i.ID] = struct{}{}
 		return nil
 	}); err != nil {
 		return err
 	}
-	if err := b.source.Vulnerabilities(ctx, b.tenant, p.From, p.To, func(v Vulnerability) error {
+	if err := b.source.Vulnerabilities(ctx, b.tenant, p.From, p.To, func(v daily.Vulnerability) error {
 		vulns[v.ID] = struct{}{}
 		return nil
 	}); err != nil {
@@ -353,7 +355,7 @@ func (b *builder) over() {
 	if b.Period.Days() == 1 {
 		for hour := range 24 {
 			label := fmt.Sprintf("%02d", hour)
-			b.Over = append(b.Over, DayCount{Label: label, Hits: b.totals[ByHour][label]})
+			b.Over = append(b.Over, DayCount{Label: label, Hits: b.totals[daily.ByHour][label]})
 		}
 		return
 	}

@@ -43,6 +43,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/notification"
 	"tocsin/shared/report"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/sending"
 	"tocsin/shared/trigger"
 	"tocsin/shared/worker"
@@ -137,7 +138,8 @@ func (s *Stack) Counter() *counting.Counter {
 	triggers := s.Triggers()
 	store := &counts.Store{Intakes: s.Intakes(), Totals: s.DailyTotals(), Triggers: triggers}
 	return &counting.Counter{
-		Source: store, Store: store, Log: s.log, Now: s.Now, Recorder: &report.Recorder{Zones: s.Reports(), Now: s.Now},
+		Source: store, Store: store, Log: s.log, Now: s.Now,
+		Recorder: &daily.Recorder{Zone: report.ZoneOf(s.Reports()), Now: s.Now},
 		Triggers: &trigger.Evaluator{Store: triggers, Now: s.Now, Log: s.log},
 	}
 }

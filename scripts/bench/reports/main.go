@@ -22,6 +22,8 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/report/pdf"
 )
 
@@ -104,7 +106,7 @@ func record(ctx context.Context, path string, hits int) error {
 		return err
 	}
 	defer db.Close()
-	recorder := &report.Recorder{Zones: db.Reports(), Now: time.Now}
+	recorder := &daily.Recorder{Zone: report.ZoneOf(db.Reports()), Now: time.Now}
 	m := newMonth(hits)
 	for n := 0; n < hits; n += batch {
 		var events []event.Event
@@ -175,7 +177,7 @@ func one(ctx context.Context, path string, format report.Format) error {
 		Log: slog.New(slog.DiscardHandler),
 	}
 	r, err := s.Order(ctx, activity.Actor{Tenant: "42", ClientName: "Acme"},
-		report.Request{Period: report.Containing(report.Monthly, "2023-03-01", "UTC"), Format: format})
+		report.Request{Period: calendar.Containing(calendar.Monthly, "2023-03-01", "UTC"), Format: format})
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"tocsin/shared/configuration"
-	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
 )
 
 // Bounds of a call.
@@ -412,7 +412,7 @@ func (c *Client) reports(ctx context.Context) (*configuration.StoredReports, err
 		Language string
 		Hold     json.RawMessage
 	}
-	got.Hour = report.DefaultHour // a release that has no hour of its own
+	got.Hour = calendar.DefaultHour // a release that has no hour of its own
 	etag, err := c.get(ctx, "/v1/report-settings", &got)
 	if err != nil {
 		return nil, hidden(err)

@@ -27,6 +27,7 @@ import (
 	"tocsin/shared/destination/s3"
 	"tocsin/shared/event"
 	"tocsin/shared/report"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/trigger"
 	"tocsin/shared/wording"
 )
@@ -210,8 +211,8 @@ func TestBothLanguagesSayTheSame(t *testing.T) {
 func TestP9TheConsoleNamesTheLimitsOfTheRecord(t *testing.T) {
 	for _, name := range []string{"en", "ja"} {
 		texts := messages(t, name)
-		for key, limit := range map[string]int64{"report.missing.gone.attacks": report.MaxAttacks,
-			"report.missing.gone.findings": report.MaxFindings} {
+		for key, limit := range map[string]int64{"report.missing.gone.attacks": daily.MaxAttacks,
+			"report.missing.gone.findings": daily.MaxFindings} {
 			require.NotEmpty(t, texts[key])
 			for _, text := range texts[key] {
 				require.Contains(t, text, report.Thousands(limit), "%s in %s", key, name)

@@ -15,16 +15,17 @@ import (
 	"tocsin/shared/console/rest"
 	"tocsin/shared/destination"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
 	"tocsin/shared/wording"
 )
 
 // PeriodView is the range of days of a report.
 type PeriodView struct {
-	Frequency report.Frequency `json:"frequency" enum:"daily,weekly,monthly,once"`
-	From      report.Day       `json:"from" example:"2023-02-27"`
-	To        report.Day       `json:"to" doc:"included" example:"2023-03-05"`
-	TimeZone  string           `json:"time_zone" doc:"days are cut in it" example:"Europe/Berlin"`
-	Title     string           `json:"title" example:"Week 9, 27 February – 5 March 2023"`
+	Frequency calendar.Frequency `json:"frequency" enum:"daily,weekly,monthly,once"`
+	From      calendar.Day       `json:"from" example:"2023-02-27"`
+	To        calendar.Day       `json:"to" doc:"included" example:"2023-03-05"`
+	TimeZone  string             `json:"time_zone" doc:"days are cut in it" example:"Europe/Berlin"`
+	Title     string             `json:"title" example:"Week 9, 27 February – 5 March 2023"`
 }
 
 // ReportView is a report.
@@ -44,11 +45,11 @@ type ReportView struct {
 
 // MissingView is what a report does not list of one kind of event.
 type MissingView struct {
-	What     string       `json:"what" enum:"attacks,incidents,vulnerabilities"`
-	Listed   int64        `json:"listed" doc:"rows in the report's file" example:"2000"`
-	Recorded int64        `json:"recorded" doc:"rows that are kept: a CSV report lists them, 10,000 at most; of - recorded are in no report" example:"2000"`
-	Of       int64        `json:"of" doc:"how many were counted; one that was let go of and came again is counted again" example:"3417"`
-	Days     []report.Day `json:"days,omitempty" doc:"days with more than are kept: a day keeps at least 2,000 attacks and lets go of the smallest so far, and it keeps the first 1,000 incidents and the first 1,000 vulnerabilities" example:"[\"2023-05-03\"]"`
+	What     string         `json:"what" enum:"attacks,incidents,vulnerabilities"`
+	Listed   int64          `json:"listed" doc:"rows in the report's file" example:"2000"`
+	Recorded int64          `json:"recorded" doc:"rows that are kept: a CSV report lists them, 10,000 at most; of - recorded are in no report" example:"2000"`
+	Of       int64          `json:"of" doc:"how many were counted; one that was let go of and came again is counted again" example:"3417"`
+	Days     []calendar.Day `json:"days,omitempty" doc:"days with more than are kept: a day keeps at least 2,000 attacks and lets go of the smallest so far, and it keeps the first 1,000 incidents and the first 1,000 vulnerabilities" example:"[\"2023-05-03\"]"`
 }
 
 // FileView is a file of a report.
@@ -93,9 +94,9 @@ type reportOutput struct {
 type orderInput struct {
 	Body struct {
 		Period struct {
-			Frequency report.Frequency `json:"frequency,omitempty" enum:"daily,weekly,monthly" doc:"the day, week (from Monday) or month that from lies in; to is left out"`
-			From      report.Day       `json:"from" example:"2023-02-27"`
-			To        report.Day       `json:"to,omitempty" doc:"included; at most 366 days" example:"2023-03-05"`
+			Frequency calendar.Frequency `json:"frequency,omitempty" enum:"daily,weekly,monthly" doc:"the day, week (from Monday) or month that from lies in; to is left out"`
+			From      calendar.Day       `json:"from" example:"2023-02-27"`
+			To        calendar.Day       `json:"to,omitempty" doc:"included; at most 366 days" example:"2023-03-05"`
 		} `json:"period"`
 		Format     report.Format `json:"format,omitempty" enum:"pdf,csv" default:"pdf" doc:"pdf: at most 50 attacks, 200 incidents and 200 vulnerabilities. csv: one file for each kind of event with at most 10,000 rows, attacks and incidents with the most hits first, vulnerabilities with the highest risk first; where rows are missing, a text file beside them says how many"`
 		Recipients []string      `json:"recipients,omitempty" maxItems:"50" doc:"addresses that it is mailed to; without any it is only kept for download"`
@@ -214,7 +215,7 @@ func (s *API) setSettings(ctx context.Context, in *settingsInput) (*settingsOutp
 	err := s.UnlessChanged(ctx, in.IfMatch, func(revision int64) (err error) {
 		now, err = s.Reports.Set(ctx, rest.Person(ctx), report.SettingsChange{Zone: in.Body.TimeZone,
 			Hour: in.Body.Hour, Language: in.Body.Language, Hold: in.Body.Hold.Rules()}, revision-1)
-		for field, of := range map[string]error{"time_zone": report.ErrZone, "hour": report.ErrHour,
+		for field, of := range map[string]error{"time_zone": calendar.ErrZone, "hour": calendar.ErrHour,
 			"language": report.ErrLanguage} {
 			if errors.Is(err, of) {
 				return destination.InvalidParameters{{Field: field, Reason: err.Error()}}
@@ -254,22 +255,22 @@ func (s *API) order(ctx context.Context, in *orderInput) (*reportOutput, error) 
 }
 
 // asked is the period that a person asks for.
-func asked(f report.Frequency, from, to report.Day, zone string) (report.Period, error) {
+func asked(f calendar.Frequency, from, to calendar.Day, zone string) (calendar.Period, error) {
 	wrong := func(field, reason string) error {
 		return rest.NewProblem(http.StatusUnprocessableEntity, "the period is not valid",
 			rest.Fault("period."+field, reason))
 	}
 	switch {
 	case !from.Valid():
-		return report.Period{}, wrong("from", "must be a day such as 2023-03-05")
+		return calendar.Period{}, wrong("from", "must be a day such as 2023-03-05")
 	case f == "" && to == "":
-		return report.Period{}, wrong("to", "is required, or a frequency")
+		return calendar.Period{}, wrong("to", "is required, or a frequency")
 	case f != "" && to != "":
-		return report.Period{}, wrong("to", "must be left out with a frequency")
+		return calendar.Period{}, wrong("to", "must be left out with a frequency")
 	case f != "":
-		return report.Containing(f, from, zone), nil
+		return calendar.Containing(f, from, zone), nil
 	}
-	p, err := report.NewPeriod(from, to, zone)
+	p, err := calendar.NewPeriod(from, to, zone)
 	if err != nil {
 		return p, wrong("to", err.Error())
 	}

@@ -24,6 +24,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
 	"tocsin/shared/trigger"
 )
 
@@ -158,7 +159,7 @@ func reportProblem(err error) error {
 	case errors.Is(err, report.ErrConflict):
 		return NewProblem(http.StatusPreconditionFailed,
 			"the settings of reports were changed by someone else: read them again, then repeat your change")
-	case errors.Is(err, report.ErrPeriod):
+	case errors.Is(err, calendar.ErrPeriod):
 		return NewProblem(http.StatusUnprocessableEntity, err.Error())
 	}
 	return nil

@@ -26,6 +26,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/report"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/trigger"
 )
 
@@ -77,7 +78,7 @@ func (w *world) counts(p *published, in counts.IntakeReader) (*counting.Counter,
 	return &counting.Counter{
 		Source: s, Store: s, Log: log, Now: now,
 		Triggers: &trigger.Evaluator{Store: triggers, Now: now, Log: log},
-		Recorder: &report.Recorder{Zones: w.reports(), Now: now},
+		Recorder: &daily.Recorder{Zone: report.ZoneOf(w.reports()), Now: now},
 	}, triggers
 }
 

@@ -22,6 +22,7 @@ import (
 	"tocsin/shared/engine/aws/settings"
 	"tocsin/shared/event"
 	"tocsin/shared/report"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/trigger"
 )
 
@@ -142,7 +143,7 @@ func TestABatchedEventCostsAtMostOnePointSevenWriteUnits(t *testing.T) {
 		Source:   &counts.Store{Intakes: d},
 		Store:    &counts.Store{Intakes: d, Totals: w.record(), Triggers: triggers},
 		Triggers: &trigger.Evaluator{Store: triggers, Now: d.Now, Log: log},
-		Recorder: &report.Recorder{Zones: w.reports(), Now: d.Now}, Log: log,
+		Recorder: &daily.Recorder{Zone: report.ZoneOf(w.reports()), Now: d.Now}, Log: log,
 	}
 	parts := map[string]float64{}
 	spent := func(what string) {

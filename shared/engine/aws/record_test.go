@@ -34,20 +34,22 @@ import (
 	"tocsin/shared/profile"
 	"tocsin/shared/receiver"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/report/pdf"
 	"tocsin/shared/token"
 )
 
-const recordDay = report.Day("2023-03-01")
+const recordDay = calendar.Day("2023-03-01")
 
-func hits(n int64) []report.DayEntry {
-	return []report.DayEntry{{Tenant: "42", Day: recordDay, Counts: []report.Count{{Dimension: report.Total, N: n}}}}
+func hits(n int64) []daily.Entry {
+	return []daily.Entry{{Tenant: "42", Day: recordDay, Counts: []daily.Count{{Dimension: daily.Total, N: n}}}}
 }
 
 func total(t *testing.T, l report.DailyTotals) (n int64) {
 	t.Helper()
-	require.NoError(t, l.Counts(t.Context(), "42", recordDay, recordDay, func(_ report.Day, c report.Count) error {
-		if c.Dimension == report.Total {
+	require.NoError(t, l.Counts(t.Context(), "42", recordDay, recordDay, func(_ calendar.Day, c daily.Count) error {
+		if c.Dimension == daily.Total {
 			n += c.N
 		}
 		return nil
@@ -56,7 +58,7 @@ func total(t *testing.T, l report.DailyTotals) (n int64) {
 }
 
 // hands writes records, as a round of counting that is about an intake of its own.
-func (w *world) hands(t *testing.T, intake string, records ...report.DayEntry) {
+func (w *world) hands(t *testing.T, intake string, records ...daily.Entry) {
 	t.Helper()
 	o := counting.Outcome{Tenant: "42", Marks: []counting.Mark{{Intake: intake, To: 1}}, Records: records}
 	require.NoError(t, w.countingStore(nil, w.triggers(&published{})).Write(t.Context(), o))
@@ -136,7 +138,7 @@ func TestTheRecordIsExactWhateverFails(t *testing.T) {
 				if batch%4 == worker {
 					// it folds, or fails
 					_ = w.record().Counts(t.Context(), "42", recordDay, recordDay,
-						func(report.Day, report.Count) error { return nil })
+						func(calendar.Day, daily.Count) error { return nil })
 				}
 			}
 		})
@@ -227,9 +229,9 @@ func noise(random *rand.Rand, size int) string {
 func TestATurnThatAddsMuchIsRecorded(t *testing.T) {
 	w := open(t)
 	random := rand.New(rand.NewPCG(1, 1))
-	r := report.DayEntry{Tenant: "42", Day: recordDay, Counts: []report.Count{{Dimension: report.Total, N: 98}}}
+	r := daily.Entry{Tenant: "42", Day: recordDay, Counts: []daily.Count{{Dimension: daily.Total, N: 98}}}
 	for n := range 98 {
-		a := report.Attack{Type: noise(random, 200), Host: noise(random, 200), Path: noise(random, 200), Seen: 1,
+		a := daily.Attack{Type: noise(random, 200), Host: noise(random, 200), Path: noise(random, 200), Seen: 1,
 			First: now(), Last: now()}
 		for range 10 {
 			a.Sources, a.Applications = append(a.Sources, noise(random, 200)),
@@ -243,7 +245,7 @@ func TestATurnThatAddsMuchIsRecorded(t *testing.T) {
 	require.EqualValues(t, 98, total(t, w.record()))
 	found := 0
 	require.NoError(t, w.record().Attacks(t.Context(), "42", recordDay, recordDay,
-		func(_ report.Day, a report.Attack) error {
+		func(_ calendar.Day, a daily.Attack) error {
 			require.Equal(t, r.Attacks[a.Key[0]], a)
 			found++
 			return nil
@@ -254,7 +256,7 @@ func TestATurnThatAddsMuchIsRecorded(t *testing.T) {
 // A month in which every day is full is reported on; the record keeps no rows that it does not name.
 func TestAFullMonthIsReportedOn(t *testing.T) {
 	w := open(t)
-	month := report.Containing(report.Monthly, "2023-03-01", "UTC")
+	month := calendar.Containing(calendar.Monthly, "2023-03-01", "UTC")
 	began := time.Now()
 	w.fullMonth(t, month)
 	t.Logf("written in %s", time.Since(began))
@@ -286,21 +288,21 @@ func TestAFullMonthIsReportedOn(t *testing.T) {
 }
 
 // fullMonth hands over days on which every kind of what is kept is full.
-func (w *world) fullMonth(t *testing.T, month report.Period) {
+func (w *world) fullMonth(t *testing.T, month calendar.Period) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(1, 1))
 	for n, day := range month.Each() {
 		for batch := range 8 {
-			r := report.DayEntry{Tenant: "42", Day: day, Counts: []report.Count{{Dimension: report.Total, N: 500}}}
+			r := daily.Entry{Tenant: "42", Day: day, Counts: []daily.Count{{Dimension: daily.Total, N: 500}}}
 			for i := range 500 {
-				a := report.Attack{Type: "sqli", Host: "shop.example.com", Path: "/" + noise(random, 24),
+				a := daily.Attack{Type: "sqli", Host: "shop.example.com", Path: "/" + noise(random, 24),
 					Parameter: noise(random, 8), Seen: 1, First: now(), Last: now(), Sources: []string{"203.0.113.7"}}
 				a.Key[0], a.Key[1], a.Key[2], a.Key[3] = byte(n), byte(batch), byte(i>>8), byte(i)
 				r.Attacks = append(r.Attacks, a)
 				if i < 250 {
 					source := fmt.Sprintf("10.%d.%d.%d", batch, i/256, i%256)
-					r.Counts = append(r.Counts, report.Count{Dimension: report.BySource, Value: source, N: 1},
-						report.Count{Dimension: report.ByHost, Value: noise(random, 20), N: 1})
+					r.Counts = append(r.Counts, daily.Count{Dimension: daily.BySource, Value: source, N: 1},
+						daily.Count{Dimension: daily.ByHost, Value: noise(random, 20), N: 1})
 				}
 			}
 			w.hands(t, fmt.Sprintf("m-%s-%d", day, batch), r)
@@ -354,7 +356,7 @@ func TestReportsThatAreOldAreRemovedAndTheLastThreeAreKept(t *testing.T) {
 	w := open(t)
 	s := w.reports()
 	save := func(id string, at time.Time) {
-		r := report.Report{ID: id, Tenant: "42", Period: report.Containing(report.Daily, recordDay, "UTC"),
+		r := report.Report{ID: id, Tenant: "42", Period: calendar.Containing(calendar.Daily, recordDay, "UTC"),
 			Format: report.PDF, State: report.Ready, CreatedAt: at}
 		require.NoError(t, s.Save(t.Context(), r,
 			[]report.File{{Name: "r.pdf", Type: "application/pdf", Data: []byte(id)}}))
@@ -486,7 +488,7 @@ func TestJobsOfAReportThatFailsKeepTheirOrder(t *testing.T) {
 			body, err := json.Marshal(map[string]any{
 				"job": report.Job{Tenant: client, Client: client, Receiver: "i",
 					Address: fmt.Sprintf("%d@example.com", n),
-					Period:  report.Containing(report.Daily, recordDay, "UTC")}})
+					Period:  calendar.Containing(calendar.Daily, recordDay, "UTC")}})
 			require.NoError(t, err)
 			in.Records = append(in.Records, events.SQSMessage{MessageId: fmt.Sprint(n), Body: string(body),
 				Attributes: map[string]string{"MessageGroupId": client}})
@@ -515,7 +517,7 @@ func TestAReportOnDemandThatWasLeftBehindIsTakenUpByTheSchedule(t *testing.T) {
 	s := &report.Service{Store: w.reports(), Totals: w.record(), Renderer: fails(""), Bus: &published{},
 		Platform: "Tocsin", Now: func() time.Time { return clock }, Log: slog.New(slog.DiscardHandler),
 		NewID: func() string { return "ordered" }}
-	p, err := report.NewPeriod(recordDay, recordDay, "UTC")
+	p, err := calendar.NewPeriod(recordDay, recordDay, "UTC")
 	require.NoError(t, err)
 	_, err = s.Order(t.Context(), activity.Actor{Tenant: "42"}, report.Request{Period: p, Format: report.PDF})
 	require.NoError(t, err)

@@ -13,6 +13,7 @@ import (
 	"tocsin/shared/counting"
 	"tocsin/shared/fanout"
 	"tocsin/shared/report"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/trigger"
 )
 
@@ -33,7 +34,8 @@ func (c *Counting) Count(t *testing.T, store trigger.Store) {
 	log := slog.New(slog.DiscardHandler)
 	clock := func() time.Time { return At }
 	counter := &counting.Counter{
-		Source: c.Source, Store: c.Store, Log: log, Now: clock, Recorder: &report.Recorder{Zones: utc{}, Now: clock},
+		Source: c.Source, Store: c.Store, Log: log, Now: clock,
+		Recorder: &daily.Recorder{Zone: report.ZoneOf(utc{}), Now: clock},
 		Triggers: &trigger.Evaluator{Store: store, Now: clock, Log: log},
 	}
 	for tenant, ids := range c.Waiting() {
@@ -50,7 +52,7 @@ var intakes atomic.Int64
 // Write writes what an accepted event means; an engine that counts apart writes it for an intake of its own. again
 // hands the very same in once more, as after an answer that got lost.
 func (c *Counting) Write(t *testing.T, log Log, a fanout.Accepted, o trigger.Outcome,
-	records []report.DayEntry) (again func() error, err error) {
+	records []daily.Entry) (again func() error, err error) {
 	if c == nil {
 		in := fanout.Intake{Accepted: []fanout.Accepted{a}, Records: records, Triggers: o}
 		again = func() error { return log.Accept(t.Context(), in) }

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 )
 
 // DailyTotals reads what reports are made of.
@@ -16,23 +18,23 @@ var _ report.DailyTotals = (*DailyTotals)(nil)
 
 type dayOf struct {
 	tenant string
-	day    report.Day
+	day    calendar.Day
 }
 
-func (e *Engine) addDay(r report.DayEntry) {
+func (e *Engine) addDay(r daily.Entry) {
 	k := dayOf{r.Tenant, r.Day}
 	if e.days[k] == nil {
-		e.days[k] = &report.DayTotals{}
+		e.days[k] = &daily.Totals{}
 	}
 	e.days[k].Add(r)
 }
 
 // visit hands a copy of each day of a range to visit, outside of the lock.
-func (l *DailyTotals) visit(tenant string, first, last report.Day,
-	visit func(report.Day, report.DayTotals) error) error {
+func (l *DailyTotals) visit(tenant string, first, last calendar.Day,
+	visit func(calendar.Day, daily.Totals) error) error {
 	for day := first; day <= last; day = day.Add(1) {
 		l.e.mu.Lock()
-		var totals report.DayTotals
+		var totals daily.Totals
 		if held := l.e.days[dayOf{tenant, day}]; held != nil {
 			totals = held.Clone()
 		}
@@ -45,12 +47,12 @@ func (l *DailyTotals) visit(tenant string, first, last report.Day,
 }
 
 // Counts visits counts.
-func (l *DailyTotals) Counts(_ context.Context, tenant string, first, last report.Day,
-	visit func(report.Day, report.Count) error) error {
-	return l.visit(tenant, first, last, func(day report.Day, totals report.DayTotals) error {
+func (l *DailyTotals) Counts(_ context.Context, tenant string, first, last calendar.Day,
+	visit func(calendar.Day, daily.Count) error) error {
+	return l.visit(tenant, first, last, func(day calendar.Day, totals daily.Totals) error {
 		for dimension, values := range totals.Counts {
 			for value, n := range values {
-				if err := visit(day, report.Count{Dimension: dimension, Value: value, N: n}); err != nil {
+				if err := visit(day, daily.Count{Dimension: dimension, Value: value, N: n}); err != nil {
 					return err
 				}
 			}
@@ -60,9 +62,9 @@ func (l *DailyTotals) Counts(_ context.Context, tenant string, first, last repor
 }
 
 // Attacks visits attacks.
-func (l *DailyTotals) Attacks(_ context.Context, tenant string, first, last report.Day,
-	visit func(report.Day, report.Attack) error) error {
-	return l.visit(tenant, first, last, func(day report.Day, totals report.DayTotals) error {
+func (l *DailyTotals) Attacks(_ context.Context, tenant string, first, last calendar.Day,
+	visit func(calendar.Day, daily.Attack) error) error {
+	return l.visit(tenant, first, last, func(day calendar.Day, totals daily.Totals) error {
 		for _, a := range totals.Attacks {
 			if err := visit(day, a); err != nil {
 				return err
@@ -73,9 +75,9 @@ func (l *DailyTotals) Attacks(_ context.Context, tenant string, first, last repo
 }
 
 // Incidents visits incidents.
-func (l *DailyTotals) Incidents(_ context.Context, tenant string, first, last report.Day,
-	visit func(report.Incident) error) error {
-	return l.visit(tenant, first, last, func(_ report.Day, totals report.DayTotals) error {
+func (l *DailyTotals) Incidents(_ context.Context, tenant string, first, last calendar.Day,
+	visit func(daily.Incident) error) error {
+	return l.visit(tenant, first, last, func(_ calendar.Day, totals daily.Totals) error {
 		for _, i := range totals.Incidents {
 			if err := visit(i); err != nil {
 				return err
@@ -86,9 +88,9 @@ func (l *DailyTotals) Incidents(_ context.Context, tenant string, first, last re
 }
 
 // Vulnerabilities visits vulnerabilities.
-func (l *DailyTotals) Vulnerabilities(_ context.Context, tenant string, first, last report.Day,
-	visit func(report.Vulnerability) error) error {
-	return l.visit(tenant, first, last, func(_ report.Day, totals report.DayTotals) error {
+func (l *DailyTotals) Vulnerabilities(_ context.Context, tenant string, first, last calendar.Day,
+	visit func(daily.Vulnerability) error) error {
+	return l.visit(tenant, first, last, func(_ calendar.Day, totals daily.Totals) error {
 		for _, v := range totals.Vulnerabilities {
 			if err := visit(v); err != nil {
 				return err

@@ -10,7 +10,7 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
-	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
 )
 
 // Integrations keeps integrations.
@@ -46,7 +46,7 @@ func (s *Integrations) Create(_ context.Context, i integration.Integration, r ac
 func (e *Engine) putIntegration(i integration.Integration, failing *integration.Failing) {
 	i.Failing = failing
 	e.integrations[key{i.Tenant, i.ID}] = copyOf(i)
-	frequencies := report.FrequenciesOf(func(t event.Type) bool {
+	frequencies := calendar.FrequenciesOf(func(t event.Type) bool {
 		_, ok := i.Subscribed(t)
 		return ok && i.Enabled()
 	})

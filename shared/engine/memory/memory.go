@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/tenant"
 	"tocsin/shared/token"
 	"tocsin/shared/trigger"
@@ -52,7 +53,7 @@ type Engine struct {
 	commands     map[key]command.Command
 	untaken      map[key]untaken // by tenant and kind
 	counters     map[bucket]health.Count
-	days         map[dayOf]*report.DayTotals
+	days         map[dayOf]*daily.Totals
 	settings     map[string]report.Settings
 	reports      map[key]kept
 	schedule     map[subscription]report.Subscription
@@ -81,7 +82,7 @@ func New(now func() time.Time) *Engine {
 		triggers: map[key]trigger.Trigger{}, seeded: map[string]bool{}, states: map[key]trigger.State{},
 		firings:  map[key][]trigger.Firings{},
 		commands: map[key]command.Command{}, untaken: map[key]untaken{}, counters: map[bucket]health.Count{},
-		days:     map[dayOf]*report.DayTotals{},
+		days:     map[dayOf]*daily.Totals{},
 		settings: map[string]report.Settings{}, reports: map[key]kept{},
 		schedule: map[subscription]report.Subscription{}, people: map[key]profile.Profile{},
 		suppressions: map[suppressionKey]mail.Suppression{}, tokens: map[key]token.Token{},

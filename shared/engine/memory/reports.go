@@ -9,6 +9,7 @@ import (
 
 	"tocsin/shared/activity"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
 )
 
 // Reports keeps reports, their files, settings and the schedule.
@@ -27,12 +28,12 @@ type kept struct {
 
 type subscription struct {
 	key
-	frequency report.Frequency
+	frequency calendar.Frequency
 }
 
 // subscribe makes a receiver's subscriptions those of the frequencies given.
-func (e *Engine) subscribe(tenant, receiver string, since time.Time, frequencies []report.Frequency) {
-	for _, f := range report.Frequencies() {
+func (e *Engine) subscribe(tenant, receiver string, since time.Time, frequencies []calendar.Frequency) {
+	for _, f := range calendar.Frequencies() {
 		k := subscription{key{tenant, receiver}, f}
 		_, ok := e.schedule[k]
 		switch wanted := slices.Contains(frequencies, f); {

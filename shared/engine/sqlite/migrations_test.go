@@ -17,7 +17,8 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/health"
-	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 )
 
 // unpack writes a state file of testdata.
@@ -67,7 +68,7 @@ func TestAStateFileOfAnEarlierReleaseOpensWithAllThatItHolds(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, commands, 1)
 	require.NoError(t, db.DailyTotals().Counts(t.Context(), "42", "2023-03-01", "2023-03-01",
-		func(_ report.Day, c report.Count) error {
+		func(_ calendar.Day, c daily.Count) error {
 			require.EqualValues(t, 4, c.N)
 			return nil
 		}))

@@ -24,6 +24,8 @@ import (
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 )
 
 func TestDailyTotals(t *testing.T) {
@@ -77,20 +79,20 @@ func TestTheRecordIsKeptFor13Months(t *testing.T) {
 	e, err := event.Parse(entries[0].DetailType, entries[0].Detail)
 	require.NoError(t, err)
 	in := fanout.Intake{Accepted: []fanout.Accepted{{Entry: entries[0], Event: e}}}
-	for _, day := range []report.Day{"2022-02-27", "2022-03-01"} {
-		in.Records = append(in.Records, report.DayEntry{Tenant: "42", Day: day,
-			Counts: []report.Count{{Dimension: report.Total, N: 1}}, Attacks: []report.Attack{{Type: "sqli", Seen: 1}}})
+	for _, day := range []calendar.Day{"2022-02-27", "2022-03-01"} {
+		in.Records = append(in.Records, daily.Entry{Tenant: "42", Day: day,
+			Counts: []daily.Count{{Dimension: daily.Total, N: 1}}, Attacks: []daily.Attack{{Type: "sqli", Seen: 1}}})
 	}
 	require.NoError(t, db.Deliveries().Accept(t.Context(), in))
 	_, err = db.Prune(t.Context(), time.Date(2023, 3, 28, 0, 0, 0, 0, time.UTC), 30*24*time.Hour)
 	require.NoError(t, err)
-	var days []report.Day
+	var days []calendar.Day
 	require.NoError(t, db.DailyTotals().Attacks(t.Context(), "42", "2000-01-01", "2099-01-01",
-		func(d report.Day, _ report.Attack) error {
+		func(d calendar.Day, _ daily.Attack) error {
 			days = append(days, d)
 			return nil
 		}))
-	require.Equal(t, []report.Day{"2022-03-01"}, days)
+	require.Equal(t, []calendar.Day{"2022-03-01"}, days)
 }
 
 // A file of the release before is brought up to date: its integrations are on the schedule.
@@ -113,7 +115,7 @@ func TestAFileOfTheFirstSchemaGetsItsSchedule(t *testing.T) {
 	require.NoError(t, conn.Close())
 	due, err := reopen(t, path).Reports().Due(t.Context(), time.Now(), 10)
 	require.NoError(t, err)
-	require.Equal(t, []report.Subscription{{Tenant: "42", Receiver: "a", Frequency: report.Weekly}}, due)
+	require.Equal(t, []report.Subscription{{Tenant: "42", Receiver: "a", Frequency: calendar.Weekly}}, due)
 }
 
 func TestActivity(t *testing.T) {

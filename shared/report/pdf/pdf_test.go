@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/report/pdf"
 	"tocsin/shared/wording"
 )
@@ -28,7 +30,7 @@ func busy() *report.Summary {
 		panic(err)
 	}
 	s := &report.Summary{
-		Client: "Acme Aktiengesellschaft", Period: report.Containing(report.Weekly, "2023-03-01", "Europe/Berlin"),
+		Client: "Acme Aktiengesellschaft", Period: calendar.Containing(calendar.Weekly, "2023-03-01", "Europe/Berlin"),
 		Made: made.In(zone),
 		Comparison: report.Comparison{
 			Now:    report.Headline{Hits: 1048576, Blocked: 901000, Attacks: 1234, Incidents: 2, Vulnerabilities: 5},
@@ -39,7 +41,7 @@ func busy() *report.Summary {
 			{Value: "xss", N: 300000},
 			{Value: "rce", N: 120000},
 			{Value: "unheard_of", N: 100000},
-			{Value: report.Other, N: 28576},
+			{Value: daily.Other, N: 28576},
 		},
 		Hosts: []report.Ranked{
 			{Value: "shop.example.com", N: 700000},
@@ -74,7 +76,7 @@ func busy() *report.Summary {
 // busyAttacks has fifty attacks, some with values of other scripts.
 func busyAttacks(s *report.Summary) {
 	for i := range 50 {
-		s.Attacks = append(s.Attacks, report.Attack{
+		s.Attacks = append(s.Attacks, daily.Attack{
 			Type: []string{"sqli", "xss", "ptrav"}[i%3], Host: "shop.example.com",
 			Path: fmt.Sprintf("/orders/%d/items", i), Method: "POST", Parameter: "POST_comment_value",
 			Seen: int64(50000 - 900*i), Blocked: int64(40000 - 700*i), First: made.Add(-time.Hour),
@@ -88,8 +90,8 @@ func busyAttacks(s *report.Summary) {
 // busyFindings has two incidents and five vulnerabilities.
 func busyFindings(s *report.Summary) {
 	for i := range 2 {
-		s.Incidents = append(s.Incidents, report.Incident{
-			Attack: report.Attack{
+		s.Incidents = append(s.Incidents, daily.Incident{
+			Attack: daily.Attack{
 				ID: fmt.Sprintf("INC-%d", i+1), ObjectID: int64(700 + i), Type: "sqli", Host: "shop.example.com",
 				Path: "/search", Method: "GET", Parameter: "q", Seen: 12, Last: made, Sources: []string{"203.0.113.7"},
 			},
@@ -97,7 +99,7 @@ func busyFindings(s *report.Summary) {
 		})
 	}
 	for i, t := range []string{"Critical", "High", "High", "Medium", "Low"} {
-		s.Vulnerabilities = append(s.Vulnerabilities, report.Vulnerability{
+		s.Vulnerabilities = append(s.Vulnerabilities, daily.Vulnerability{
 			ID: fmt.Sprintf("PLT-42-I%04d", i+1), ObjectID: int64(500 + i),
 			At: made.Add(-time.Duration(i) * 5 * time.Hour), Title: "Reflected XSS 反射型 ثغرة 🚨", Threat: t, Type: "XSS",
 			Host: "shop.example.com", Path: "/search", Method: "GET", Parameter: "q", DiscoveredBy: "scanner",
@@ -203,11 +205,11 @@ func flat(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 func TestP9ThePDFSaysWhatItLacksOnItsFirstPageAndBelowEachTable(t *testing.T) {
 	s := busy()
-	day := report.Day("2023-03-03")
+	day := calendar.Day("2023-03-03")
 	s.Gone = map[string]report.Gone{
-		report.DroppedAttacks:   {N: 1000, Days: []report.Day{day}},
-		report.DroppedIncidents: {N: 7, Days: []report.Day{day, day.Add(1)}},
-		report.DroppedVulns:     {N: 3, Days: []report.Day{day}},
+		daily.DroppedAttacks:   {N: 1000, Days: []calendar.Day{day}},
+		daily.DroppedIncidents: {N: 7, Days: []calendar.Day{day, day.Add(1)}},
+		daily.DroppedVulns:     {N: 3, Days: []calendar.Day{day}},
 	}
 	s.MoreIncidents, s.MoreVulnerabilities = 7, 3
 	s.Now.Incidents, s.Now.Vulnerabilities = 9, 8
@@ -292,7 +294,7 @@ func TestWhatIsDrawnJoinedIsCopiedWhole(t *testing.T) {
 }
 
 func TestAnEmptyPeriodSaysSo(t *testing.T) {
-	s := &report.Summary{Client: "Acme", Period: report.Containing(report.Monthly, "2023-02-01", "UTC"), Made: made}
+	s := &report.Summary{Client: "Acme", Period: calendar.Containing(calendar.Monthly, "2023-02-01", "UTC"), Made: made}
 	got := text(t, render(t, s))
 	require.Contains(t, got, "Nothing was recorded in this period")
 	require.Contains(t, got, "February 2023")
@@ -301,7 +303,7 @@ func TestAnEmptyPeriodSaysSo(t *testing.T) {
 
 func TestADayIsShownByTheHour(t *testing.T) {
 	s := busy()
-	s.Period, s.Over = report.Containing(report.Daily, "2023-03-05", "Europe/Berlin"), nil
+	s.Period, s.Over = calendar.Containing(calendar.Daily, "2023-03-05", "Europe/Berlin"), nil
 	for h := range 24 {
 		s.Over = append(s.Over, report.DayCount{Label: fmt.Sprintf("%02d", h), Hits: int64(h * 10)})
 	}
@@ -313,7 +315,7 @@ func TestADayIsShownByTheHour(t *testing.T) {
 func TestAYearOnDemand(t *testing.T) {
 	s := busy()
 	var err error
-	s.Period, err = report.NewPeriod("2022-03-01", "2023-03-01", "Europe/Berlin")
+	s.Period, err = calendar.NewPeriod("2022-03-01", "2023-03-01", "Europe/Berlin")
 	require.NoError(t, err)
 	s.Over = nil
 	for i, d := range s.Period.Each() {
@@ -356,16 +358,16 @@ func TestH22NoScriptIsSilentlyBlank(t *testing.T) {
 		"/" + strings.Repeat("த", 20): "/[Tamil U+0BA4 U+0BA4 U+0BA4 U+0BA4 U+0BA4 U+0BA4 U+0BA4 U+0BA4 and 12 more]",
 	}
 	for _, d := range drawn {
-		s.Attacks = append(s.Attacks, report.Attack{Type: "sqli", Host: "h", Path: "/" + d, Last: made})
+		s.Attacks = append(s.Attacks, daily.Attack{Type: "sqli", Host: "h", Path: "/" + d, Last: made})
 	}
 	for in := range marked {
-		s.Attacks = append(s.Attacks, report.Attack{Type: "sqli", Host: "h", Path: in, Last: made})
+		s.Attacks = append(s.Attacks, daily.Attack{Type: "sqli", Host: "h", Path: in, Last: made})
 	}
 	// Words of right-to-left scripts; a reader may give their letters in the order of the eye.
 	s.Attacks = append(
 		s.Attacks,
-		report.Attack{Type: "sqli", Host: "h", Path: "/מרחבשלום", Last: made},
-		report.Attack{Type: "sqli", Host: "h", Path: "/مرحبا", Last: made},
+		daily.Attack{Type: "sqli", Host: "h", Path: "/מרחבשלום", Last: made},
+		daily.Attack{Type: "sqli", Host: "h", Path: "/مرحبا", Last: made},
 	)
 	got := text(t, render(t, s))
 	for _, d := range drawn {

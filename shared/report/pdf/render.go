@@ -10,6 +10,8 @@ import (
 
 	"tocsin/shared/notification"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/wording"
 )
 
@@ -58,7 +60,7 @@ func (d *sheet) date() string {
 }
 
 func (d *sheet) title() string {
-	if d.Period.Frequency == report.Once {
+	if d.Period.Frequency == calendar.Once {
 		return d.say("Security report")
 	}
 	return d.say(d.Period.Frequency.Adjective() + " security report")
@@ -193,7 +195,7 @@ func (d *sheet) sentences() string {
 	if n.Hits > 0 {
 		tell("%s of %s malicious requests were blocked.", share(n.Blocked, n.Hits), report.Thousands(n.Hits))
 	}
-	if len(d.Types) > 0 && d.Types[0].Value != report.Other {
+	if len(d.Types) > 0 && d.Types[0].Value != daily.Other {
 		if of := d.Types[0]; of.N == n.Hits {
 			tell("The only attack type was %s.", TypeName(of.Value))
 		} else {
@@ -291,7 +293,7 @@ func (d *sheet) ranking(title string, rows []report.Ranked, x, w float64) {
 	largest := int64(1)
 	widest := ""
 	for _, r := range rows {
-		if r.Value != report.Other { // what it sums up would dwarf the rest
+		if r.Value != daily.Other { // what it sums up would dwarf the rest
 			largest = max(largest, r.N)
 		}
 		if s := report.Thousands(r.N); len(s) > len(widest) {
@@ -305,14 +307,14 @@ func (d *sheet) ranking(title string, rows []report.Ranked, x, w float64) {
 		for i, r := range rows {
 			y := d.y + 7 + rankingRow*float64(i)
 			name := r.Value
-			if name == report.Other {
+			if name == daily.Other {
 				name = d.say("All others")
 			}
 			d.in("TR", "", func() {
 				d.in("TD", "", func() { d.text(x, y+3.6, d.fonts.fit(name, st, label-3), st) })
 				d.in("TD", "", func() { d.right(x+w, y+3.6, report.Thousands(r.N), st) })
 			})
-			if r.Value != report.Other {
+			if r.Value != daily.Other {
 				d.rounded(x+label, y+0.9, max(0.6, room*float64(r.N)/float64(largest)), 3.6, 0.3, accent)
 			}
 		}

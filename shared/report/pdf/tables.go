@@ -5,6 +5,7 @@ import (
 	"image/color"
 
 	"tocsin/shared/report"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/wording"
 )
 
@@ -263,7 +264,7 @@ func (d *sheet) attacks() {
 }
 
 // from names the first source and how many others are known.
-func (d *sheet) from(a report.Attack) string {
+func (d *sheet) from(a daily.Attack) string {
 	if len(a.Sources) == 0 {
 		return "–"
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tocsin/shared/engine/aws/table"
-	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
 	"tocsin/shared/sleep"
 )
 
@@ -74,14 +74,14 @@ func (r *Store) journal(ctx context.Context, tenant string) ([]table.Item, error
 
 // merge compacts as many of the entries as a transaction takes. done is false when others changed one of them or a day.
 func (r *Store) merge(ctx context.Context, tenant string, entries []table.Item) (done bool, err error) {
-	added := map[report.Day][]dayPart{}
+	added := map[calendar.Day][]dayPart{}
 	taken, size := 0, 0
 	for _, e := range entries {
 		raw, err := r.fetch(ctx, e, "body")
 		if err != nil {
 			return false, err
 		}
-		var days map[report.Day]dayPart
+		var days map[calendar.Day]dayPart
 		if err := json.Unmarshal(raw, &days); err != nil {
 			return false, fmt.Errorf("entry %q is damaged: %w", table.TextOf(e, "id"), err)
 		}
@@ -104,7 +104,7 @@ func (r *Store) merge(ctx context.Context, tenant string, entries []table.Item) 
 
 // replace writes the days with what is added and removes the entries that it came from.
 func (r *Store) replace(ctx context.Context, tenant string, entries []table.Item,
-	added map[report.Day][]dayPart) (done bool,
+	added map[calendar.Day][]dayPart) (done bool,
 	err error) {
 	now := r.Now()
 	var keys []table.Item
@@ -121,7 +121,7 @@ func (r *Store) replace(ctx context.Context, tenant string, entries []table.Item
 	var parts, old []table.Item
 	for _, key := range keys {
 		id := table.TextOf(key, "id")
-		put, extra, err := r.day(ctx, key, before[id], added[report.Day(id[len(dayPrefix):])])
+		put, extra, err := r.day(ctx, key, before[id], added[calendar.Day(id[len(dayPrefix):])])
 		if err != nil {
 			return false, err
 		}
@@ -179,7 +179,7 @@ func (r *Store) day(ctx context.Context, key, before table.Item, more []dayPart)
 		totals.Add(m.entry())
 	}
 	p = dayPartOfTotals(totals)
-	expires := until(report.Day(table.TextOf(key, "id")[len(dayPrefix):]))
+	expires := until(calendar.Day(table.TextOf(key, "id")[len(dayPrefix):]))
 	row := maps.Clone(key)
 	row["expires"], row["version"] = table.Number(expires), table.Number(table.NumberOf(before, "version")+1)
 	for name, of := range p.sections() {

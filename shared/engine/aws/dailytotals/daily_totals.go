@@ -7,14 +7,16 @@ import (
 	"fmt"
 
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 )
 
 var _ report.DailyTotals = (*Store)(nil)
 
 // section visits one section of a range of days, decoded.
-func section[S any](ctx context.Context, r *Store, name, tenant string, first, last report.Day,
-	visit func(report.Day, S) error) error {
-	err := r.days(ctx, tenant, first, last, name, func(d report.Day, raw []byte) error {
+func section[S any](ctx context.Context, r *Store, name, tenant string, first, last calendar.Day,
+	visit func(calendar.Day, S) error) error {
+	err := r.days(ctx, tenant, first, last, name, func(d calendar.Day, raw []byte) error {
 		if len(raw) == 0 {
 			return nil
 		}
@@ -31,13 +33,13 @@ func section[S any](ctx context.Context, r *Store, name, tenant string, first, l
 }
 
 // Counts visits counts.
-func (r *Store) Counts(ctx context.Context, tenant string, first, last report.Day,
-	visit func(report.Day, report.Count) error) error {
+func (r *Store) Counts(ctx context.Context, tenant string, first, last calendar.Day,
+	visit func(calendar.Day, daily.Count) error) error {
 	return section(ctx, r, countsSection, tenant, first, last,
-		func(d report.Day, s map[report.Dimension]map[string]int64) error {
+		func(d calendar.Day, s map[daily.Dimension]map[string]int64) error {
 			for dimension, values := range s {
 				for v, n := range values {
-					if err := visit(d, report.Count{Dimension: dimension, Value: v, N: n}); err != nil {
+					if err := visit(d, daily.Count{Dimension: dimension, Value: v, N: n}); err != nil {
 						return err
 					}
 				}
@@ -47,9 +49,9 @@ func (r *Store) Counts(ctx context.Context, tenant string, first, last report.Da
 }
 
 // Attacks visits attacks.
-func (r *Store) Attacks(ctx context.Context, tenant string, first, last report.Day,
-	visit func(report.Day, report.Attack) error) error {
-	return section(ctx, r, attacksSection, tenant, first, last, func(d report.Day, s []keyedAttack) error {
+func (r *Store) Attacks(ctx context.Context, tenant string, first, last calendar.Day,
+	visit func(calendar.Day, daily.Attack) error) error {
+	return section(ctx, r, attacksSection, tenant, first, last, func(d calendar.Day, s []keyedAttack) error {
 		for _, k := range s {
 			a := k.Attack
 			copy(a.Key[:], k.K)
@@ -62,20 +64,20 @@ func (r *Store) Attacks(ctx context.Context, tenant string, first, last report.D
 }
 
 // Incidents visits incidents.
-func (r *Store) Incidents(ctx context.Context, tenant string, first, last report.Day,
-	visit func(report.Incident) error) error {
+func (r *Store) Incidents(ctx context.Context, tenant string, first, last calendar.Day,
+	visit func(daily.Incident) error) error {
 	return each(ctx, r, incidentsSection, tenant, first, last, visit)
 }
 
 // Vulnerabilities visits vulnerabilities.
-func (r *Store) Vulnerabilities(ctx context.Context, tenant string, first, last report.Day,
-	visit func(report.Vulnerability) error) error {
+func (r *Store) Vulnerabilities(ctx context.Context, tenant string, first, last calendar.Day,
+	visit func(daily.Vulnerability) error) error {
 	return each(ctx, r, vulnsSection, tenant, first, last, visit)
 }
 
-func each[F any](ctx context.Context, r *Store, name, tenant string, first, last report.Day,
+func each[F any](ctx context.Context, r *Store, name, tenant string, first, last calendar.Day,
 	visit func(F) error) error {
-	return section(ctx, r, name, tenant, first, last, func(_ report.Day, s []F) error {
+	return section(ctx, r, name, tenant, first, last, func(_ calendar.Day, s []F) error {
 		for _, f := range s {
 			if err := visit(f); err != nil {
 				return err

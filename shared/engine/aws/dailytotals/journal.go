@@ -16,7 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"tocsin/shared/engine/aws/table"
-	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 )
 
 // Store is report.DailyTotals on a table with the keys `tenant` and `id`: a journal and days.
@@ -110,12 +111,12 @@ const (
 )
 
 // until is when a day expires, in epoch seconds.
-func until(d report.Day) int64 {
+func until(d calendar.Day) int64 {
 	t, err := time.Parse(time.DateOnly, string(d))
 	if err != nil {
 		return 1 // it is no day that anyone can ask for
 	}
-	return t.AddDate(0, report.KeepMonths, 2).Unix()
+	return t.AddDate(0, daily.KeepMonths, 2).Unix()
 }
 
 // sequence is the time as a text that sorts, each later than the last of this process.
@@ -131,8 +132,8 @@ func (r *Store) sequence() string {
 
 // Entry makes the journal's row of what a round adds, all of one tenant, and writes what it does not hold itself. Its
 // id is made of the time and of the round: two processes may have one time, and the same to add up.
-func (r *Store) Entry(ctx context.Context, tenant string, records []report.DayEntry, round string) (table.Item, error) {
-	days := make(map[report.Day]dayPart, len(records))
+func (r *Store) Entry(ctx context.Context, tenant string, records []daily.Entry, round string) (table.Item, error) {
+	days := make(map[calendar.Day]dayPart, len(records))
 	expires := int64(0)
 	for _, v := range records {
 		days[v.Day] = dayPartOf(v)
@@ -233,8 +234,8 @@ func (r *Store) CompactNowAndThen(ctx context.Context, tenant string, entry tabl
 }
 
 // days visits a section of each day of a range; raw is nil where it is empty.
-func (r *Store) days(ctx context.Context, tenant string, first, last report.Day, section string,
-	visit func(report.Day, []byte) error) error {
+func (r *Store) days(ctx context.Context, tenant string, first, last calendar.Day, section string,
+	visit func(calendar.Day, []byte) error) error {
 	if err := r.compactAll(ctx, tenant); err != nil {
 		return err
 	}
@@ -261,7 +262,7 @@ func (r *Store) days(ctx context.Context, tenant string, first, last report.Day,
 			if err != nil {
 				return err
 			}
-			if err := visit(report.Day(strings.TrimPrefix(table.TextOf(row, "id"), dayPrefix)), raw); err != nil {
+			if err := visit(calendar.Day(strings.TrimPrefix(table.TextOf(row, "id"), dayPrefix)), raw); err != nil {
 				return err
 			}
 		}

@@ -23,6 +23,8 @@ import (
 	"tocsin/shared/engine/aws/activitylog"
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 )
 
 // Store is report.Store on a table with the keys `tenant` and `id`, and two sparse indexes: `recent` holds a tenant's
@@ -217,7 +219,7 @@ func (r *Store) save(ctx context.Context, v report.Report, files []report.File, 
 	if err != nil {
 		return err
 	}
-	expires := v.CreatedAt.AddDate(0, report.KeepMonths, 0).Unix()
+	expires := v.CreatedAt.AddDate(0, daily.KeepMonths, 0).Unix()
 	changes := table.Item{"body": table.Blob(body), "at": table.Number(v.CreatedAt.UnixNano()),
 		"expires": table.Number(expires), "bucket": nil,
 		"due": nil}
@@ -355,7 +357,7 @@ func (r *Store) prune(ctx context.Context, tenant string) error {
 	if err != nil {
 		return err
 	}
-	old, err := r.recent(ctx, tenant, r.Now().Add(-report.KeepFiles), true, pruneLimit)
+	old, err := r.recent(ctx, tenant, r.Now().Add(-daily.KeepFiles), true, pruneLimit)
 	if err != nil {
 		return err
 	}
@@ -480,7 +482,7 @@ func bucketOf(tenant, receiver string) string {
 
 func bucketName(n int) string { return fmt.Sprintf("due %d", n) }
 
-func dueKey(tenant, receiver string, f report.Frequency) table.Item {
+func dueKey(tenant, receiver string, f calendar.Frequency) table.Item {
 	return table.TenantKey(tenant, duePrefix+string(f)+" "+receiver)
 }
 
@@ -559,8 +561,8 @@ func (r *Store) stillDue(ctx context.Context, index []table.Item, now time.Time)
 func readDue(row dueRow) report.Subscription {
 	frequency, receiver, _ := strings.Cut(strings.TrimPrefix(row.ID, duePrefix), " ")
 	return report.Subscription{
-		Tenant: row.Tenant, Receiver: receiver, Frequency: report.Frequency(frequency), Due: table.Instant(row.Due),
-		Since: table.Instant(row.Since), Done: report.Day(row.Done),
+		Tenant: row.Tenant, Receiver: receiver, Frequency: calendar.Frequency(frequency), Due: table.Instant(row.Due),
+		Since: table.Instant(row.Since), Done: calendar.Day(row.Done),
 	}
 }
 
@@ -628,8 +630,8 @@ func (r *Store) forget(ctx context.Context, tenant string) error {
 // Subscribe are the writes that make a receiver's rows of the schedule those of the frequencies given: what stays keeps
 // its time, what is new is subscribed since the time given. They go into the transaction that changes the receiver.
 func Subscribe(schedule, tenant, receiver string, since time.Time,
-	frequencies []report.Frequency) (out []types.TransactWriteItem) {
-	for _, f := range report.Frequencies() {
+	frequencies []calendar.Frequency) (out []types.TransactWriteItem) {
+	for _, f := range calendar.Frequencies() {
 		key := dueKey(tenant, receiver, f)
 		if !slices.Contains(frequencies, f) {
 			out = append(out, types.TransactWriteItem{Delete: &types.Delete{TableName: &schedule, Key: key}})

@@ -23,7 +23,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/messagetemplate"
-	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
 	"tocsin/shared/trigger"
 	"tocsin/shared/wording"
 )
@@ -344,7 +344,7 @@ func (s *Integrations) bindings(i integration.Integration) []types.TransactWrite
 
 // subscribe are the writes of the schedule of reports: an enabled integration is in it with each frequency that it has.
 func (s *Integrations) subscribe(i integration.Integration) []types.TransactWriteItem {
-	frequencies := report.FrequenciesOf(func(t event.Type) bool {
+	frequencies := calendar.FrequenciesOf(func(t event.Type) bool {
 		_, ok := i.Subscribed(t)
 		return ok && i.Enabled()
 	})

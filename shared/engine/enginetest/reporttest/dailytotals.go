@@ -9,13 +9,15 @@ import (
 
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/trigger"
 )
 
-const day = report.Day("2023-03-01")
+const day = calendar.Day("2023-03-01")
 
-func attack(n int, seen int64) report.Attack {
-	a := report.Attack{Type: "sqli", Host: "shop.example.com", Path: fmt.Sprintf("/%d", n), Seen: seen, First: at,
+func attack(n int, seen int64) daily.Attack {
+	a := daily.Attack{Type: "sqli", Host: "shop.example.com", Path: fmt.Sprintf("/%d", n), Seen: seen, First: at,
 		Last: at.Add(time.Hour), Sources: []string{"203.0.113.7"}}
 	a.Key[0], a.Key[1], a.Key[2] = byte(n>>16), byte(n>>8), byte(n)
 	return a
@@ -23,32 +25,32 @@ func attack(n int, seen int64) report.Attack {
 
 // recorded is what the suite reads back.
 type recorded struct {
-	counts    map[report.Dimension]map[string]int64
-	attacks   map[report.AttackKey]report.Attack
-	incidents map[string]report.Incident
-	vulns     map[string]report.Vulnerability
+	counts    map[daily.Dimension]map[string]int64
+	attacks   map[daily.AttackKey]daily.Attack
+	incidents map[string]daily.Incident
+	vulns     map[string]daily.Vulnerability
 }
 
-func read(t *testing.T, l report.DailyTotals, tenant string, first, last report.Day) recorded {
+func read(t *testing.T, l report.DailyTotals, tenant string, first, last calendar.Day) recorded {
 	t.Helper()
-	r := recorded{map[report.Dimension]map[string]int64{}, map[report.AttackKey]report.Attack{},
-		map[string]report.Incident{}, map[string]report.Vulnerability{}}
-	require.NoError(t, l.Counts(t.Context(), tenant, first, last, func(_ report.Day, c report.Count) error {
+	r := recorded{map[daily.Dimension]map[string]int64{}, map[daily.AttackKey]daily.Attack{},
+		map[string]daily.Incident{}, map[string]daily.Vulnerability{}}
+	require.NoError(t, l.Counts(t.Context(), tenant, first, last, func(_ calendar.Day, c daily.Count) error {
 		if r.counts[c.Dimension] == nil {
 			r.counts[c.Dimension] = map[string]int64{}
 		}
 		r.counts[c.Dimension][c.Value] += c.N
 		return nil
 	}))
-	require.NoError(t, l.Attacks(t.Context(), tenant, first, last, func(_ report.Day, a report.Attack) error {
+	require.NoError(t, l.Attacks(t.Context(), tenant, first, last, func(_ calendar.Day, a daily.Attack) error {
 		r.attacks[a.Key] = a
 		return nil
 	}))
-	require.NoError(t, l.Incidents(t.Context(), tenant, first, last, func(i report.Incident) error {
+	require.NoError(t, l.Incidents(t.Context(), tenant, first, last, func(i daily.Incident) error {
 		r.incidents[i.ID] = i
 		return nil
 	}))
-	require.NoError(t, l.Vulnerabilities(t.Context(), tenant, first, last, func(v report.Vulnerability) error {
+	require.NoError(t, l.Vulnerabilities(t.Context(), tenant, first, last, func(v daily.Vulnerability) error {
 		r.vulns[v.ID] = v
 		return nil
 	}))
@@ -89,18 +91,18 @@ func DailyTotals(t *testing.T, open OpenDailyTotals) {
 
 func batchesAddUp(t *testing.T, open OpenDailyTotals) {
 	q, l := beginTotals(t, open)
-	one := report.DayEntry{Tenant: "42", Day: day,
-		Counts:  []report.Count{{Dimension: report.Total, N: 3}, {Dimension: report.ByType, Value: "sqli", N: 3}},
-		Attacks: []report.Attack{attack(1, 3)}}
+	one := daily.Entry{Tenant: "42", Day: day,
+		Counts:  []daily.Count{{Dimension: daily.Total, N: 3}, {Dimension: daily.ByType, Value: "sqli", N: 3}},
+		Attacks: []daily.Attack{attack(1, 3)}}
 	add(t, q, one)
 	two := one
 	other := attack(1, 4)
 	other.First, other.Last, other.Sources, other.Blocked, other.ID = at.Add(-time.Hour), at,
 		[]string{"203.0.113.8"}, 4, "A-1"
-	two.Attacks = []report.Attack{other, attack(2, 1)}
+	two.Attacks = []daily.Attack{other, attack(2, 1)}
 	add(t, q, two)
 	got := read(t, l, "42", day, day)
-	require.Equal(t, map[report.Dimension]map[string]int64{report.Total: {"": 6}, report.ByType: {"sqli": 6}},
+	require.Equal(t, map[daily.Dimension]map[string]int64{daily.Total: {"": 6}, daily.ByType: {"sqli": 6}},
 		got.counts)
 	require.Len(t, got.attacks, 2)
 	a := got.attacks[attack(1, 0).Key]
@@ -113,11 +115,11 @@ func batchesAddUp(t *testing.T, open OpenDailyTotals) {
 
 func repeatedIntakeCountsOnce(t *testing.T, open OpenDailyTotals) {
 	q, l := beginTotals(t, open)
-	again := add(t, q, report.DayEntry{Tenant: "42", Day: day,
-		Counts: []report.Count{{Dimension: report.Total, N: 3}}, Attacks: []report.Attack{attack(1, 3)}})
+	again := add(t, q, daily.Entry{Tenant: "42", Day: day,
+		Counts: []daily.Count{{Dimension: daily.Total, N: 3}}, Attacks: []daily.Attack{attack(1, 3)}})
 	require.NoError(t, again())
 	got := read(t, l, "42", day, day)
-	require.EqualValues(t, 3, got.counts[report.Total][""])
+	require.EqualValues(t, 3, got.counts[daily.Total][""])
 	require.EqualValues(t, 3, got.attacks[attack(1, 0).Key].Hits())
 }
 
@@ -125,25 +127,25 @@ func tenantsAndDaysAreApart(t *testing.T, open OpenDailyTotals) {
 	q, l := beginTotals(t, open)
 	for _, tenant := range []string{"42", "43"} {
 		for n := range 3 {
-			add(t, q, report.DayEntry{Tenant: tenant, Day: day.Add(n),
-				Counts:          []report.Count{{Dimension: report.Total, N: int64(n + 1)}},
-				Vulnerabilities: []report.Vulnerability{{ID: fmt.Sprint(n), Threat: "Low", At: at}}})
+			add(t, q, daily.Entry{Tenant: tenant, Day: day.Add(n),
+				Counts:          []daily.Count{{Dimension: daily.Total, N: int64(n + 1)}},
+				Vulnerabilities: []daily.Vulnerability{{ID: fmt.Sprint(n), Threat: "Low", At: at}}})
 		}
 	}
-	require.EqualValues(t, 3, read(t, l, "42", day, day.Add(1)).counts[report.Total][""])
+	require.EqualValues(t, 3, read(t, l, "42", day, day.Add(1)).counts[daily.Total][""])
 	require.Len(t, read(t, l, "43", day.Add(1), day.Add(2)).vulns, 2)
 	require.Empty(t, read(t, l, "44", day, day.Add(2)).counts)
 }
 
 func findingPublishedAgainIsOne(t *testing.T, open OpenDailyTotals) {
 	q, l := beginTotals(t, open)
-	i := report.Incident{Attack: attack(1, 5), Threat: "High"}
+	i := daily.Incident{Attack: attack(1, 5), Threat: "High"}
 	i.ID = "INC-1"
-	add(t, q, report.DayEntry{Tenant: "42", Day: day, Incidents: []report.Incident{i},
-		Vulnerabilities: []report.Vulnerability{{ID: "V1", Threat: "Low", At: at}}})
+	add(t, q, daily.Entry{Tenant: "42", Day: day, Incidents: []daily.Incident{i},
+		Vulnerabilities: []daily.Vulnerability{{ID: "V1", Threat: "Low", At: at}}})
 	i.Seen = 9
-	add(t, q, report.DayEntry{Tenant: "42", Day: day, Incidents: []report.Incident{i},
-		Vulnerabilities: []report.Vulnerability{{ID: "V1", Threat: "High", At: at}}})
+	add(t, q, daily.Entry{Tenant: "42", Day: day, Incidents: []daily.Incident{i},
+		Vulnerabilities: []daily.Vulnerability{{ID: "V1", Threat: "High", At: at}}})
 	got := read(t, l, "42", day, day)
 	require.Len(t, got.incidents, 1)
 	require.EqualValues(t, 9, got.incidents["INC-1"].Hits())
@@ -154,20 +156,20 @@ func dayKeepsTheLargestValues(t *testing.T, open OpenDailyTotals) {
 	q, l := beginTotals(t, open)
 	total := int64(0)
 	for batch := range 9 {
-		r := report.DayEntry{Tenant: "42", Day: day}
+		r := daily.Entry{Tenant: "42", Day: day}
 		for n := range 500 {
 			value, hits := batch*500+n, int64(1)
 			if n == 250 {
 				hits = 100 // one large one in each batch
 			}
 			total += hits
-			r.Counts = append(r.Counts, report.Count{Dimension: report.BySource,
+			r.Counts = append(r.Counts, daily.Count{Dimension: daily.BySource,
 				Value: fmt.Sprintf("10.0.%d.%d", value/256, value%256), N: hits})
 		}
 		add(t, q, r)
 	}
-	got := read(t, l, "42", day, day).counts[report.BySource]
-	require.LessOrEqual(t, len(got), 2*report.MaxValues+1)
+	got := read(t, l, "42", day, day).counts[daily.BySource]
+	require.LessOrEqual(t, len(got), 2*daily.MaxValues+1)
 	sum, large := int64(0), 0
 	for _, n := range got {
 		sum += n
@@ -175,15 +177,15 @@ func dayKeepsTheLargestValues(t *testing.T, open OpenDailyTotals) {
 			large++
 		}
 	}
-	require.Equal(t, total, sum, "what was let go of is counted as "+report.Other)
+	require.Equal(t, total, sum, "what was let go of is counted as "+daily.Other)
 	require.Equal(t, 9, large)
 }
 
 func dayKeepsTheLargestAttacks(t *testing.T, open OpenDailyTotals) {
 	q, l := beginTotals(t, open)
-	const all = 2*report.MaxAttacks + 500
+	const all = 2*daily.MaxAttacks + 500
 	for batch := 0; batch < all; batch += 500 {
-		r := report.DayEntry{Tenant: "42", Day: day}
+		r := daily.Entry{Tenant: "42", Day: day}
 		for n := range 500 {
 			seen := int64(1)
 			if n == 7 {
@@ -194,9 +196,9 @@ func dayKeepsTheLargestAttacks(t *testing.T, open OpenDailyTotals) {
 		add(t, q, r)
 	}
 	got := read(t, l, "42", day, day)
-	require.LessOrEqual(t, len(got.attacks), 2*report.MaxAttacks)
-	require.GreaterOrEqual(t, len(got.attacks), report.MaxAttacks)
-	require.EqualValues(t, all, int64(len(got.attacks))+got.counts[report.Dropped][report.DroppedAttacks])
+	require.LessOrEqual(t, len(got.attacks), 2*daily.MaxAttacks)
+	require.GreaterOrEqual(t, len(got.attacks), daily.MaxAttacks)
+	require.EqualValues(t, all, int64(len(got.attacks))+got.counts[daily.Dropped][daily.DroppedAttacks])
 	for batch := 0; batch < all; batch += 500 {
 		require.Contains(t, got.attacks, attack(batch+7, 0).Key)
 	}
@@ -205,24 +207,24 @@ func dayKeepsTheLargestAttacks(t *testing.T, open OpenDailyTotals) {
 func findingsBeyondTheLimitAreCounted(t *testing.T, open OpenDailyTotals) {
 	q, l := beginTotals(t, open)
 	for batch := range 3 {
-		r := report.DayEntry{Tenant: "42", Day: day}
+		r := daily.Entry{Tenant: "42", Day: day}
 		for n := range 400 {
 			r.Vulnerabilities = append(r.Vulnerabilities,
-				report.Vulnerability{ID: fmt.Sprintf("V-%d-%d", batch, n), Threat: "Low", At: at})
+				daily.Vulnerability{ID: fmt.Sprintf("V-%d-%d", batch, n), Threat: "Low", At: at})
 		}
 		add(t, q, r)
 	}
 	got := read(t, l, "42", day, day)
-	require.Len(t, got.vulns, report.MaxFindings)
-	require.EqualValues(t, 200, got.counts[report.Dropped][report.DroppedVulns])
+	require.Len(t, got.vulns, daily.MaxFindings)
+	require.EqualValues(t, 200, got.counts[daily.Dropped][daily.DroppedVulns])
 }
 
 func reportSaysWhatIsMissing(t *testing.T, open OpenDailyTotals) {
 	q, l := beginTotals(t, open)
-	const attacks, incidents, vulns = 2*report.MaxAttacks + 500, report.MaxFindings + 200, report.MaxFindings + 100
-	fill := func(d report.Day, attacks, incidents, vulns int) {
+	const attacks, incidents, vulns = 2*daily.MaxAttacks + 500, daily.MaxFindings + 200, daily.MaxFindings + 100
+	fill := func(d calendar.Day, attacks, incidents, vulns int) {
 		for from := 0; from < max(attacks, incidents, vulns); from += 500 {
-			r := report.DayEntry{Tenant: "42", Day: d, Counts: []report.Count{{Dimension: report.Total, N: 1}}}
+			r := daily.Entry{Tenant: "42", Day: d, Counts: []daily.Count{{Dimension: daily.Total, N: 1}}}
 			for n := from; n < from+500; n++ {
 				name := fmt.Sprintf("%s-%d", d, n)
 				if n < attacks {
@@ -231,32 +233,32 @@ func reportSaysWhatIsMissing(t *testing.T, open OpenDailyTotals) {
 					r.Attacks = append(r.Attacks, a)
 				}
 				if n < incidents {
-					i := report.Incident{Attack: attack(n, 1), Threat: "High"}
+					i := daily.Incident{Attack: attack(n, 1), Threat: "High"}
 					i.ID = name
 					r.Incidents = append(r.Incidents, i)
 				}
 				if n < vulns {
 					r.Vulnerabilities = append(r.Vulnerabilities,
-						report.Vulnerability{ID: name, Threat: "Low", At: at})
+						daily.Vulnerability{ID: name, Threat: "Low", At: at})
 				}
 			}
 			add(t, q, r)
 		}
 	}
 	fill(day, attacks, incidents, 10)
-	fill(day.Add(1), 20, report.MaxFindings, vulns)
-	fill(day.Add(2), 30, 0, report.MaxFindings)
-	build := func(f report.Frequency, d report.Day) *report.Summary {
-		s, err := report.Build(t.Context(), l, "42", "Acme", report.Containing(f, d, "UTC"),
+	fill(day.Add(1), 20, daily.MaxFindings, vulns)
+	fill(day.Add(2), 30, 0, daily.MaxFindings)
+	build := func(f calendar.Frequency, d calendar.Day) *report.Summary {
+		s, err := report.Build(t.Context(), l, "42", "Acme", calendar.Containing(f, d, "UTC"),
 			report.RowsOf(report.CSV), at)
 		require.NoError(t, err)
 		return s
 	}
-	require.Empty(t, build(report.Daily, day.Add(2)).Missing(), "a day at the limit lacks nothing")
-	require.Empty(t, build(report.Daily, day.Add(-1)).Missing())
-	for _, f := range []report.Frequency{report.Weekly, report.Monthly} {
+	require.Empty(t, build(calendar.Daily, day.Add(2)).Missing(), "a day at the limit lacks nothing")
+	require.Empty(t, build(calendar.Daily, day.Add(-1)).Missing())
+	for _, f := range []calendar.Frequency{calendar.Weekly, calendar.Monthly} {
 		s := build(f, day)
-		of := func(m report.Missing, gone int64, days ...report.Day) {
+		of := func(m report.Missing, gone int64, days ...calendar.Day) {
 			t.Helper()
 			require.Equal(t, gone, m.Gone(), m.What)
 			require.Equal(t, days, m.Days, m.What)
@@ -267,20 +269,20 @@ func reportSaysWhatIsMissing(t *testing.T, open OpenDailyTotals) {
 		require.EqualValues(t, attacks+20+30, missing[0].Of)
 		require.EqualValues(t, len(s.Attacks), missing[0].Listed)
 		of(missing[0], attacks+20+30-int64(len(s.Attacks)), day)
-		require.EqualValues(t, incidents+report.MaxFindings, missing[1].Of)
+		require.EqualValues(t, incidents+daily.MaxFindings, missing[1].Of)
 		of(missing[1], 200, day)
-		require.EqualValues(t, 10+vulns+report.MaxFindings, missing[2].Of)
+		require.EqualValues(t, 10+vulns+daily.MaxFindings, missing[2].Of)
 		of(missing[2], 100, day.Add(1))
 	}
 }
 
 func visitorEndsTheVisit(t *testing.T, open OpenDailyTotals) {
 	q, l := beginTotals(t, open)
-	add(t, q, report.DayEntry{Tenant: "42", Day: day,
-		Counts: []report.Count{{Dimension: report.ByHost, Value: "a", N: 1},
-			{Dimension: report.ByHost, Value: "b", N: 1}}})
+	add(t, q, daily.Entry{Tenant: "42", Day: day,
+		Counts: []daily.Count{{Dimension: daily.ByHost, Value: "a", N: 1},
+			{Dimension: daily.ByHost, Value: "b", N: 1}}})
 	visits := 0
-	err := l.Counts(t.Context(), "42", day, day, func(report.Day, report.Count) error {
+	err := l.Counts(t.Context(), "42", day, day, func(calendar.Day, daily.Count) error {
 		visits++
 		return fmt.Errorf("enough")
 	})
@@ -289,7 +291,7 @@ func visitorEndsTheVisit(t *testing.T, open OpenDailyTotals) {
 }
 
 // add hands in one event with records; again does it once more.
-func add(t *testing.T, q totalsRig, records ...report.DayEntry) (again func() error) {
+func add(t *testing.T, q totalsRig, records ...daily.Entry) (again func() error) {
 	t.Helper()
 	accepted := q.Publish(1)[0]
 	accepted.Event.Tenant = records[0].Tenant // a record is of a tenant who has an event in the batch

@@ -8,16 +8,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 )
 
-// agreesWithTheDomain adds random entries to an engine and to report.DayTotals, and compares the days. Values, attacks
+// agreesWithTheDomain adds random entries to an engine and to daily.Totals, and compares the days. Values, attacks
 // and findings are so many that each limit is passed, some of them more than once.
 func agreesWithTheDomain(t *testing.T, open OpenDailyTotals) {
 	q, l := beginTotals(t, open)
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 0))
-	days := map[report.Day]*report.DayTotals{day: {}, day.Add(1): {}}
+	days := map[calendar.Day]*daily.Totals{day: {}, day.Add(1): {}}
 	for batch := range 14 {
 		e := randomEntry(random, batch)
 		if batch%5 == 4 {
@@ -26,10 +27,10 @@ func agreesWithTheDomain(t *testing.T, open OpenDailyTotals) {
 		add(t, q, e)
 		days[e.Day].Add(e)
 	}
-	for _, what := range []string{report.DroppedAttacks, report.DroppedIncidents, report.DroppedVulns} {
-		require.Positive(t, days[day].Counts[report.Dropped][what], "the limit was passed")
+	for _, what := range []string{daily.DroppedAttacks, daily.DroppedIncidents, daily.DroppedVulns} {
+		require.Positive(t, days[day].Counts[daily.Dropped][what], "the limit was passed")
 	}
-	require.Positive(t, days[day].Counts[report.BySource][report.Other], "the limit was passed")
+	require.Positive(t, days[day].Counts[daily.BySource][daily.Other], "the limit was passed")
 	for d, want := range days {
 		got := read(t, l, "42", d, d)
 		require.Equal(t, want.Counts, got.counts, "seed %d, day %s", seed, d)
@@ -49,8 +50,8 @@ func agreesWithTheDomain(t *testing.T, open OpenDailyTotals) {
 }
 
 // randomEntry is of many values of few sizes, so that what is let go of is decided by names and keys too.
-func randomEntry(random *rand.Rand, batch int) report.DayEntry {
-	e := report.DayEntry{Tenant: "42", Day: day}
+func randomEntry(random *rand.Rand, batch int) daily.Entry {
+	e := daily.Entry{Tenant: "42", Day: day}
 	seen := map[int]bool{}
 	once := func(n int) bool {
 		was := seen[n]
@@ -59,7 +60,7 @@ func randomEntry(random *rand.Rand, batch int) report.DayEntry {
 	}
 	for range 400 {
 		if n := random.IntN(6000); once(n) {
-			e.Counts = append(e.Counts, report.Count{Dimension: report.BySource, Value: fmt.Sprint("source-", n),
+			e.Counts = append(e.Counts, daily.Count{Dimension: daily.BySource, Value: fmt.Sprint("source-", n),
 				N: 1 + random.Int64N(3)})
 		}
 		if n := random.IntN(30_000); once(100_000 + n) {
@@ -70,20 +71,20 @@ func randomEntry(random *rand.Rand, batch int) report.DayEntry {
 		}
 		threat := fmt.Sprint("of batch ", batch)
 		if n := random.IntN(2500); once(200_000 + n) {
-			i := report.Incident{Attack: attack(n, 1), Threat: threat}
+			i := daily.Incident{Attack: attack(n, 1), Threat: threat}
 			i.ID = fmt.Sprint("I", n)
 			e.Incidents = append(e.Incidents, i)
 		}
 		if n := random.IntN(2500); once(300_000 + n) {
 			e.Vulnerabilities = append(e.Vulnerabilities,
-				report.Vulnerability{ID: fmt.Sprint("V", n), Threat: threat, At: at})
+				daily.Vulnerability{ID: fmt.Sprint("V", n), Threat: threat, At: at})
 		}
 	}
-	e.Counts = append(e.Counts, report.Count{Dimension: report.Total, N: 400})
+	e.Counts = append(e.Counts, daily.Count{Dimension: daily.Total, N: 400})
 	return e
 }
 
-func requireAttack(t *testing.T, want, got report.Attack, where string) {
+func requireAttack(t *testing.T, want, got daily.Attack, where string) {
 	t.Helper()
 	require.True(t, want.First.Equal(got.First) && want.Last.Equal(got.Last), where)
 	got.First, got.Last, want.First, want.Last = time.Time{}, time.Time{}, time.Time{}, time.Time{}

@@ -14,19 +14,21 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 )
 
 func aReport(id string, minutes int) report.Report {
 	return report.Report{
 		ID: id, Tenant: "42", Client: "Acme 注文",
-		Period: report.Containing(report.Weekly, "2023-03-01", "Europe/Berlin"), Format: report.PDF,
+		Period: calendar.Containing(calendar.Weekly, "2023-03-01", "Europe/Berlin"), Format: report.PDF,
 		State:     report.Ready,
 		CreatedAt: at.Add(time.Duration(minutes) * time.Minute), CreatedBy: "ada@example.com",
 		Recipients: []string{"grace@example.com"},
 		Headline:   report.Comparison{Now: report.Headline{Hits: 7, Blocked: 3}},
 		Files:      []report.FileInfo{{Name: "r.pdf", Type: "application/pdf", Size: 3}},
-		Missing: []report.Missing{{What: report.DroppedAttacks, Listed: 50, Recorded: 2000, Of: 3417,
-			Days: []report.Day{"2023-03-01"}}},
+		Missing: []report.Missing{{What: daily.DroppedAttacks, Listed: 50, Recorded: 2000, Of: 3417,
+			Days: []calendar.Day{"2023-03-01"}}},
 	}
 }
 
@@ -232,7 +234,7 @@ func followsDigests(t *testing.T, open OpenReports) {
 	due, err = s.Due(t.Context(), at.Add(time.Hour), 10)
 	require.NoError(t, err)
 	require.Len(t, due, 1)
-	require.Equal(t, report.APIHourly, due[0].Frequency)
+	require.Equal(t, calendar.APIHourly, due[0].Frequency)
 }
 
 func followsPeople(t *testing.T, open OpenReports) {
@@ -268,7 +270,7 @@ func handsOutWhatIsDueOnce(t *testing.T, open OpenReports) {
 	require.NoError(t, is.Update(t.Context(), reporting("a", 2, event.ReportDaily, event.Scope),
 		enginetest.Record("42", event.UpdateIntegration)))
 	require.Empty(t, dueNow(t, s, at), "a change of something else leaves the time as it is")
-	gone := report.Subscription{Tenant: "42", Receiver: "gone", Frequency: report.Daily}
+	gone := report.Subscription{Tenant: "42", Receiver: "gone", Frequency: calendar.Daily}
 	require.NoError(t, s.Reschedule(t.Context(), []report.Move{{Subscription: gone, Next: at}}),
 		"nothing happens to one that has gone")
 	require.NoError(t, s.SaveSettings(t.Context(), tokyo, enginetest.Entry("42")))
@@ -299,7 +301,7 @@ func keepsSinceAndDone(t *testing.T, open OpenReports) {
 	for _, v := range again {
 		require.True(t, v.Due.IsZero())
 		require.True(t, at.Equal(v.Since), v.Receiver)
-		require.Equal(t, report.Day("2023-02-28"), v.Done)
+		require.Equal(t, calendar.Day("2023-02-28"), v.Done)
 	}
 	i.Subscriptions, i.Revision = i.Subscriptions[:1], 3
 	require.NoError(t, is.Update(t.Context(), i, enginetest.Record("42", event.UpdateIntegration)))

@@ -9,12 +9,13 @@ import (
 	driver "zombiezen.com/go/sqlite"
 
 	"tocsin/shared/engine/sqlite/db"
-	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 )
 
 // Add adds what a batch adds to a day, in the transaction of the batch.
-func Add(w *db.Writer, r report.DayEntry) error {
-	grown := map[report.Dimension]int64{}
+func Add(w *db.Writer, r daily.Entry) error {
+	grown := map[daily.Dimension]int64{}
 	for _, c := range r.Counts {
 		inserted, err := addCount(w, r.Tenant, r.Day, c)
 		if err != nil {
@@ -33,26 +34,26 @@ func Add(w *db.Writer, r report.DayEntry) error {
 		return err
 	}
 	for _, i := range r.Incidents {
-		if err := addFinding(w, "report_incidents", report.DroppedIncidents, r, i.ID, i); err != nil {
+		if err := addFinding(w, "report_incidents", daily.DroppedIncidents, r, i.ID, i); err != nil {
 			return err
 		}
 	}
 	for _, v := range r.Vulnerabilities {
-		if err := addFinding(w, "report_vulnerabilities", report.DroppedVulns, r, v.ID, v); err != nil {
+		if err := addFinding(w, "report_vulnerabilities", daily.DroppedVulns, r, v.ID, v); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func dayKey(tenant string, day report.Day) func(*driver.Stmt) {
+func dayKey(tenant string, day calendar.Day) func(*driver.Stmt) {
 	return func(s *driver.Stmt) {
 		s.BindText(1, tenant)
 		s.BindText(2, string(day))
 	}
 }
 
-func addCount(w *db.Writer, tenant string, day report.Day, c report.Count) (inserted bool, err error) {
+func addCount(w *db.Writer, tenant string, day calendar.Day, c daily.Count) (inserted bool, err error) {
 	bind := func(s *driver.Stmt) {
 		dayKey(tenant, day)(s)
 		s.BindText(3, string(c.Dimension))
@@ -68,7 +69,7 @@ func addCount(w *db.Writer, tenant string, day report.Day, c report.Count) (inse
 }
 
 // grow counts new rows of a part of a day and returns how many it has.
-func grow(w *db.Writer, tenant string, day report.Day, part string, by int64) (n int64, err error) {
+func grow(w *db.Writer, tenant string, day calendar.Day, part string, by int64) (n int64, err error) {
 	err = db.Each(w.Conn, `INSERT INTO report_sizes (tenant, day, part, n) VALUES (?1, ?2, ?3, ?4)
 		ON CONFLICT DO UPDATE SET n = n + excluded.n RETURNING n`, func(s *driver.Stmt) {
 		dayKey(tenant, day)(s)
@@ -82,10 +83,10 @@ func grow(w *db.Writer, tenant string, day report.Day, part string, by int64) (n
 }
 
 // boundValues lets the smallest values of a dimension go when it has twice as many as are kept: the rule of
-// report.DayTotals in SQL.
-func boundValues(w *db.Writer, tenant string, day report.Day, dimension report.Dimension, grown int64) error {
+// daily.Totals in SQL.
+func boundValues(w *db.Writer, tenant string, day calendar.Day, dimension daily.Dimension, grown int64) error {
 	n, err := grow(w, tenant, day, string(dimension), grown)
-	if err != nil || n <= 2*report.MaxValues {
+	if err != nil || n <= 2*daily.MaxValues {
 		return err
 	}
 	gone, hits := int64(0), int64(0)
@@ -97,8 +98,8 @@ func boundValues(w *db.Writer, tenant string, day report.Day, dimension report.D
 		func(s *driver.Stmt) {
 			dayKey(tenant, day)(s)
 			s.BindText(3, string(dimension))
-			s.BindText(4, report.Other)
-			s.BindInt64(5, report.MaxValues)
+			s.BindText(4, daily.Other)
+			s.BindInt64(5, daily.MaxValues)
 		}, func(s *driver.Stmt) error {
 			gone++
 			hits += s.ColumnInt64(0)
@@ -106,7 +107,7 @@ func boundValues(w *db.Writer, tenant string, day report.Day, dimension report.D
 		}); err != nil {
 		return err
 	}
-	inserted, err := addCount(w, tenant, day, report.Count{Dimension: dimension, Value: report.Other, N: hits})
+	inserted, err := addCount(w, tenant, day, daily.Count{Dimension: dimension, Value: daily.Other, N: hits})
 	if err != nil {
 		return err
 	}
@@ -117,7 +118,7 @@ func boundValues(w *db.Writer, tenant string, day report.Day, dimension report.D
 	return err
 }
 
-func addAttacks(w *db.Writer, r report.DayEntry) error {
+func addAttacks(w *db.Writer, r daily.Entry) error {
 	inserted := int64(0)
 	for _, a := range r.Attacks {
 		known, err := attack(w, r, a.Key)
@@ -151,28 +152,28 @@ func addAttacks(w *db.Writer, r report.DayEntry) error {
 	return boundAttacks(w, r, inserted)
 }
 
-func attack(w *db.Writer, r report.DayEntry, key report.AttackKey) (a *report.Attack, err error) {
+func attack(w *db.Writer, r daily.Entry, key daily.AttackKey) (a *daily.Attack, err error) {
 	err = db.Each(w.Conn, "SELECT body FROM report_attacks WHERE tenant = ?1 AND day = ?2 AND key = ?3",
 		func(s *driver.Stmt) {
 			dayKey(r.Tenant, r.Day)(s)
 			s.BindBytes(3, key[:])
 		}, func(s *driver.Stmt) error {
-			a = &report.Attack{}
+			a = &daily.Attack{}
 			return json.Unmarshal(db.Blob(s, 0), a)
 		})
 	return a, err
 }
 
-func boundAttacks(w *db.Writer, r report.DayEntry, grown int64) error {
+func boundAttacks(w *db.Writer, r daily.Entry, grown int64) error {
 	n, err := grow(w, r.Tenant, r.Day, "attacks", grown)
-	if err != nil || n <= 2*report.MaxAttacks {
+	if err != nil || n <= 2*daily.MaxAttacks {
 		return err
 	}
 	if err := w.Do(`DELETE FROM report_attacks WHERE tenant = ?1 AND day = ?2 AND key IN (
 		SELECT key FROM report_attacks WHERE tenant = ?1 AND day = ?2
 		ORDER BY hits DESC, key LIMIT -1 OFFSET ?3)`, func(s *driver.Stmt) {
 		dayKey(r.Tenant, r.Day)(s)
-		s.BindInt64(3, report.MaxAttacks)
+		s.BindInt64(3, daily.MaxAttacks)
 	}); err != nil {
 		return err
 	}
@@ -180,13 +181,13 @@ func boundAttacks(w *db.Writer, r report.DayEntry, grown int64) error {
 	if _, err := grow(w, r.Tenant, r.Day, "attacks", -gone); err != nil {
 		return err
 	}
-	_, err = addCount(w, r.Tenant, r.Day, report.Count{Dimension: report.Dropped, Value: report.DroppedAttacks,
+	_, err = addCount(w, r.Tenant, r.Day, daily.Count{Dimension: daily.Dropped, Value: daily.DroppedAttacks,
 		N: gone})
 	return err
 }
 
 // addFinding inserts or replaces an incident or a vulnerability. Beyond the limit a new one is counted only.
-func addFinding(w *db.Writer, table, what string, r report.DayEntry, id string, v any) error {
+func addFinding(w *db.Writer, table, what string, r daily.Entry, id string, v any) error {
 	known := false
 	key := func(s *driver.Stmt) {
 		dayKey(r.Tenant, r.Day)(s)
@@ -204,8 +205,8 @@ func addFinding(w *db.Writer, table, what string, r report.DayEntry, id string, 
 		if err != nil {
 			return err
 		}
-		if n > report.MaxFindings {
-			_, err := addCount(w, r.Tenant, r.Day, report.Count{Dimension: report.Dropped, Value: what, N: 1})
+		if n > daily.MaxFindings {
+			_, err := addCount(w, r.Tenant, r.Day, daily.Count{Dimension: daily.Dropped, Value: what, N: 1})
 			return err
 		}
 	}
@@ -222,7 +223,7 @@ func addFinding(w *db.Writer, table, what string, r report.DayEntry, id string, 
 
 // Prune removes days that no report is made of any more.
 func (l *DailyTotals) Prune(ctx context.Context, now time.Time) (removed int, err error) {
-	first := report.DayOf(now.AddDate(0, -report.KeepMonths, 0), time.UTC)
+	first := calendar.DayOf(now.AddDate(0, -daily.KeepMonths, 0), time.UTC)
 	for _, t := range []struct{ table, key string }{
 		{"report_counts", "tenant, day, dimension, value"}, {"report_sizes", "tenant, day, part"},
 		{"report_attacks", "tenant, day, key"},

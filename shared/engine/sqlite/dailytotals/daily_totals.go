@@ -9,6 +9,8 @@ import (
 
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
+	"tocsin/shared/report/daily"
 )
 
 // DailyTotals reads what reports are made of (report.DailyTotals). Add writes it.
@@ -20,7 +22,7 @@ func New(file *db.File) *DailyTotals { return &DailyTotals{file} }
 var _ report.DailyTotals = (*DailyTotals)(nil)
 
 // days visits the rows of a range of days.
-func (l *DailyTotals) days(ctx context.Context, what, columns, table, tenant string, first, last report.Day,
+func (l *DailyTotals) days(ctx context.Context, what, columns, table, tenant string, first, last calendar.Day,
 	row func(*driver.Stmt) error) error {
 	err := l.db.Query(ctx, "SELECT "+columns+" FROM "+table+" WHERE tenant = ? AND day BETWEEN ? AND ?",
 		func(s *driver.Stmt) {
@@ -35,33 +37,33 @@ func (l *DailyTotals) days(ctx context.Context, what, columns, table, tenant str
 }
 
 // Counts visits counts.
-func (l *DailyTotals) Counts(ctx context.Context, tenant string, first, last report.Day,
-	visit func(report.Day, report.Count) error) error {
+func (l *DailyTotals) Counts(ctx context.Context, tenant string, first, last calendar.Day,
+	visit func(calendar.Day, daily.Count) error) error {
 	return l.days(ctx, "counts", "day, dimension, value, n", "report_counts", tenant, first, last,
 		func(s *driver.Stmt) error {
-			return visit(report.Day(s.ColumnText(0)),
-				report.Count{Dimension: report.Dimension(s.ColumnText(1)), Value: s.ColumnText(2), N: s.ColumnInt64(3)})
+			return visit(calendar.Day(s.ColumnText(0)),
+				daily.Count{Dimension: daily.Dimension(s.ColumnText(1)), Value: s.ColumnText(2), N: s.ColumnInt64(3)})
 		})
 }
 
 // Attacks visits attacks.
-func (l *DailyTotals) Attacks(ctx context.Context, tenant string, first, last report.Day,
-	visit func(report.Day, report.Attack) error) error {
+func (l *DailyTotals) Attacks(ctx context.Context, tenant string, first, last calendar.Day,
+	visit func(calendar.Day, daily.Attack) error) error {
 	return l.days(ctx, "attacks", "day, key, body", "report_attacks", tenant, first, last, func(s *driver.Stmt) error {
-		var a report.Attack
+		var a daily.Attack
 		if err := json.Unmarshal(db.Blob(s, 2), &a); err != nil {
 			return err
 		}
 		copy(a.Key[:], db.Blob(s, 1))
-		return visit(report.Day(s.ColumnText(0)), a)
+		return visit(calendar.Day(s.ColumnText(0)), a)
 	})
 }
 
 // Incidents visits incidents.
-func (l *DailyTotals) Incidents(ctx context.Context, tenant string, first, last report.Day,
-	visit func(report.Incident) error) error {
+func (l *DailyTotals) Incidents(ctx context.Context, tenant string, first, last calendar.Day,
+	visit func(daily.Incident) error) error {
 	return l.days(ctx, "incidents", "body", "report_incidents", tenant, first, last, func(s *driver.Stmt) error {
-		var i report.Incident
+		var i daily.Incident
 		if err := json.Unmarshal(db.Blob(s, 0), &i); err != nil {
 			return err
 		}
@@ -70,11 +72,11 @@ func (l *DailyTotals) Incidents(ctx context.Context, tenant string, first, last 
 }
 
 // Vulnerabilities visits vulnerabilities.
-func (l *DailyTotals) Vulnerabilities(ctx context.Context, tenant string, first, last report.Day,
-	visit func(report.Vulnerability) error) error {
+func (l *DailyTotals) Vulnerabilities(ctx context.Context, tenant string, first, last calendar.Day,
+	visit func(daily.Vulnerability) error) error {
 	return l.days(ctx, "vulnerabilities", "body", "report_vulnerabilities", tenant, first, last,
 		func(s *driver.Stmt) error {
-			var v report.Vulnerability
+			var v daily.Vulnerability
 			if err := json.Unmarshal(db.Blob(s, 0), &v); err != nil {
 				return err
 			}

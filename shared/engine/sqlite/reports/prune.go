@@ -8,6 +8,7 @@ import (
 
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/report"
+	"tocsin/shared/report/daily"
 )
 
 // Prune removes reports that are kept no longer: all but the newest of each tenant, after some time.
@@ -19,7 +20,7 @@ func (r *Reports) Prune(ctx context.Context, now time.Time) (removed int, err er
 				SELECT tenant, id, row_number() OVER (PARTITION BY tenant ORDER BY at DESC, id DESC) AS place
 				FROM reports)
 			WHERE place <= ?2)`, func(s *driver.Stmt) {
-			s.BindInt64(1, now.Add(-report.KeepFiles).UnixNano())
+			s.BindInt64(1, now.Add(-daily.KeepFiles).UnixNano())
 			s.BindInt64(2, report.Kept)
 		}); err != nil {
 			return err

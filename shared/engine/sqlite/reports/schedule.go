@@ -9,6 +9,7 @@ import (
 
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
 )
 
 // Due lists subscriptions whose time has come.
@@ -20,8 +21,8 @@ func (r *Reports) Due(ctx context.Context, now time.Time, limit int) ([]report.S
 		s.BindInt64(2, int64(limit))
 	}, func(s *driver.Stmt) error {
 		v := report.Subscription{Tenant: s.ColumnText(0), Receiver: s.ColumnText(1),
-			Frequency: report.Frequency(s.ColumnText(2))}
-		v.Due, v.Since, v.Done = db.Time(s.ColumnInt64(3)), db.Time(s.ColumnInt64(4)), report.Day(s.ColumnText(5))
+			Frequency: calendar.Frequency(s.ColumnText(2))}
+		v.Due, v.Since, v.Done = db.Time(s.ColumnInt64(3)), db.Time(s.ColumnInt64(4)), calendar.Day(s.ColumnText(5))
 		out = append(out, v)
 		return nil
 	})
@@ -57,12 +58,12 @@ func (r *Reports) Reschedule(ctx context.Context, moves []report.Move) error {
 
 // Subscribe makes a receiver's rows of the schedule those of the frequencies given: what stays keeps its time, what is
 // new is subscribed since the time given.
-func Subscribe(w *db.Writer, tenant, receiver string, since time.Time, frequencies []report.Frequency) error {
-	wanted := map[report.Frequency]bool{}
+func Subscribe(w *db.Writer, tenant, receiver string, since time.Time, frequencies []calendar.Frequency) error {
+	wanted := map[calendar.Frequency]bool{}
 	for _, f := range frequencies {
 		wanted[f] = true
 	}
-	for _, f := range report.Frequencies() {
+	for _, f := range calendar.Frequencies() {
 		sql := "DELETE FROM report_due WHERE tenant = ? AND receiver = ? AND frequency = ?"
 		if wanted[f] {
 			sql = "INSERT OR IGNORE INTO report_due (tenant, receiver, frequency, due, since) VALUES (?, ?, ?, 0, ?)"

@@ -18,7 +18,7 @@ import (
 	"tocsin/shared/engine/sqlite/reports"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
-	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
 )
 
 // Integrations keeps integrations (integration.Store).
@@ -94,8 +94,8 @@ func (s *Integrations) Update(ctx context.Context, i integration.Integration, r 
 }
 
 // frequencies are those of the reports that an integration receives.
-func frequencies(i integration.Integration) []report.Frequency {
-	return report.FrequenciesOf(func(t event.Type) bool {
+func frequencies(i integration.Integration) []calendar.Frequency {
+	return calendar.FrequenciesOf(func(t event.Type) bool {
 		_, ok := i.Subscribed(t)
 		return ok && i.Enabled()
 	})

@@ -1,4 +1,4 @@
-package report_test
+package calendar_test
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
 )
 
 func instant(t *testing.T, s string) time.Time {
@@ -38,40 +39,40 @@ func TestADayIsThatOfTheZone(t *testing.T) {
 		"a day without a midnight":    {"America/Asuncion", "2023-10-01T04:00:00Z", "2023-10-01"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, report.Day(c.day), report.DayOf(instant(t, c.at), zone(t, c.zone)))
+			require.Equal(t, calendar.Day(c.day), calendar.DayOf(instant(t, c.at), zone(t, c.zone)))
 		})
 	}
 }
 
 func TestPeriods(t *testing.T) {
 	for name, c := range map[string]struct {
-		f                    report.Frequency
-		in                   report.Day
+		f                    calendar.Frequency
+		in                   calendar.Day
 		from, to, key, title string
 	}{
-		"a day": {report.Daily, "2023-03-05", "2023-03-05", "2023-03-05", "2023-03-05",
+		"a day": {calendar.Daily, "2023-03-05", "2023-03-05", "2023-03-05", "2023-03-05",
 			"Sunday, 5 March 2023"},
-		"a week begins on Monday": {report.Weekly, "2023-03-05", "2023-02-27", "2023-03-05", "2023-W09",
+		"a week begins on Monday": {calendar.Weekly, "2023-03-05", "2023-02-27", "2023-03-05", "2023-W09",
 			"Week 9, 27 February – 5 March 2023"},
-		"Monday itself": {report.Weekly, "2023-02-27", "2023-02-27", "2023-03-05", "2023-W09",
+		"Monday itself": {calendar.Weekly, "2023-02-27", "2023-02-27", "2023-03-05", "2023-W09",
 			"Week 9, 27 February – 5 March 2023"},
-		"the first days of a year": {report.Weekly, "2023-01-01", "2022-12-26", "2023-01-01", "2022-W52",
+		"the first days of a year": {calendar.Weekly, "2023-01-01", "2022-12-26", "2023-01-01", "2022-W52",
 			"Week 52, 26 December 2022 – 1 January 2023"},
-		"the last days of a year": {report.Weekly, "2024-12-31", "2024-12-30", "2025-01-05", "2025-W01",
+		"the last days of a year": {calendar.Weekly, "2024-12-31", "2024-12-30", "2025-01-05", "2025-W01",
 			"Week 1, 30 December 2024 – 5 January 2025"},
-		"a year of 53 weeks": {report.Weekly, "2020-12-31", "2020-12-28", "2021-01-03", "2020-W53",
+		"a year of 53 weeks": {calendar.Weekly, "2020-12-31", "2020-12-28", "2021-01-03", "2020-W53",
 			"Week 53, 28 December 2020 – 3 January 2021"},
-		"a week with a short day": {report.Weekly, "2023-03-26", "2023-03-20", "2023-03-26", "2023-W12",
+		"a week with a short day": {calendar.Weekly, "2023-03-26", "2023-03-20", "2023-03-26", "2023-W12",
 			"Week 12, 20 – 26 March 2023"},
-		"a month": {report.Monthly, "2023-03-31", "2023-03-01", "2023-03-31", "2023-03",
+		"a month": {calendar.Monthly, "2023-03-31", "2023-03-01", "2023-03-31", "2023-03",
 			"March 2023"},
-		"the February of a leap year": {report.Monthly, "2024-02-29", "2024-02-01", "2024-02-29", "2024-02",
+		"the February of a leap year": {calendar.Monthly, "2024-02-29", "2024-02-01", "2024-02-29", "2024-02",
 			"February 2024"},
-		"the February of a year that is none": {report.Monthly, "2100-02-01", "2100-02-01", "2100-02-28", "2100-02",
+		"the February of a year that is none": {calendar.Monthly, "2100-02-01", "2100-02-01", "2100-02-28", "2100-02",
 			"February 2100"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := report.Containing(c.f, c.in, "Europe/Berlin")
+			p := calendar.Containing(c.f, c.in, "Europe/Berlin")
 			require.Equal(t, []string{c.from, c.to, c.key, c.title},
 				[]string{string(p.From), string(p.To), p.Key(), p.Title()})
 			require.Equal(t, p, p.Previous().Next())
@@ -84,19 +85,19 @@ func TestPeriods(t *testing.T) {
 
 // Every day of 30 years lies in one week and one month, and those follow each other without a gap.
 func TestPeriodsCoverTheCalendar(t *testing.T) {
-	for _, f := range report.Frequencies() {
-		if f == report.APIHourly {
+	for _, f := range calendar.Frequencies() {
+		if f == calendar.APIHourly {
 			continue // its periods are of the clock
 		}
-		p := report.Containing(f, "2000-01-01", "UTC")
-		for d := report.Day("2000-01-01"); d < "2030-01-01"; d = d.Add(1) {
+		p := calendar.Containing(f, "2000-01-01", "UTC")
+		for d := calendar.Day("2000-01-01"); d < "2030-01-01"; d = d.Add(1) {
 			if d > p.To {
 				p = p.Next()
 			}
-			require.Equal(t, p, report.Containing(f, d, "UTC"))
+			require.Equal(t, p, calendar.Containing(f, d, "UTC"))
 			at, err := time.Parse(time.DateOnly, string(d))
 			require.NoError(t, err)
-			if year, week := at.ISOWeek(); f == report.Weekly {
+			if year, week := at.ISOWeek(); f == calendar.Weekly {
 				require.Equal(t, fmt.Sprintf("%d-W%02d", year, week), p.Key())
 			}
 		}
@@ -105,33 +106,33 @@ func TestPeriodsCoverTheCalendar(t *testing.T) {
 
 func TestTheLastPeriodIsTheNewestWhoseHourHasCome(t *testing.T) {
 	for name, c := range map[string]struct {
-		f         report.Frequency
+		f         calendar.Frequency
 		zone, now string
 		key, next string // next is when the one after is due
 	}{
-		"before the hour": {report.Daily, "Europe/Berlin", "2023-03-02T04:59:59Z", "2023-02-28",
+		"before the hour": {calendar.Daily, "Europe/Berlin", "2023-03-02T04:59:59Z", "2023-02-28",
 			"2023-03-02T05:00:00Z"},
-		"at the hour": {report.Daily, "Europe/Berlin", "2023-03-02T05:00:00Z", "2023-03-01",
+		"at the hour": {calendar.Daily, "Europe/Berlin", "2023-03-02T05:00:00Z", "2023-03-01",
 			"2023-03-03T05:00:00Z"},
-		"over the change to summer time": {report.Daily, "Europe/Berlin", "2023-03-25T12:00:00Z", "2023-03-24",
+		"over the change to summer time": {calendar.Daily, "Europe/Berlin", "2023-03-25T12:00:00Z", "2023-03-24",
 			"2023-03-26T04:00:00Z"},
-		"over the change to winter time": {report.Daily, "Europe/Berlin", "2023-10-28T12:00:00Z", "2023-10-27",
+		"over the change to winter time": {calendar.Daily, "Europe/Berlin", "2023-10-28T12:00:00Z", "2023-10-27",
 			"2023-10-29T05:00:00Z"},
-		"a week on its Monday": {report.Weekly, "Asia/Tokyo", "2023-03-05T21:00:00Z", "2023-W09",
+		"a week on its Monday": {calendar.Weekly, "Asia/Tokyo", "2023-03-05T21:00:00Z", "2023-W09",
 			"2023-03-12T21:00:00Z"},
-		"a week on its Monday, too early": {report.Weekly, "Asia/Tokyo", "2023-03-05T20:59:59Z", "2023-W08",
+		"a week on its Monday, too early": {calendar.Weekly, "Asia/Tokyo", "2023-03-05T20:59:59Z", "2023-W08",
 			"2023-03-05T21:00:00Z"},
-		"a month on its first": {report.Monthly, "America/Los_Angeles", "2023-03-01T14:00:00Z", "2023-02",
+		"a month on its first": {calendar.Monthly, "America/Los_Angeles", "2023-03-01T14:00:00Z", "2023-02",
 			"2023-04-01T13:00:00Z"},
-		"a month on its first, too early": {report.Monthly, "America/Los_Angeles", "2023-03-01T13:59:59Z", "2023-01",
+		"a month on its first, too early": {calendar.Monthly, "America/Los_Angeles", "2023-03-01T13:59:59Z", "2023-01",
 			"2023-03-01T14:00:00Z"},
-		"a month when the other day began": {report.Monthly, "Pacific/Auckland", "2023-02-28T17:00:00Z", "2023-02",
+		"a month when the other day began": {calendar.Monthly, "Pacific/Auckland", "2023-02-28T17:00:00Z", "2023-02",
 			"2023-03-31T17:00:00Z"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := report.Last(c.f, instant(t, c.now), c.zone, report.DefaultHour)
+			p := calendar.Last(c.f, instant(t, c.now), c.zone, calendar.DefaultHour)
 			require.Equal(t, c.key, p.Key())
-			require.Equal(t, c.next, p.Next().Due(report.DefaultHour).UTC().Format(time.RFC3339))
+			require.Equal(t, c.next, p.Next().Due(calendar.DefaultHour).UTC().Format(time.RFC3339))
 		})
 	}
 }
@@ -142,7 +143,7 @@ func TestAReportIsDueWhenTheClocksFirstShowItsHour(t *testing.T) {
 	zones := []string{"UTC", "Europe/Berlin", "America/New_York", "America/St_Johns", "Asia/Kolkata", "Asia/Kathmandu",
 		"Australia/Lord_Howe", "Pacific/Apia", "Pacific/Kiritimati", "Pacific/Niue", "Africa/Casablanca",
 		"America/Sao_Paulo", "Asia/Beirut", "America/Santiago"}
-	changes := []report.Day{"2023-03-25", "2023-10-28", "2023-03-11", "2023-11-04", "2011-12-28", "2011-12-29",
+	changes := []calendar.Day{"2023-03-25", "2023-10-28", "2023-03-11", "2023-11-04", "2011-12-28", "2011-12-29",
 		"2011-12-30", "2018-11-03", "2023-04-01", "2023-09-30", "2022-09-10", "2024-10-05", "2023-03-24"}
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 400 {
@@ -162,27 +163,27 @@ func TestAReportIsDueWhenTheClocksFirstShowItsHour(t *testing.T) {
 		if settled := first(next + " 00").Add(10 * time.Minute); want.Before(settled) {
 			want = settled // the last events of the day have arrived
 		}
-		got := report.Containing(report.Daily, d, name).Due(hour)
+		got := calendar.Containing(calendar.Daily, d, name).Due(hour)
 		require.True(t, want.Equal(got), "%s at %d in %s: want %s, got %s", d, hour, name, want.In(clocks), got)
-		last := report.Last(report.Daily, got, name, hour)
+		last := calendar.Last(calendar.Daily, got, name, hour)
 		require.GreaterOrEqual(t, last.To, d, "it is due then")
-		require.Less(t, report.Last(report.Daily, got.Add(-time.Second), name, hour).To, d, "and not before")
+		require.Less(t, calendar.Last(calendar.Daily, got.Add(-time.Second), name, hour).To, d, "and not before")
 	}
 }
 
 func TestPeriodsOnDemand(t *testing.T) {
-	p, err := report.NewPeriod("2023-02-27", "2023-03-05", "UTC")
+	p, err := calendar.NewPeriod("2023-02-27", "2023-03-05", "UTC")
 	require.NoError(t, err)
 	require.Equal(t, "27 February – 5 March 2023", p.Title())
-	require.Equal(t, report.Day("2023-02-20"), p.Previous().From)
-	for _, bad := range [][2]report.Day{{"2023-02-30", "2023-03-01"}, {"2023-03-02", "2023-03-01"},
+	require.Equal(t, calendar.Day("2023-02-20"), p.Previous().From)
+	for _, bad := range [][2]calendar.Day{{"2023-02-30", "2023-03-01"}, {"2023-03-02", "2023-03-01"},
 		{"2022-01-01", "2023-01-02"}, {"", ""}} {
-		_, err := report.NewPeriod(bad[0], bad[1], "UTC")
-		require.ErrorIs(t, err, report.ErrPeriod, "%v", bad)
+		_, err := calendar.NewPeriod(bad[0], bad[1], "UTC")
+		require.ErrorIs(t, err, calendar.ErrPeriod, "%v", bad)
 	}
 	for zone, ok := range map[string]bool{"UTC": true, "Europe/Berlin": true, "": false, "Local": false, "Mars": false,
 		"../etc/passwd": false} {
-		require.Equal(t, ok, report.CheckZone(zone) == nil, zone)
+		require.Equal(t, ok, calendar.CheckZone(zone) == nil, zone)
 	}
 }
 

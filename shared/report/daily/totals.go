@@ -1,4 +1,6 @@
-package report
+// Package daily keeps what a report needs of one day of a tenant: counts by dimension, attacks, incidents and
+// vulnerabilities, made of events (Recorder, Entry) and added up within limits (Totals).
+package daily
 
 import (
 	"bytes"
@@ -7,9 +9,9 @@ import (
 	"slices"
 )
 
-// DayTotals is one tenant's day, added up within the limits of MaxValues, MaxAttacks and MaxFindings. It is the rule
+// Totals is one tenant's day, added up within the limits of MaxValues, MaxAttacks and MaxFindings. It is the rule
 // that every engine follows, however it stores a day. The zero value is a day without events.
-type DayTotals struct {
+type Totals struct {
 	Counts          map[Dimension]map[string]int64
 	Attacks         map[AttackKey]Attack
 	Incidents       []Incident      // those that came first, each as it came last
@@ -17,7 +19,7 @@ type DayTotals struct {
 }
 
 // Add adds what a batch adds. Order matters: each entry is bounded before the next.
-func (d *DayTotals) Add(e DayEntry) {
+func (d *Totals) Add(e Entry) {
 	touched := map[Dimension]bool{}
 	for _, c := range e.Counts {
 		d.count(c.Dimension, c.Value, c.N)
@@ -32,7 +34,7 @@ func (d *DayTotals) Add(e DayEntry) {
 		func(v Vulnerability) string { return v.ID })
 }
 
-func (d *DayTotals) count(dimension Dimension, value string, n int64) {
+func (d *Totals) count(dimension Dimension, value string, n int64) {
 	if d.Counts == nil {
 		d.Counts = map[Dimension]map[string]int64{}
 	}
@@ -42,7 +44,7 @@ func (d *DayTotals) count(dimension Dimension, value string, n int64) {
 	d.Counts[dimension][value] += n
 }
 
-func (d *DayTotals) drop(what string, n int64) {
+func (d *Totals) drop(what string, n int64) {
 	if n > 0 {
 		d.count(Dropped, what, n)
 	}
@@ -50,7 +52,7 @@ func (d *DayTotals) drop(what string, n int64) {
 
 // boundValues lets the smallest values of a dimension go when it has more than twice as many as are kept. Of values of
 // one size the first by name stay.
-func (d *DayTotals) boundValues(dimension Dimension) {
+func (d *Totals) boundValues(dimension Dimension) {
 	values := d.Counts[dimension]
 	if len(values) <= 2*MaxValues {
 		return
@@ -72,7 +74,7 @@ func (d *DayTotals) boundValues(dimension Dimension) {
 
 // addAttacks adds attacks, and lets the smallest go when there are more than twice as many as are kept. Of attacks of
 // one size the first by key stay.
-func (d *DayTotals) addAttacks(more []Attack) {
+func (d *Totals) addAttacks(more []Attack) {
 	if d.Attacks == nil && len(more) > 0 {
 		d.Attacks = map[AttackKey]Attack{}
 	}
@@ -97,7 +99,7 @@ func (d *DayTotals) addAttacks(more []Attack) {
 }
 
 // addFindings replaces those that are known, and adds new ones while there is room.
-func addFindings[F any](d *DayTotals, what string, known, more []F, id func(F) string) []F {
+func addFindings[F any](d *Totals, what string, known, more []F, id func(F) string) []F {
 	if len(more) == 0 {
 		return known
 	}
@@ -123,11 +125,11 @@ func addFindings[F any](d *DayTotals, what string, known, more []F, id func(F) s
 }
 
 // Clone copies the day, so that another Add leaves the copy as it is.
-func (d *DayTotals) Clone() DayTotals {
+func (d *Totals) Clone() Totals {
 	counts := make(map[Dimension]map[string]int64, len(d.Counts))
 	for dimension, values := range d.Counts {
 		counts[dimension] = maps.Clone(values)
 	}
-	return DayTotals{Counts: counts, Attacks: maps.Clone(d.Attacks), Incidents: slices.Clone(d.Incidents),
+	return Totals{Counts: counts, Attacks: maps.Clone(d.Attacks), Incidents: slices.Clone(d.Incidents),
 		Vulnerabilities: slices.Clone(d.Vulnerabilities)}
 }

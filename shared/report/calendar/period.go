@@ -1,4 +1,6 @@
-package report
+// Package calendar knows the days, hours and periods of reports in the time zone of a tenant (product facts, 5.1): how
+// often a report comes, what it is about, and when it is due.
+package calendar
 
 import (
 	"cmp"
@@ -73,8 +75,8 @@ func (f Frequency) Type() event.Type {
 // Digest reports whether it is a digest.
 func (f Frequency) Digest() bool { return f.Type().Digest() }
 
-// grain is the frequency of reports whose periods are as long.
-func (f Frequency) grain() Frequency {
+// Grain is the frequency of reports whose periods are as long.
+func (f Frequency) Grain() Frequency {
 	switch f {
 	case IssuesDaily, CriticalDaily, APIDaily:
 		return Daily
@@ -100,11 +102,11 @@ const (
 	hourLayout = "2006-01-02T15"
 )
 
-// hourOf is the hour of an instant.
-func hourOf(t time.Time) Day { return Day(t.UTC().Format(hourLayout)) }
+// HourOf is the hour of an instant.
+func HourOf(t time.Time) Day { return Day(t.UTC().Format(hourLayout)) }
 
-// begins is when an hour does.
-func (d Day) begins() time.Time {
+// Begins is when an hour does.
+func (d Day) Begins() time.Time {
 	t, err := time.Parse(hourLayout, string(d))
 	if err != nil {
 		return time.Time{}
@@ -112,14 +114,14 @@ func (d Day) begins() time.Time {
 	return t
 }
 
-// hours is the hour n hours later.
-func (d Day) hours(n int) Day { return hourOf(d.begins().Add(time.Duration(n) * time.Hour)) }
+// Hours is the hour n hours later.
+func (d Day) Hours(n int) Day { return HourOf(d.Begins().Add(time.Duration(n) * time.Hour)) }
 
 // DayOf is the day of an instant in a zone.
 func DayOf(t time.Time, zone *time.Location) Day { return Day(t.In(zone).Format(dayLayout)) }
 
-// date is noon of the day in UTC: arithmetic on it meets no change of clocks.
-func (d Day) date() time.Time {
+// Date is noon of the day in UTC: arithmetic on it meets no change of clocks.
+func (d Day) Date() time.Time {
 	t, err := time.Parse(dayLayout, string(d))
 	if err != nil {
 		return time.Time{}
@@ -134,26 +136,26 @@ func (d Day) Valid() bool {
 }
 
 // Add is the day n days later.
-func (d Day) Add(n int) Day { return Day(d.date().AddDate(0, 0, n).Format(dayLayout)) }
+func (d Day) Add(n int) Day { return Day(d.Date().AddDate(0, 0, n).Format(dayLayout)) }
 
 // Short is the day for an axis: 5 Mar.
-func (d Day) Short() string { return d.date().Format("2 Jan") }
+func (d Day) Short() string { return d.Date().Format("2 Jan") }
 
 // ShortIn is the day for an axis in a language: 5 Mar, 3/5.
 func (d Day) ShortIn(l wording.Language) string {
 	if l == wording.Japanese {
-		return d.date().Format("1/2")
+		return d.Date().Format("1/2")
 	}
 	return d.Short()
 }
 
 // Long is the day for a person: Sunday, 5 March 2023.
-func (d Day) Long() string { return d.date().Format("Monday, 2 January 2006") }
+func (d Day) Long() string { return d.Date().Format("Monday, 2 January 2006") }
 
 // at is when the clocks of a zone first show an hour of the day, or a later time: an hour that a change of clocks
 // leaves out is that change, and of an hour that there is twice it is the first.
 func (d Day) at(hour int, zone *time.Location) time.Time {
-	wall := d.date().Add(time.Duration(hour-12) * time.Hour)
+	wall := d.Date().Add(time.Duration(hour-12) * time.Hour)
 	for from := wall.Add(-26 * time.Hour).In(zone); ; { // no clock is so far ahead
 		_, offset := from.Zone()
 		at := wall.Add(-time.Duration(offset) * time.Second).In(zone)
@@ -202,9 +204,9 @@ func NewPeriod(from, to Day, zone string) (Period, error) {
 
 // Containing is the period of a frequency that a day lies in: the day, its ISO week (Monday to Sunday), its month.
 func Containing(f Frequency, d Day, zone string) Period {
-	t := d.date()
+	t := d.Date()
 	p := Period{Frequency: f, From: d, To: d, Zone: zone}
-	switch f.grain() {
+	switch f.Grain() {
 	case Weekly:
 		p.From = d.Add(-(int(t.Weekday()) + 6) % 7)
 		p.To = p.From.Add(6)
@@ -217,9 +219,9 @@ func Containing(f Frequency, d Day, zone string) Period {
 
 // Last is the newest period of a frequency whose report is due at now: over, and the hour of the next day has come.
 func Last(f Frequency, now time.Time, zone string, hour int) Period {
-	p := Containing(f, DayOf(now, location(zone)), zone)
+	p := Containing(f, DayOf(now, Location(zone)), zone)
 	if f == APIHourly {
-		p.From, p.To = hourOf(now), hourOf(now)
+		p.From, p.To = HourOf(now), HourOf(now)
 	}
 	for now.Before(p.Due(hour)) {
 		p = p.Previous()
@@ -231,9 +233,9 @@ func Last(f Frequency, now time.Time, zone string, hour int) Period {
 // arrived.
 func (p Period) Due(hour int) time.Time {
 	if p.Frequency == APIHourly {
-		return p.To.hours(1).begins().Add(settled)
+		return p.To.Hours(1).Begins().Add(settled)
 	}
-	zone, next := location(p.Zone), p.To.Add(1)
+	zone, next := Location(p.Zone), p.To.Add(1)
 	return later(next.at(hour, zone), next.at(0, zone).Add(settled))
 }
 
@@ -243,7 +245,7 @@ func (p Period) Next() Period {
 	case Once:
 		return Period{Once, p.To.Add(1), p.To.Add(p.Days()), p.Zone}
 	case APIHourly:
-		return Period{APIHourly, p.To.hours(1), p.To.hours(1), p.Zone}
+		return Period{APIHourly, p.To.Hours(1), p.To.Hours(1), p.Zone}
 	}
 	return Containing(p.Frequency, p.To.Add(1), p.Zone)
 }
@@ -254,13 +256,13 @@ func (p Period) Previous() Period {
 	case Once:
 		return Period{Once, p.From.Add(-p.Days()), p.From.Add(-1), p.Zone}
 	case APIHourly:
-		return Period{APIHourly, p.From.hours(-1), p.From.hours(-1), p.Zone}
+		return Period{APIHourly, p.From.Hours(-1), p.From.Hours(-1), p.Zone}
 	}
 	return Containing(p.Frequency, p.From.Add(-1), p.Zone)
 }
 
 // Days is how many days the period has.
-func (p Period) Days() int { return int(p.To.date().Sub(p.From.date())/(24*time.Hour)) + 1 }
+func (p Period) Days() int { return int(p.To.Date().Sub(p.From.Date())/(24*time.Hour)) + 1 }
 
 // Each lists the days.
 func (p Period) Each() []Day {
@@ -276,11 +278,11 @@ func (p Period) Key() string {
 	if p != p.Next().Previous() { // several in one, or of no calendar
 		return string(p.From) + "--" + string(p.To)
 	}
-	switch p.Frequency.grain() {
+	switch p.Frequency.Grain() {
 	case Daily, APIHourly:
 		return string(p.From)
 	case Weekly:
-		year, week := p.From.date().ISOWeek()
+		year, week := p.From.Date().ISOWeek()
 		return fmt.Sprintf("%d-W%02d", year, week)
 	case Monthly:
 		return string(p.From[:7])
@@ -294,10 +296,10 @@ func (p Period) Title() string {
 	case Daily:
 		return p.From.Long()
 	case Weekly:
-		_, week := p.From.date().ISOWeek()
+		_, week := p.From.Date().ISOWeek()
 		return fmt.Sprintf("Week %d, %s", week, p.span())
 	case Monthly:
-		return p.From.date().Format("January 2006")
+		return p.From.Date().Format("January 2006")
 	}
 	return p.span()
 }
@@ -307,7 +309,7 @@ func (p Period) TitleIn(l wording.Language) string {
 	if l != wording.Japanese {
 		return p.Title()
 	}
-	from, to := p.From.date(), p.To.date()
+	from, to := p.From.Date(), p.To.Date()
 	days := wording.Date(l, from)
 	switch {
 	case p.From == p.To:
@@ -327,7 +329,7 @@ func (p Period) TitleIn(l wording.Language) string {
 }
 
 func (p Period) span() string {
-	from, to := p.From.date(), p.To.date()
+	from, to := p.From.Date(), p.To.Date()
 	layout := "2 January 2006"
 	switch {
 	case p.From == p.To:
@@ -353,8 +355,8 @@ func (f Frequency) Adjective() string {
 	return "Security"
 }
 
-// before is what a headline compares with, in words.
-func (f Frequency) before() string {
+// Before is what a headline compares with, in words.
+func (f Frequency) Before() string {
 	switch f {
 	case Daily:
 		return "the day before"
@@ -394,8 +396,8 @@ func CheckZone(zone string) error {
 // DefaultZone is the zone of a tenant that has chosen none.
 const DefaultZone = "UTC"
 
-// location opens a zone that was checked when it was saved.
-func location(zone string) *time.Location {
+// Location opens a zone that was checked when it was saved.
+func Location(zone string) *time.Location {
 	l, err := time.LoadLocation(cmp.Or(zone, DefaultZone))
 	if err != nil {
 		return time.UTC

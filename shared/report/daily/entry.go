@@ -1,4 +1,4 @@
-package report
+package daily
 
 import (
 	"cmp"
@@ -12,6 +12,7 @@ import (
 
 	"tocsin/shared/cut"
 	"tocsin/shared/event"
+	"tocsin/shared/report/calendar"
 )
 
 // Dimension is what hits are counted by.
@@ -158,25 +159,28 @@ type Vulnerability struct {
 	DiscoveredBy string    `json:"d,omitempty"`
 }
 
-// DayEntry is what a batch of events adds to one tenant's day.
-type DayEntry struct {
+// ShownID is the vulnerability's id, "" when upstream gave none.
+func (v Vulnerability) ShownID() string {
+	if strings.HasPrefix(v.ID, "event:") {
+		return ""
+	}
+	return v.ID
+}
+
+// Entry is what a batch of events adds to one tenant's day.
+type Entry struct {
 	Tenant          string
-	Day             Day
+	Day             calendar.Day
 	Counts          []Count
 	Attacks         []Attack        // by Key
 	Incidents       []Incident      // by ID
 	Vulnerabilities []Vulnerability // by ID
 }
 
-// Zones tells a tenant's zone.
-type Zones interface {
-	Settings(ctx context.Context, tenant string) (Settings, error)
-}
-
 // Recorder makes records of events. It is safe for concurrent use.
 type Recorder struct {
-	Zones Zones
-	Now   func() time.Time
+	Zone func(ctx context.Context, tenant string) (string, error) // the name of a tenant's
+	Now  func() time.Time
 
 	mu    sync.Mutex
 	known map[string]knownZone
@@ -198,7 +202,7 @@ func (r *Recorder) zone(ctx context.Context, tenant string) (*time.Location, err
 	if ok && now.Sub(known.at) < zoneGood {
 		return known.zone, nil
 	}
-	s, err := r.Zones.Settings(ctx, tenant)
+	name, err := r.Zone(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +211,7 @@ func (r *Recorder) zone(ctx context.Context, tenant string) (*time.Location, err
 	if r.known == nil || len(r.known) > 10_000 {
 		r.known = map[string]knownZone{}
 	}
-	known = knownZone{location(s.Zone), now}
+	known = knownZone{calendar.Location(name), now}
 	r.known[tenant] = known
 	return known.zone, nil
 }
@@ -224,8 +228,8 @@ func Records(k event.Kind) bool {
 
 // Records says what a batch of accepted events adds, one record for each tenant and day, in their order. Events of
 // other kinds add nothing.
-func (r *Recorder) Records(ctx context.Context, events []event.Event) ([]DayEntry, error) {
-	g := dayEntries{}
+func (r *Recorder) Records(ctx context.Context, events []event.Event) ([]Entry, error) {
+	g := entries{}
 	for _, e := range events {
 		if !Records(e.Kind) {
 			continue
@@ -239,15 +243,15 @@ func (r *Recorder) Records(ctx context.Context, events []event.Event) ([]DayEntr
 	return g.records(), nil
 }
 
-// dayEntries collects the records of a batch.
-type dayEntries map[dayKey]*dayEntry
+// entries collects the records of a batch.
+type entries map[dayKey]*entry
 
 type dayKey struct {
 	tenant string
-	day    Day
+	day    calendar.Day
 }
 
-type dayEntry struct {
+type entry struct {
 	counts    map[countKey]int64
 	attacks   map[AttackKey]*Attack
 	incidents map[string]Incident
@@ -259,17 +263,17 @@ type countKey struct {
 	value     string
 }
 
-func (g dayEntries) day(tenant string, at time.Time, zone *time.Location) *dayEntry {
-	k := dayKey{tenant, DayOf(at, zone)}
+func (g entries) day(tenant string, at time.Time, zone *time.Location) *entry {
+	k := dayKey{tenant, calendar.DayOf(at, zone)}
 	d := g[k]
 	if d == nil {
-		d = &dayEntry{map[countKey]int64{}, map[AttackKey]*Attack{}, map[string]Incident{}, map[string]Vulnerability{}}
+		d = &entry{map[countKey]int64{}, map[AttackKey]*Attack{}, map[string]Incident{}, map[string]Vulnerability{}}
 		g[k] = d
 	}
 	return d
 }
 
-func (g dayEntries) add(e event.Event, zone *time.Location) {
+func (g entries) add(e event.Event, zone *time.Location) {
 	switch e.Kind {
 	case event.NewHits:
 		g.hit(e, zone)
@@ -300,10 +304,10 @@ func (g dayEntries) add(e event.Event, zone *time.Location) {
 	}
 }
 
-// blocked reports whether the hit was kept from the application. The facts name `monitored` alone.
-func blocked(status string) bool { return strings.HasPrefix(status, "blocked") }
+// Blocked reports whether the hit was kept from the application. The facts name `monitored` alone.
+func Blocked(status string) bool { return strings.HasPrefix(status, "blocked") }
 
-func (g dayEntries) hit(e event.Event, zone *time.Location) {
+func (g entries) hit(e event.Event, zone *time.Location) {
 	h := event.Data[event.HitData](e).Hit
 	at := when(int64(h.RequestTime), e.Time)
 	d := g.day(e.Tenant, at, zone)
@@ -325,7 +329,7 @@ func (g dayEntries) hit(e event.Event, zone *time.Location) {
 	d.count(ByBlock, cmp.Or(h.BlockStatus, "unknown"))
 	a := Attack{Type: kind, Host: host, Path: clip(h.Path), Parameter: clip(h.Parameter), Method: clip(h.Method),
 		Seen: 1, First: at, Last: at}
-	if blocked(h.BlockStatus) {
+	if Blocked(h.BlockStatus) {
 		a.Blocked = 1
 	}
 	if s := h.Source(); s != "" {
@@ -364,7 +368,7 @@ func assault(a event.Assault, object int64, sent time.Time) Attack {
 	if out.First.IsZero() || out.First.After(out.Last) {
 		out.First = out.Last
 	}
-	if blocked(a.BlockStatus) {
+	if Blocked(a.BlockStatus) {
 		out.Blocked = a.Hits
 	}
 	for _, s := range a.Sources {
@@ -377,7 +381,7 @@ func assault(a event.Assault, object int64, sent time.Time) Attack {
 	return out
 }
 
-func (g dayEntries) finding(e event.Event, zone *time.Location, f event.Finding, object int64, threat string,
+func (g entries) finding(e event.Event, zone *time.Location, f event.Finding, object int64, threat string,
 	host *string) {
 	if f.Step() == event.Closed {
 		return // a report lists what was found
@@ -400,11 +404,11 @@ func text(p *string) string {
 	return clip(*p)
 }
 
-func (d *dayEntry) count(dimension Dimension, value string) {
+func (d *entry) count(dimension Dimension, value string) {
 	d.counts[countKey{dimension, clip(value)}]++
 }
 
-func (d *dayEntry) attack(a Attack) {
+func (d *entry) attack(a Attack) {
 	if known := d.attacks[a.Key]; known != nil {
 		known.Add(a)
 		return
@@ -441,10 +445,10 @@ func keyOf(a Attack) (k AttackKey) {
 }
 
 // records sorts the entries: a batch gives the same records however its maps were walked.
-func (g dayEntries) records() []DayEntry {
-	out := make([]DayEntry, 0, len(g))
+func (g entries) records() []Entry {
+	out := make([]Entry, 0, len(g))
 	for k, d := range g {
-		r := DayEntry{Tenant: k.tenant, Day: k.day}
+		r := Entry{Tenant: k.tenant, Day: k.day}
 		for c, n := range d.counts {
 			r.Counts = append(r.Counts, Count{c.dimension, c.value, n})
 		}
@@ -465,7 +469,7 @@ func (g dayEntries) records() []DayEntry {
 		slices.SortFunc(r.Vulnerabilities, func(a, b Vulnerability) int { return cmp.Compare(a.ID, b.ID) })
 		out = append(out, r)
 	}
-	slices.SortFunc(out, func(a, b DayEntry) int {
+	slices.SortFunc(out, func(a, b Entry) int {
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Day, b.Day))
 	})
 	return out
