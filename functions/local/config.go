@@ -29,6 +29,7 @@ const (
 // config is what flags and environment say. Each flag has a variable: -listen is TOCSIN_LISTEN.
 type config struct {
 	listen, listenBus, region     string
+	listenMetrics, metricsToken   string
 	tlsCert, tlsKey               string
 	state, key                    string
 	allow                         []string
@@ -104,6 +105,10 @@ func (c *config) listening(f *flag.FlagSet, t *texts) {
 	f.StringVar(&c.tlsKey, "tls-key", "", "file of the certificate's private key (PEM)")
 	f.StringVar(&c.listenBus, "listen-bus", "127.0.0.1:8081", "address where events are published (PutEvents); on "+
 		"another than a loopback address every call must be signed, see `tocsin publisher-key`")
+	f.StringVar(&c.listenMetrics, "listen-metrics", "", "address where Prometheus reads /metrics, such as "+
+		"localhost:8082; on another than a loopback address it needs -metrics-token (default: nothing listens)")
+	f.StringVar(&c.metricsToken, "metrics-token", "", "what who reads /metrics has to send as Authorization: Bearer; "+
+		"better given as TOCSIN_METRICS_TOKEN (default on a loopback address: nothing)")
 	f.StringVar(&c.region, "region", "", "the region that a publisher's signature must name (default: any)")
 	f.StringVar(&c.state, "state", commandline.DefaultState, "the state file")
 	f.StringVar(&c.key, "key", commandline.DefaultKey, "the key file (made when it is missing)")
@@ -213,6 +218,9 @@ func (c *config) check() error {
 	if c.listen == c.listenBus && !strings.HasSuffix(c.listen, ":0") {
 		return errors.New("-listen and -listen-bus must not be the same address: who may reach the Console and " +
 			"who may publish are decided apart")
+	}
+	if err := c.checkMetrics(); err != nil {
+		return err
 	}
 	if c.rule.Percent < 1 || c.rule.Minimum < 1 || c.rule.Spread < 1 || c.rule.Lasting < 0 || c.faster < 1 ||
 		c.keep < time.Hour || c.commandWait < 0 {

@@ -83,6 +83,13 @@ func run(ctx context.Context, c config) error {
 		return err
 	}
 	defer busListener.Close()
+	metricsListener, err := c.listensForMetrics()
+	if err != nil {
+		return err
+	}
+	if metricsListener != nil {
+		defer metricsListener.Close()
+	}
 	db, err := sqlite.Open(ctx, c.state, sqlite.Options{Log: log})
 	if err != nil {
 		return err
@@ -96,7 +103,8 @@ func run(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	p := &program{config: c, log: log, db: db, keys: ring, listener: listener, busListener: busListener}
+	p := &program{config: c, log: log, db: db, keys: ring, listener: listener, busListener: busListener,
+		metricsListener: metricsListener}
 	if c.tlsCert != "" {
 		if p.certificate, err = readCertificate(c.tlsCert, c.tlsKey, time.Now, log); err != nil {
 			return err
@@ -176,6 +184,9 @@ func (p *program) greet(ctx context.Context) error {
 	fmt.Printf("%s is ready at %s, and takes events at %s\n  sign in:    %s\n  publish:    aws "+
 		"%s--endpoint-url %s events put-events --entries file://events/vulnerability.json\n  state:      %s\n",
 		p.platform, p.address(p.listener.Addr()), events, how, sign, events, p.state)
+	if p.metricsListener != nil {
+		fmt.Printf("  metrics:    http://%s/metrics\n", host(p.metricsListener.Addr()))
+	}
 	return nil
 }
 

@@ -31,6 +31,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/keyring"
 	"tocsin/shared/mail"
+	"tocsin/shared/metrics"
 	"tocsin/shared/notification"
 	"tocsin/shared/profile"
 	"tocsin/shared/publisher"
@@ -56,6 +57,7 @@ type program struct {
 	db                    *sqlite.DB
 	keys                  *keyring.Ring
 	listener, busListener net.Listener
+	metricsListener       net.Listener // nil = nobody reads metrics
 	certificate           *certificate // of the Console; nil = it speaks http
 
 	systems      *catalogue.Catalogue
@@ -79,7 +81,9 @@ type program struct {
 	readiness    *ready.Checker
 	admin        *administration
 	sessions     *session.Service
-	provider     *oidc.Provider // nil = there is none
+	provider     *oidc.Provider    // nil = there is none
+	registry     *metrics.Registry // nil = nobody reads metrics
+	sampler      *metrics.Sampler
 }
 
 func newID() string { return ulid.Make().String() }
@@ -105,6 +109,7 @@ func (p *program) wire() error {
 		return err
 	}
 	p.deliveries()
+	p.collect()
 	p.chats, err = telegrambot.New(telegrambot.Config{Telegram: p.telegram, Integrations: p.integrations, Now: time.Now,
 		Log: p.log, Changed: p.pool.Recheck, Proxy: p.proxy.For})
 	if err != nil {
@@ -165,13 +170,13 @@ func (p *program) sending() error {
 
 // deliveries makes what turns events into deliveries, and what works at those.
 func (p *program) deliveries() {
-	store := p.db.Deliveries()
+	store, meter := p.db.Deliveries(), p.meter()
 	p.pool = worker.NewPool(worker.PoolConfig{
 		Queue: store, Outcomes: store, Sender: p.sender, Integrations: p.receivers, Opener: p.receivers,
-		Monitor: p.monitor, Logger: p.log, Limits: p.limits,
+		Monitor: p.monitor, Logger: p.log, Limits: p.limits, Meter: meter,
 	})
 	p.fanout = &fanout.Fanout{
-		Integrations: p.receivers, Systems: p.systems, Store: store, Logger: p.log, People: p.people,
+		Integrations: p.receivers, Systems: p.systems, Store: store, Logger: p.log, People: p.people, Meter: meter,
 		Recorder: &daily.Recorder{Zone: report.ZoneOf(p.db.Reports()), Now: time.Now},
 		Triggers: &trigger.Evaluator{Store: p.db.Triggers(), Now: time.Now, Log: p.log},
 		Messages: &fanout.MessageCounts{},
@@ -274,17 +279,23 @@ func (p *program) serve(ctx context.Context) error {
 	if err := p.greet(ctx); err != nil {
 		return err
 	}
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	go func() { failed <- commands.Serve(at) }()
 	go func() { failed <- p.serveConsole(server) }()
 	go func() { failed <- busServer.Serve(p.busListener) }()
+	servers := []*http.Server{server, busServer, commands}
+	if m := p.metricsServer(); m != nil {
+		work.Go(func() { p.sampler.Run(background) })
+		go func() { failed <- m.Serve(p.metricsListener) }()
+		servers = append(servers, m)
+	}
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
 		p.log.Info("stopping: requests in flight are finished")
 		closing, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		err = httpserver.Shutdown(closing, server, busServer, commands)
+		err = httpserver.Shutdown(closing, servers...)
 	}
 	end()
 	work.Wait()

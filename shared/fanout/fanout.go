@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/logsample"
+	"tocsin/shared/metrics"
 	"tocsin/shared/sleep"
 	"tocsin/shared/trigger"
 )
@@ -39,6 +40,7 @@ type Fanout struct {
 	Holds        TenantHolds       // nil: tenants have no rules that hold what is sent
 	Messages     MessageCounter    // nil: no storm guard
 	Now          func() time.Time  // of log lines and of the storm guard; nil = time.Now
+	Meter        metrics.Sink      // takes what batches came to; nil: nobody counts
 
 	filters filters
 	lines   logsample.Sampler
@@ -112,6 +114,7 @@ func (f *Fanout) try(ctx context.Context, in Intake, guard *stormGuard) ([]deliv
 		return nil, fmt.Errorf("accept %d events with %d deliveries: %w", len(in.Accepted), len(in.Deliveries), err)
 	}
 	f.tell(in)
+	f.meter(ctx, in, unfinished)
 	return lanes(in.Deliveries), err
 }
 
@@ -301,6 +304,7 @@ func (f *Fanout) direct(ctx context.Context, in *Intake, id string, e routed) er
 	if err != nil {
 		return fmt.Errorf("find the receiver %s of a %s event of tenant %s: %w", id, e.Event.Kind, e.Event.Tenant, err)
 	}
+	in.goes(i)
 	in.Deliveries = append(in.Deliveries, f.deliveries(i, subscribed(i, []routed{e}))...)
 	return nil
 }

@@ -174,6 +174,9 @@ func (p *parted) drop(i integration.Integration, h hold.Hold, e routed) {
 
 // send adds to an intake what becomes of events that an integration is to get.
 func (f *Fanout) send(in *Intake, h *holds, guard *stormGuard, i integration.Integration, events []routed) {
+	if len(events) > 0 {
+		in.goes(i)
+	}
 	p := f.part(h, i, events)
 	in.Deliveries = append(in.Deliveries, f.deliveries(i, f.guard(guard, i, p.now))...)
 	in.LeftOut = append(in.LeftOut, p.left...)

@@ -9,6 +9,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
 	"tocsin/shared/health"
+	"tocsin/shared/integration"
 	"tocsin/shared/report/daily"
 	"tocsin/shared/trigger"
 )
@@ -27,6 +28,8 @@ type Intake struct {
 	Triggers trigger.Outcome
 	// Commands are those among the accepted events: they are kept until somebody acknowledges them.
 	Commands []command.Command
+
+	systems map[integration.Key]string // of the integrations that deliveries go to, for metrics
 }
 
 // Accepted is an entry that held a valid, new event.

@@ -51,7 +51,12 @@ func gone(id string) string {
 // End says why nothing may be sent to an integration any more; its zero value is that something may.
 type End struct {
 	Why    string
-	Window int64 // of the integration, see integration.Integration; 0 when it is gone
+	Window int64  // of the integration, see integration.Integration; 0 when it is gone
+	System string // of the integration; "" when it is gone
+}
+
+func endOf(i integration.Integration, why string) End {
+	return End{Why: why, Window: i.Window, System: i.System}
 }
 
 // Target is the way to an integration as it is now, or why there is none.
@@ -63,11 +68,11 @@ func (r *TargetCache) Target(ctx context.Context, tenant, id string) (target *Ta
 	case err != nil:
 		return nil, End{}, fmt.Errorf("read integration %s: %w", id, err)
 	case !i.Enabled() && report.KindOf(id) == report.PersonReceiver:
-		return nil, End{i.Off.Reason, i.Window}, nil
+		return nil, endOf(i, i.Off.Reason), nil
 	case !i.Enabled() && i.Off.By == integration.ByPlatform:
-		return nil, End{"the integration was disabled because it kept failing: " + i.Off.Why(), i.Window}, nil
+		return nil, endOf(i, "the integration was disabled because it kept failing: "+i.Off.Why()), nil
 	case !i.Enabled():
-		return nil, End{"the integration was disabled", i.Window}, nil
+		return nil, endOf(i, "the integration was disabled"), nil
 	}
 	if target, _ = r.targets.Get(i.ID); target != nil && target.Integration.Tenant == tenant &&
 		target.Integration.Revision == i.Revision &&
@@ -77,7 +82,7 @@ func (r *TargetCache) Target(ctx context.Context, tenant, id string) (target *Ta
 	}
 	if target, err = r.sender.Open(ctx, r.opener, i); errors.Is(err, integration.ErrUnsealable) {
 		// trying again helps nobody; what ends can be sent again
-		return nil, End{integration.LostSecrets, i.Window}, nil
+		return nil, endOf(i, integration.LostSecrets), nil
 	} else if err != nil {
 		return nil, End{}, err
 	}

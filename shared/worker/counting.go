@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"tocsin/shared/cut"
@@ -32,17 +31,22 @@ type outcome struct {
 	after   sending.Outcome
 	window  int64     // of the integration; 0 when it is not known, or nothing was decided
 	failing time.Time // since when the integration has been failing; zero when it is not
+	system  string    // of the integration, "" when it is gone
+	mails   bool      // it is the deployment's own mail service
+	ended   bool      // without an attempt: see killed
 	barrier chan struct{}
 }
 
 // outcomeOf is the outcome of an attempt at a delivery.
 func outcomeOf(t *sending.Target, after sending.Outcome) outcome {
-	return outcome{after: after, window: t.Integration.Window, failing: sending.FailingSince(t.Integration)}
+	return outcome{after: after, window: t.Integration.Window, failing: sending.FailingSince(t.Integration),
+		system: t.Integration.System, mails: t.Mails()}
 }
 
 // killed is the outcome of a delivery that is not to be sent any more.
 func killed(d delivery.Delivery, end sending.End) outcome {
-	return outcome{after: sending.Outcome{Delivery: d.Kill(end.Why)}, window: end.Window}
+	return outcome{after: sending.Outcome{Delivery: d.Kill(end.Why)}, window: end.Window, system: end.System,
+		ended: true}
 }
 
 // doubtSpan is how far back the success of others says that a refusal is about one record and not about the settings.
@@ -162,15 +166,8 @@ func countEnd(e *health.Ended, d delivery.Delivery) {
 		e.Dead++
 	case delivery.Delivered:
 		e.Delivered++
-		if len(d.Attempts) == 0 {
-			return
-		}
-		if d.Held != nil {
-			return // it came when it was to come: how long it was held says nothing of how fast anybody is
-		}
-		before, last := d.Attempts[:len(d.Attempts)-1], d.Attempts[len(d.Attempts)-1]
-		if !slices.ContainsFunc(before, func(a delivery.Attempt) bool { return a.Delivered }) {
-			e.Latencies.Add(last.At.Add(last.Took).Sub(d.CreatedAt))
+		if took, ok := latency(&d); ok {
+			e.Latencies.Add(took)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/health"
+	"tocsin/shared/metrics"
 	"tocsin/shared/sending"
 )
 
@@ -36,6 +37,7 @@ type Handler struct {
 	Budget time.Duration
 	// Paces are those that all processes share; nil = this process shares them with nobody.
 	Paces Paces
+	Meter metrics.Sink // takes what batches of attempts came to; nil = nobody counts
 
 	once  sync.Once
 	paces paceViews
@@ -225,6 +227,7 @@ func (h *Handler) end(ctx context.Context, deliveries []delivery.Delivery, end s
 	if err := h.settle(ctx, dead); err != nil {
 		return err
 	}
+	meter(ctx, h.Meter, outcomes)
 	return h.tally(ctx, outcomes)
 }
 
@@ -270,6 +273,7 @@ func (h *Handler) count(ctx context.Context, target *sending.Target, sent []send
 	for n, d := range sent {
 		batch[n] = outcomeOf(target, d)
 	}
+	meter(ctx, h.Meter, batch)
 	return h.tally(ctx, batch)
 }
 

@@ -63,6 +63,7 @@ func (p *Pool) write(ctx context.Context, batch []outcome) {
 		})
 	}
 	writes.Wait()
+	meter(whole, p.meter, batch)
 	if len(counts) > 0 {
 		p.persist(ctx, "look after failing integrations", func() error { return p.judge(whole, counts) })
 	}

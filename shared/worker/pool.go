@@ -8,6 +8,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/health"
+	"tocsin/shared/metrics"
 	"tocsin/shared/sending"
 )
 
@@ -25,6 +26,7 @@ type Pool struct {
 	logger   *slog.Logger
 	limits   Limits
 	now      func() time.Time
+	meter    metrics.Sink // nil: nobody counts
 
 	trusted, failing chan struct{} // places of all lanes together
 	mails            chan struct{}
@@ -39,7 +41,7 @@ type Pool struct {
 	work  sync.WaitGroup // running lanes
 }
 
-// PoolConfig names what a Pool works with; every field but Limits is required.
+// PoolConfig names what a Pool works with; every field but Limits and Meter is required.
 type PoolConfig struct {
 	Queue        Queue
 	Outcomes     OutcomeWriter
@@ -49,6 +51,7 @@ type PoolConfig struct {
 	Monitor      *health.Monitor
 	Logger       *slog.Logger
 	Limits       Limits
+	Meter        metrics.Sink // takes what batches of attempts came to
 }
 
 // NewPool makes a Pool.
@@ -58,7 +61,7 @@ func NewPool(c PoolConfig) *Pool {
 		queue: c.Queue, writer: c.Outcomes, sender: c.Sender,
 		targets:  sending.NewTargetCache(c.Sender, c.Integrations, c.Opener),
 		counting: counting{monitor: c.Monitor, now: c.Sender.Now},
-		logger:   c.Logger, limits: l, now: c.Sender.Now,
+		logger:   c.Logger, limits: l, now: c.Sender.Now, meter: c.Meter,
 		trusted: make(chan struct{}, l.Total), failing: make(chan struct{}, l.FailingTotal),
 		mails:    make(chan struct{}, l.Mails),
 		outcomes: make(chan outcome, 2*settleLimit), due: make(chan struct{}, 1),
@@ -68,6 +71,26 @@ func NewPool(c PoolConfig) *Pool {
 
 // Holds tells which systems are spared.
 func (p *Pool) Holds() Holds { return Holds{Paces: &p.paces.local, Now: p.now} }
+
+// Collect tells what the pool is at.
+func (p *Pool) Collect(_ context.Context, g *metrics.Gathering) {
+	p.mu.Lock()
+	lanes, running := len(p.lanes), 0
+	for _, l := range p.lanes {
+		if l.running {
+			running++
+		}
+	}
+	p.mu.Unlock()
+	g.Set(metrics.Lanes, float64(lanes))
+	g.Set(metrics.LanesRunning, float64(running))
+	for name, places := range map[string]chan struct{}{metrics.PlacesWorking: p.trusted,
+		metrics.PlacesFailing: p.failing, metrics.PlacesMail: p.mails} {
+		g.Set(metrics.InFlight, float64(len(places)), name)
+		g.Set(metrics.InFlightMost, float64(cap(places)), name)
+	}
+	g.Set(metrics.Outcomes, float64(len(p.outcomes)))
+}
 
 // Run sends until the context ends, then lets requests in flight finish within Limits.Grace, writes their outcomes and
 // returns. What was not sent stays in the queue.

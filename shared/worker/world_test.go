@@ -22,6 +22,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
+	"tocsin/shared/metrics"
 	"tocsin/shared/notification"
 	"tocsin/shared/retry"
 	"tocsin/shared/sending"
@@ -170,6 +171,7 @@ func (r *receiver) count(what string) int {
 
 // world is a worker of either kind with one integration.
 type world struct {
+	registry *metrics.Registry
 	*receiver
 	setup
 	t            *testing.T
@@ -215,7 +217,7 @@ func beginPool(w *world) (stop func()) {
 		at = worker.NewPool(worker.PoolConfig{
 			Queue: w.memory, Outcomes: w.memory, Integrations: w.integrations, Opener: only{w.destination},
 			Logger: slog.New(slog.DiscardHandler), Sender: w.sender(w.destination), Monitor: w.monitor(),
-			Limits: w.limits,
+			Limits: w.limits, Meter: w.registry,
 		})
 		end = running(w.t, at)
 	}
@@ -275,7 +277,7 @@ func (h *handing) begin() {
 	h.at.Store(&worker.Handler{
 		BatchStore: h, Retries: h, Sender: s, Log: slog.New(slog.DiscardHandler), Monitor: h.monitor(),
 		Targets: sending.NewTargetCache(s, h.integrations, only{h.destination}),
-		PerLane: h.limits.PerLane, Failing: h.limits.Failing,
+		PerLane: h.limits.PerLane, Failing: h.limits.Failing, Meter: h.registry,
 		NewID: func() string { return fmt.Sprintf("batch-%d", h.ids.Add(1)) },
 	})
 }
@@ -329,7 +331,7 @@ func (h *handing) Start(ctx context.Context, first worker.Round) error {
 }
 
 func newWorld(t *testing.T, s setup) *world {
-	w := &world{t: t, setup: s, memory: newMemory(),
+	w := &world{t: t, setup: s, memory: newMemory(), registry: metrics.NewRegistry([]string{"x"}),
 		integrations: &integrations{all: map[string]integration.Integration{}},
 		counters:     &tallies{by: map[string]health.Count{}}}
 	w.receiver = &receiver{answer: func(destination.Request) (int, string) { return 250, "" }}

@@ -67,6 +67,10 @@ func TestDeliveries(t *testing.T) {
 		e := open()
 		return polled(e), e.Deliveries()
 	})
+	enginetest.Waiting(t, func(*testing.T) enginetest.WaitingEngine {
+		e := open()
+		return enginetest.WaitingEngine{Log: polled(e), Backlog: e.Backlog(), Integrations: e.Integrations()}
+	})
 	enginetest.EventLog(t, func(*testing.T) (enginetest.Log, fanout.EventLog) {
 		e := open()
 		return polled(e), e.Deliveries()

@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/engine/sqlite/people"
 	"tocsin/shared/engine/sqlite/reports"
 	"tocsin/shared/engine/sqlite/settings"
+	"tocsin/shared/metrics"
 )
 
 // Options of Open. The zero value is for production.
@@ -60,6 +61,18 @@ func (s *DB) Bus() *eventbus.Bus { return s.bus }
 
 // Deliveries returns the deliveries.
 func (s *DB) Deliveries() *deliveries.Deliveries { return s.deliveries }
+
+// Backlog is what waits, for metrics.
+type Backlog struct {
+	*deliveries.Deliveries
+	*settings.Integrations
+}
+
+// Backlog returns what waits.
+func (s *DB) Backlog() Backlog { return Backlog{s.deliveries, s.integrations} }
+
+// Collect tells what the writer of the file did, what its readers are at, and how large it is.
+func (s *DB) Collect(ctx context.Context, g *metrics.Gathering) { s.file.Collect(ctx, g) }
 
 // Integrations returns the integrations.
 func (s *DB) Integrations() *settings.Integrations { return s.integrations }

@@ -114,6 +114,14 @@ func TestBacklog(t *testing.T) {
 	})
 }
 
+func TestWhatWaits(t *testing.T) {
+	enginetest.Waiting(t, func(t *testing.T) enginetest.WaitingEngine {
+		db := open(t)
+		return enginetest.WaitingEngine{Log: enginetest.Polled(db.Deliveries(), db.Bus()), Backlog: db.Backlog(),
+			Integrations: db.Integrations()}
+	})
+}
+
 func TestEventLog(t *testing.T) {
 	enginetest.EventLog(t, func(t *testing.T) (enginetest.Log, fanout.EventLog) {
 		db := open(t)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	driver "zombiezen.com/go/sqlite"
+
+	"tocsin/shared/metrics"
 )
 
 // groupLimit is how many operations share one transaction.
@@ -36,6 +38,35 @@ type Writer struct {
 	reload func(*Writer) error
 	// generation counts commits, so that a reader can tell whether anything changed meanwhile.
 	generation atomic.Int64
+
+	counted sync.Mutex
+	counts  Counts
+}
+
+// Counts are what the writer has done since the start.
+type Counts struct {
+	Took, Group metrics.Distribution // of a transaction: seconds, and its operations
+	Failed      int                  // transactions that were undone as a whole
+}
+
+// broken reports whether an error is the disk's, and not that of what an operation wanted.
+func broken(err error) bool {
+	switch driver.ErrCode(err).ToPrimary() {
+	case driver.ResultFull, driver.ResultIOErr, driver.ResultReadOnly, driver.ResultCorrupt, driver.ResultNoMem:
+		return true
+	}
+	return false
+}
+
+// note counts one transaction.
+func (w *Writer) note(took time.Duration, operations int, failed bool) {
+	w.counted.Lock()
+	defer w.counted.Unlock()
+	w.counts.Took.Observe(took.Seconds())
+	w.counts.Group.Observe(float64(operations))
+	if failed {
+		w.counts.Failed++
+	}
 }
 
 // operation is a write: all of it or nothing.
@@ -121,7 +152,9 @@ func (w *Writer) commit(group []*operation) {
 		return
 	}
 	outcome := make([]error, len(group))
+	begin := time.Now()
 	err := w.transaction(group, outcome)
+	w.note(time.Since(begin), len(group), err != nil && (len(group) > 1 || outcome[0] == nil || broken(err)))
 	if err != nil {
 		if !w.Conn.AutocommitEnabled() {
 			_ = w.Exec("ROLLBACK") // what failed is told; the transaction is void in any case

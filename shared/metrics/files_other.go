@@ -1,0 +1,6 @@
+//go:build !unix
+
+package metrics
+
+// maxFiles is not known.
+func maxFiles(*Gathering) {}
