@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 )
 
@@ -31,7 +32,7 @@ func Each(ns []notification.Notification, render func(notification.Notification)
 	request func(body []byte) Request) ([]Request, error) {
 	out := make([]Request, 0, len(ns))
 	for _, n := range ns {
-		body, err := JSON(render(n))
+		body, err := ijson.Marshal(render(n))
 		if err != nil {
 			return nil, fmt.Errorf("write the message of event %s: %w", n.Event.ID, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"tocsin/shared/ijson"
 )
 
 // mostWait bounds what an answer can ask for, so that no number overflows. Retry cycles cap a wait far below it
@@ -62,7 +63,7 @@ func WaitOf(r Response, seconds string) time.Duration {
 
 // waitInBody finds the wait in a JSON answer: retry_after, in seconds (Telegram, Discord), retryAfter, retry_after_ms.
 func waitInBody(r Response) time.Duration {
-	for path, value := range Fields(r.Body) {
+	for path, value := range ijson.Fields(r.Body) {
 		name := strings.NewReplacer("_", "", "-", "").Replace(path[strings.LastIndexByte(path, '.')+1:])
 		unit := time.Second
 		switch name {

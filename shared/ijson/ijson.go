@@ -1,4 +1,5 @@
-// Package ijson writes JSON that every reader takes: JSON of RFC 8259 within the bounds of RFC 7493 (I-JSON).
+// Package ijson writes JSON that every reader takes, cuts it to a size and reads the JSON of others: JSON of RFC 8259
+// within the bounds of RFC 7493 (I-JSON).
 // Upstream's JSON is valid and still not safe to pass on: one escape that readers refuse (`\ud800`) costs all the
 // events that travel with it. What is mended:
 //

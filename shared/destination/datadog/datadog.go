@@ -10,6 +10,7 @@ import (
 
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 )
 
@@ -90,7 +91,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 
 // entry is one log: Datadog's own attributes, then the members of the envelope.
 func entry(n notification.Notification, now time.Time) ([]byte, error) {
-	envelope := destination.Members(n.Envelope())
+	envelope := ijson.Members(n.Envelope())
 	l := log{
 		Source: strings.ReplaceAll(strings.ToLower(n.Platform.Name), " ", "_") + "_cloud", Tags: tags(n),
 		Host:    n.Platform.Name,
@@ -99,11 +100,11 @@ func entry(n notification.Notification, now time.Time) ([]byte, error) {
 		EventTime: n.At(), Message: n.Summary(),
 	}
 	_ = json.Unmarshal(envelope[0].Value, &l.Summary) // the envelope's first member is its summary
-	head, err := destination.JSON(l)
+	head, err := ijson.Marshal(l)
 	if err != nil {
 		return nil, err
 	}
-	return destination.FitJSON(destination.JoinObject(append(destination.Members(head), envelope[1:]...)), logLimit),
+	return ijson.Fit(ijson.JoinObject(append(ijson.Members(head), envelope[1:]...)), logLimit),
 		nil
 }
 

@@ -73,7 +73,7 @@ func HostileNotifications(s string) []notification.Notification { return hostile
 
 // hostile is HostileNotifications with a JSON value where upstream may add members.
 func hostile(s, value string) []notification.Notification {
-	q, err := destination.JSON(s)
+	q, err := ijson.Marshal(s)
 	if err != nil {
 		panic(err)
 	}

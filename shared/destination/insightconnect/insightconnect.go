@@ -8,6 +8,7 @@ import (
 
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 )
 
@@ -44,7 +45,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	out := make([]destination.Request, 0, len(ns))
 	for _, n := range ns {
 		out = append(out,
-			destination.Post(p.API, destination.FitJSON(n.Envelope(), envelopeLimit), "X-Api-Key", p.Key))
+			destination.Post(p.API, ijson.Fit(n.Envelope(), envelopeLimit), "X-Api-Key", p.Key))
 	}
 	return out, nil
 }

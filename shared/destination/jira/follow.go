@@ -12,6 +12,7 @@ import (
 
 	"tocsin/shared/cut"
 	"tocsin/shared/destination"
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 )
 
@@ -131,7 +132,7 @@ func (Destination) Follow(t destination.Target, n notification.Notification, ref
 	if p.TokenType == bearer {
 		c.Body = plainComment(n)
 	}
-	body, err := destination.JSON(c)
+	body, err := ijson.Marshal(c)
 	if err != nil {
 		return destination.Request{}, fmt.Errorf("write the comment on %s: %w", reference, err)
 	}
@@ -147,7 +148,7 @@ func (Destination) Follow(t destination.Target, n notification.Notification, ref
 // says so again if it is the token that is not accepted.
 func commented(r destination.Response) destination.Verdict {
 	if destination.Success(r.Status) {
-		return destination.Proved(r, destination.Fields(r.Body)["id"] != "",
+		return destination.Proved(r, ijson.Fields(r.Body)["id"] != "",
 			"Jira answers 201 with the id of the comment")
 	}
 	reasons := map[int]string{400: "Jira did not take the comment"}

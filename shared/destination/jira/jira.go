@@ -18,6 +18,7 @@ import (
 	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 )
 
@@ -184,7 +185,7 @@ var number = regexp.MustCompile(`^[0-9]+$`)
 // which single sign-on puts before Jira, answers 200.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	if destination.Success(r.Status) {
-		a := destination.Fields(r.Body)
+		a := ijson.Fields(r.Body)
 		v := destination.Proved(r, a["id"] != "" || a["key"] != "", "Jira answers 201 with the key of the issue")
 		if v.Delivered {
 			v.Reference = cmp.Or(a["key"], a["id"])

@@ -7,6 +7,7 @@ import (
 
 	"tocsin/shared/cut"
 	"tocsin/shared/destination"
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 	"tocsin/shared/plaintext"
 )
@@ -38,7 +39,7 @@ func document(n notification.Notification) node {
 	var doc node
 	for _, limit := range valueLimits {
 		doc = documentWithin(n, limit)
-		if raw, err := destination.JSON(doc); err != nil || cut.LenUTF16(string(raw)) <= descriptionLimit {
+		if raw, err := ijson.Marshal(doc); err != nil || cut.LenUTF16(string(raw)) <= descriptionLimit {
 			break
 		}
 	}
@@ -53,7 +54,7 @@ func comment(n notification.Notification) node {
 		head := words(n.Headline(), limit)
 		head.Marks = []node{{Type: "strong"}}
 		doc.Content = append([]node{paragraph(head)}, doc.Content...)
-		if raw, err := destination.JSON(doc); err != nil || cut.LenUTF16(string(raw)) <= descriptionLimit {
+		if raw, err := ijson.Marshal(doc); err != nil || cut.LenUTF16(string(raw)) <= descriptionLimit {
 			break
 		}
 	}

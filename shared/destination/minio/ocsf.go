@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"strings"
 
-	"tocsin/shared/destination"
 	"tocsin/shared/destination/s3"
 	"tocsin/shared/event"
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 )
 
@@ -105,7 +105,7 @@ func events(ns []notification.Notification) ([][]byte, error) {
 		if n.Event.Kind != event.NewHits {
 			continue
 		}
-		raw, err := destination.JSON(eventOf(n))
+		raw, err := ijson.Marshal(eventOf(n))
 		if err != nil {
 			return nil, fmt.Errorf("write the OCSF event of hit %s: %w", n.Event.ID, err)
 		}

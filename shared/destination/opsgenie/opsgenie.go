@@ -141,7 +141,7 @@ func entity(n notification.Notification) string {
 // empty left out (facts, 2.5).
 func details(n notification.Notification) map[string]string {
 	var flat []property
-	for _, m := range destination.Members(n.Details()) {
+	for _, m := range ijson.Members(n.Details()) {
 		flat = flatten(flat, plaintext.Line(m.Name), m.Value, 1)
 	}
 	return fit(flat)
@@ -161,7 +161,7 @@ func flatten(out []property, name string, value json.RawMessage, levels int) []p
 		}
 		return append(out, property{name, s})
 	case value[0] == '{' && levels > 0:
-		for _, m := range destination.Members(value) {
+		for _, m := range ijson.Members(value) {
 			out = flatten(out, name+"_"+plaintext.Line(m.Name), m.Value, levels-1)
 		}
 		return out
@@ -212,7 +212,7 @@ var reasons = map[int]string{
 // Opsgenie, Alert API, "Create Alert": 202 with result, took and requestId.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	if destination.Success(r.Status) {
-		return destination.Proved(r, destination.Fields(r.Body)["requestid"] != "",
+		return destination.Proved(r, ijson.Fields(r.Body)["requestid"] != "",
 			"Opsgenie answers 202 with the id of the request")
 	}
 	var answer struct {

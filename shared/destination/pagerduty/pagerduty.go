@@ -132,15 +132,15 @@ func render(key string, n notification.Notification) alert {
 // details are those of the envelope with the description among them (facts, 2.7). PagerDuty shows them to the one on
 // call: nothing in them hides or turns (package plaintext).
 func details(n notification.Notification) json.RawMessage {
-	members := destination.Members(n.Details())
-	description := destination.Member{Name: "description", Value: destination.Text(n.PlainText())}
+	members := ijson.Members(n.Details())
+	description := ijson.Member{Name: "description", Value: ijson.Text(n.PlainText())}
 	kept := members[:0]
 	for _, m := range members {
 		if m.Name != description.Name {
 			kept = append(kept, m)
 		}
 	}
-	return destination.FitJSON(ijson.Map(destination.JoinObject(append(kept, description)), plaintext.Lines),
+	return ijson.Fit(ijson.Map(ijson.JoinObject(append(kept, description)), plaintext.Lines),
 		detailsLimit)
 }
 
@@ -160,7 +160,7 @@ var reasons = map[int]string{
 // errors.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	if destination.Success(r.Status) {
-		return destination.Proved(r, strings.EqualFold(destination.Fields(r.Body)["status"], "success"),
+		return destination.Proved(r, strings.EqualFold(ijson.Fields(r.Body)["status"], "success"),
 			"PagerDuty answers 202 with the status “success”")
 	}
 	var answer struct {

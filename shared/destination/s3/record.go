@@ -8,6 +8,7 @@ import (
 
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 )
 
@@ -94,7 +95,7 @@ func RecordOf(n notification.Notification) Record {
 		AttackType: known.Type, BlockStatus: known.BlockStatus, Payload: d.Hit.texts("payloads"),
 		Point: d.Hit.texts("point"), Tags: json.RawMessage("{}"),
 	}
-	if tags := d.Hit["tags"]; destination.Members(tags) != nil {
+	if tags := d.Hit["tags"]; ijson.Members(tags) != nil {
 		r.Tags = tags
 	}
 	return r

@@ -17,6 +17,7 @@ import (
 
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 )
 
@@ -210,7 +211,7 @@ func Records(ns []notification.Notification) ([][]byte, error) {
 		if n.Event.Kind != event.NewHits {
 			continue
 		}
-		raw, err := destination.JSON(RecordOf(n))
+		raw, err := ijson.Marshal(RecordOf(n))
 		if err != nil {
 			return nil, fmt.Errorf("write the record of hit %s: %w", n.Event.ID, err)
 		}

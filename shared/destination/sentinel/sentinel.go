@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/oauth"
 	"tocsin/shared/event"
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 )
 
@@ -139,7 +140,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	p := t.Parameters.(*Parameters)
 	rows := make([][]byte, len(ns))
 	for i, n := range ns {
-		raw, err := destination.JSON(render(n))
+		raw, err := ijson.Marshal(render(n))
 		if err != nil {
 			return nil, err
 		}
@@ -172,7 +173,7 @@ func fit(s string, limit int) string {
 
 // raw is the whole event as JSON, cut so that the limit holds for its text in UTF-8.
 func raw(n notification.Notification) string {
-	return string(destination.FitJSON(n.Envelope(), maxValue))
+	return string(ijson.Fit(n.Envelope(), maxValue))
 }
 
 // hit are the members of a hit that have columns.

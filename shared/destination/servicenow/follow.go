@@ -9,6 +9,7 @@ import (
 
 	"tocsin/shared/cut"
 	"tocsin/shared/destination"
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 )
 
@@ -58,7 +59,7 @@ type note struct {
 func (Destination) Follow(t destination.Target, n notification.Notification, reference string) (destination.Request,
 	error) {
 	p := t.Parameters.(*Parameters)
-	body, err := destination.JSON(note{cut.UTF16(unmarked(destination.Printable(n.Summary()+"\n\n"+n.PlainText())),
+	body, err := ijson.Marshal(note{cut.UTF16(unmarked(destination.Printable(n.Summary()+"\n\n"+n.PlainText())),
 		descriptionLimit)})
 	if err != nil {
 		return destination.Request{}, fmt.Errorf("write the work note on %s: %w", reference, err)
@@ -73,7 +74,7 @@ func (Destination) Follow(t destination.Target, n notification.Notification, ref
 // Table API, "Update a record": 404 where it is gone, 403 where the user may not change it; then the event gets an
 // incident of its own.
 func noted(r destination.Response) destination.Verdict {
-	a := destination.Fields(r.Body)
+	a := ijson.Fields(r.Body)
 	switch {
 	case destination.Success(r.Status) && a["result.sys_id"] != "" && a["result.active"] == "false":
 		v := destination.Failed(r, "the incident is closed")

@@ -18,6 +18,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/oauth"
 	"tocsin/shared/event"
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 )
 
@@ -178,9 +179,9 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 	said := destination.Said(a.Error.Message, a.Error.Detail)
 	if destination.Success(r.Status) {
 		switch {
-		case destination.Fields(r.Body)["result.sys_id"] != "":
+		case ijson.Fields(r.Body)["result.sys_id"] != "":
 			v := destination.Delivered()
-			v.Reference = destination.Fields(r.Body)["result.sys_id"]
+			v.Reference = ijson.Fields(r.Body)["result.sys_id"]
 			return v
 		case said != "":
 			return destination.Failed(r, "ServiceNow answered "+destination.StatusText(r.Status)+

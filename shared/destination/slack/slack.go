@@ -9,6 +9,7 @@ import (
 	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 )
 
@@ -202,7 +203,7 @@ var reasons = map[string]string{
 // webhook of Slack's workflows answers the same as JSON.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	word := strings.TrimSpace(string(r.Body))
-	fields := destination.Fields(r.Body)
+	fields := ijson.Fields(r.Body)
 	if destination.Success(r.Status) && (strings.EqualFold(word, "ok") || fields["ok"] == "true") {
 		return destination.Delivered()
 	}

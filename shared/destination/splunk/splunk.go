@@ -11,6 +11,7 @@ import (
 
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 )
 
@@ -67,9 +68,9 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 		w := wrapper{
 			Time: json.Number(strconv.FormatFloat(float64(n.Event.Time.UnixMilli())/1000, 'f', 3, 64)),
 			Host: n.Platform.Name, Source: strings.ToLower(n.Platform.Name), Sourcetype: "_json",
-			Event: destination.FitJSON(n.Envelope(), eventLimit),
+			Event: ijson.Fit(n.Envelope(), eventLimit),
 		}
-		raw, err := destination.JSON(w)
+		raw, err := ijson.Marshal(w)
 		if err != nil {
 			return nil, err
 		}
@@ -122,7 +123,7 @@ var (
 // with the text Success and code 0. Without a code it is not the collector that answered, but for the one of
 // OpenTelemetry (splunkhecreceiver), whose older releases say OK.
 func (Destination) Judge(r destination.Response) destination.Verdict {
-	fields := destination.Fields(r.Body)
+	fields := ijson.Fields(r.Body)
 	code, err := strconv.Atoi(fields["code"])
 	read := err == nil
 	switch {

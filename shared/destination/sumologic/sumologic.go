@@ -10,6 +10,7 @@ import (
 
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 )
 
@@ -53,7 +54,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	p := t.Parameters.(*Parameters)
 	messages := make([][]byte, len(ns))
 	for i, n := range ns {
-		messages[i] = destination.FitJSON(n.Envelope(), messageLimit)
+		messages[i] = ijson.Fit(n.Envelope(), messageLimit)
 	}
 	return destination.Batched(messages, batch, func(part [][]byte) destination.Request {
 		q := destination.Post(p.URL, destination.JoinLines(part)).Gzip()

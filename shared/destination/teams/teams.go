@@ -15,6 +15,7 @@ import (
 	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 	"tocsin/shared/plaintext"
 )
@@ -124,7 +125,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 // write cuts the texts no shorter than the message must be.
 func write(n notification.Notification) ([]byte, error) {
 	for i, limit := range textLimits {
-		body, err := destination.JSON(render(n, limit))
+		body, err := ijson.Marshal(render(n, limit))
 		if err != nil {
 			return nil, err
 		}
@@ -283,7 +284,7 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 		code, _ := strconv.Atoi(string(inner[1])) // three digits
 		return explain(r, code, " (told in the text of a "+strconv.Itoa(r.Status)+")")
 	}
-	fields := destination.Fields(r.Body)
+	fields := ijson.Fields(r.Body)
 	switch {
 	case destination.WebPage(r):
 		return destination.Unproven(r, "Teams answers 202, or 200 with 1")
@@ -312,7 +313,7 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 func explain(r destination.Response, status int, where string) destination.Verdict {
 	inner := r
 	inner.Status = status
-	said := destination.Fields(r.Body)
+	said := ijson.Fields(r.Body)
 	v := destination.JudgeSaid(inner, reasons, destination.Said(said["error.code"], said["error.message"]))
 	if v.Delivered { // "HTTP error 2xx" is nobody's success
 		v = destination.Failed(r, "answered "+destination.StatusText(status))

@@ -13,6 +13,7 @@ import (
 	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 )
 
@@ -151,7 +152,7 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 }
 
 func (d Destination) request(chat int64, text string) (destination.Request, error) {
-	body, err := destination.JSON(message{ChatID: chat, Text: text, ParseMode: "HTML",
+	body, err := ijson.Marshal(message{ChatID: chat, Text: text, ParseMode: "HTML",
 		Preview: linkPreview{Disabled: true}})
 	if err != nil {
 		return destination.Request{}, fmt.Errorf("write a Telegram message: %w", err)

@@ -21,6 +21,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/oauth"
 	"tocsin/shared/event"
+	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 )
 
@@ -183,7 +184,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 	limit := destination.Batch{Count: max(1, min(p.MaxEvents, maxEvents)), Bytes: maxBytes}
 	envelopes := make([][]byte, len(ns))
 	for i, n := range ns {
-		envelopes[i] = destination.FitJSON(n.Envelope(), envelopeLimit)
+		envelopes[i] = ijson.Fit(n.Envelope(), envelopeLimit)
 	}
 	requests := 0
 	transport, authorizer := p.transport(), p.authorizer()

@@ -1,4 +1,4 @@
-package destination_test
+package ijson_test
 
 import (
 	"bytes"
@@ -11,9 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/destination"
+	"tocsin/shared/ijson"
 )
 
-func TestFitJSON(t *testing.T) {
+func TestFit(t *testing.T) {
 	long := strings.Repeat("x", 1000)
 	for name, c := range map[string]struct {
 		value string
@@ -31,12 +32,12 @@ func TestFitJSON(t *testing.T) {
 		"what can not be cut is replaced": {`{"a":1,"b":2}`, 6, `"…"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, c.want, string(destination.FitJSON([]byte(c.value), c.limit)))
+			require.Equal(t, c.want, string(ijson.Fit([]byte(c.value), c.limit)))
 		})
 	}
 }
 
-func FuzzFitJSON(f *testing.F) {
+func FuzzFit(f *testing.F) {
 	f.Add(`{"a":["x","y",{"b":"`+strings.Repeat("<", 300)+`"}],"c":1e400,"d":"\ud800"}`, 100)
 	f.Add(strings.Repeat(`[`, 500)+strings.Repeat(`]`, 500), 200)
 	f.Add(`{"":"","":[]}`, 10)
@@ -45,17 +46,17 @@ func FuzzFitJSON(f *testing.F) {
 		if limit < 5 || !json.Valid([]byte(value)) {
 			return
 		}
-		got := destination.FitJSON([]byte(value), limit)
+		got := ijson.Fit([]byte(value), limit)
 		require.True(t, json.Valid(got), "%s", got)
 		require.LessOrEqual(t, len(got), limit)
 	})
 }
 
 func TestMembersKeepTheirOrderAndTheLastOfTwo(t *testing.T) {
-	got := destination.Members([]byte(`{"b":1,"a":{"x":[1,2]},"b":"2"}`))
-	require.Equal(t, `{"b":"2","a":{"x":[1,2]}}`, string(destination.JoinObject(got)))
-	require.Empty(t, destination.Members([]byte(`[1]`)))
-	require.Empty(t, destination.Members(nil))
+	got := ijson.Members([]byte(`{"b":1,"a":{"x":[1,2]},"b":"2"}`))
+	require.Equal(t, `{"b":"2","a":{"x":[1,2]}}`, string(ijson.JoinObject(got)))
+	require.Empty(t, ijson.Members([]byte(`[1]`)))
+	require.Empty(t, ijson.Members(nil))
 }
 
 func TestGzipIsRepeatable(t *testing.T) {

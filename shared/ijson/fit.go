@@ -1,4 +1,4 @@
-package destination
+package ijson
 
 import (
 	"bytes"
@@ -7,10 +7,9 @@ import (
 	"io"
 
 	"tocsin/shared/cut"
-	"tocsin/shared/ijson"
 )
 
-// Bounds of a JSON value that FitJSON had to cut. They are loose at first and halved until the value fits.
+// Bounds of a JSON value that Fit had to cut. They are loose at first and halved until the value fits.
 const (
 	fitDepth   = 32  // of arrays and objects in each other
 	fitNumber  = 64  // characters of one number
@@ -19,11 +18,11 @@ const (
 	fitLevel   = 256 // bytes of text for each entry of an array, in the choice of the two bounds
 )
 
-// FitJSON returns a JSON value unchanged when it has at most limit bytes. Otherwise it returns a smaller valid JSON
+// Fit returns a JSON value unchanged when it has at most limit bytes. Otherwise it returns a smaller valid JSON
 // value of the same shape: long strings are cut and end in cut.Mark, the tails of long arrays and objects become one
 // entry that counts them. It makes the least cut that fits, in steps of a half, so that one huge member leaves the
 // small ones whole.
-func FitJSON(value []byte, limit int) []byte {
+func Fit(value []byte, limit int) []byte {
 	if len(value) <= limit {
 		return value
 	}
@@ -137,22 +136,22 @@ func (c *cutter) skip(object bool) error {
 	return c.dec.Decode(&gone)
 }
 
-func (c *cutter) string(s string) { c.out = ijson.AppendString(c.out, s) }
+func (c *cutter) string(s string) { c.out = AppendString(c.out, s) }
 
-// JSON writes v as JSON that every reader takes (package ijson), with `<`, `>` and `&` as they are: the escapes that a
+// Marshal writes v as JSON that every reader takes, with `<`, `>` and `&` as they are: the escapes that a
 // browser would need cost six bytes each and make a log hard to read.
-func JSON(v any) ([]byte, error) {
+func Marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
 		return nil, err
 	}
-	return ijson.Mended(bytes.TrimRight(b.Bytes(), "\n")), nil
+	return Mended(bytes.TrimRight(b.Bytes(), "\n")), nil
 }
 
-// Text writes a string as JSON (package ijson).
-func Text(s string) []byte { return ijson.AppendString(nil, s) }
+// Text writes a string as JSON.
+func Text(s string) []byte { return AppendString(nil, s) }
 
 // Member is one member of a JSON object.
 type Member struct {
