@@ -509,7 +509,7 @@ func (s *Stack) lasting() time.Duration {
 // BatchHandler sends what the queue and the state machine hand over; starts of a request end at the budget.
 func (s *Stack) BatchHandler(store *settings.Integrations, budget time.Duration) *worker.Handler {
 	service, sender := s.Service(store), s.Sender()
-	service.Backlog = s.Deliveries()
+	service.Backlog, service.Held = s.Deliveries(), s.Releaser(store) // health disables
 	sender.Adapter, sender.Reports, sender.Unsubscribe = service,
 		report.Messages{Store: s.Reports(), Platform: sender.Platform}, s.links()
 	sender.Locales = &report.Locales{Store: s.Reports(), Now: time.Now, Log: s.Log}

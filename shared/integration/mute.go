@@ -70,10 +70,19 @@ func (s *Service) rules(i *Integration, r *hold.Rules, system destination.System
 	return hold.Check(*r, "hold", system.Class.Read(), s.Now())
 }
 
-// release lets go what other rules held. What it can not do now is done when the hold that was ends: then whoever
-// holds looks at the rules again.
-func (s *Service) release(ctx context.Context, before, now Integration) {
-	if s.Held == nil || reflect.DeepEqual(before.Hold, now.Hold) {
+// changedHold lets go what other rules held, and what is held for an integration that was disabled: it ends as what
+// waits does.
+func (s *Service) changedHold(ctx context.Context, before, now Integration) {
+	disabled := before.Enabled() && !now.Enabled()
+	if disabled || !reflect.DeepEqual(before.Hold, now.Hold) {
+		s.release(ctx, now)
+	}
+}
+
+// release has what is held for an integration looked at anew. What it can not do now is done when the hold that was
+// ends: then whoever holds looks at the rules again.
+func (s *Service) release(ctx context.Context, now Integration) {
+	if s.Held == nil {
 		return
 	}
 	if err := s.Held.Release(ctx, now.Tenant, now.ID); err != nil {

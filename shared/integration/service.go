@@ -595,6 +595,7 @@ func (s *Service) remove(ctx context.Context, who activity.Actor, id string, rev
 		return fmt.Errorf("delete integration %s: %w", id, err)
 	}
 	s.changed("integration deleted", i, who.Who())
+	s.release(ctx, i)
 	return nil
 }
 
@@ -738,7 +739,7 @@ func (s *Service) save(ctx context.Context, i Integration, c change) (Integratio
 	}
 	s.changed(string(c.kind), i, c.by())
 	if c.before != nil {
-		s.release(ctx, *c.before, i)
+		s.changedHold(ctx, *c.before, i)
 	}
 	return i, nil
 }

@@ -181,3 +181,50 @@ func TestH15ANameThatNobodySeesIsRefused(t *testing.T) {
 		require.ErrorContains(t, err, "holds only characters that nobody sees", "%q", name)
 	}
 }
+
+// released are the integrations whose held deliveries were looked at anew.
+type released []string
+
+func (r *released) Release(_ context.Context, _, id string) error {
+	*r = append(*r, id)
+	return nil
+}
+
+func TestWhatIsHeldIsLookedAtWhenItsIntegrationIsDisabledOrDeletedAndAtNoOtherChange(t *testing.T) {
+	s, _ := service(t)
+	var looked released
+	s.Held = &looked
+	name := "other"
+	for what, c := range map[string]struct {
+		do   func(i integration.Integration) error
+		want int
+	}{
+		"a name": {func(i integration.Integration) error {
+			_, err := s.Update(t.Context(), ada, i.ID, 0, integration.Patch{Name: &name})
+			return err
+		}, 0},
+		"a person disables": {func(i integration.Integration) error {
+			_, err := s.SetEnabled(t.Context(), ada, i.ID, 0, false)
+			return err
+		}, 1},
+		"and enables": {func(i integration.Integration) error {
+			if _, err := s.SetEnabled(t.Context(), ada, i.ID, 0, false); err != nil {
+				return err
+			}
+			_, err := s.SetEnabled(t.Context(), ada, i.ID, 0, true)
+			return err
+		}, 1},
+		"health disables": {func(i integration.Integration) error {
+			_, err := s.DisableBroken(t.Context(), "42", i.ID, i.Window, "broken", health.Answer{})
+			return err
+		}, 1},
+		"deleted": {func(i integration.Integration) error {
+			return s.Delete(t.Context(), ada, i.ID, 0)
+		}, 1},
+	} {
+		i := create(t, s)
+		looked = nil
+		require.NoError(t, c.do(i), what)
+		require.Len(t, looked, c.want, what)
+	}
+}

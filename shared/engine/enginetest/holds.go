@@ -55,6 +55,7 @@ func Holds(t *testing.T, open OpenHolds) {
 	run("nothing is held for longer than all that is kept of it", heldAtMost)
 	run("what is held is counted apart from what waits", heldIsCountedApart)
 	run("another integration's is left alone", heldOfAnother)
+	run("what is held for an integration that is disabled or gone is let go, to end as what waits does", heldOfDisabled)
 }
 
 // holding drives an engine and says what is held.
@@ -66,6 +67,7 @@ type holding struct {
 	now   time.Time
 	until map[event.Kind]time.Time
 	asked int
+	off   bool // the integration is disabled or gone
 }
 
 func (h *holding) clock() time.Time {
@@ -96,7 +98,7 @@ func (h *holding) Holding(_ context.Context, tenant, id string) (delivery.Holdin
 	defer h.mu.Unlock()
 	h.asked++
 	until := h.until
-	if tenant != "42" || id != "i" {
+	if tenant != "42" || id != "i" || h.off {
 		return nil, nil
 	}
 	return func(kinds []event.Kind) delivery.Held {
@@ -434,4 +436,27 @@ func heldOfAnother(t *testing.T, h *holding) {
 	require.Empty(t, h.ready(10))
 	require.Equal(t, ids(in.Deliveries[1:]), ids(h.log().Ready(t, "42", "j", 10)))
 	require.NoError(t, h.Reconsider(t.Context(), "42", "nobody"))
+}
+
+func heldOfDisabled(t *testing.T, h *holding) {
+	until := At.Add(9 * time.Hour)
+	h.hold(until)
+	alone := h.held(1, until, nil).Deliveries[0]
+	first := h.held(1, until, digest(delivery.DigestQuiet)).Deliveries[0]
+	h.held(2, until, digest(delivery.DigestQuiet))
+	h.reconsider()
+	require.Empty(t, h.ready(10))
+	h.mu.Lock()
+	h.off = true
+	h.mu.Unlock()
+	h.reconsider()
+	got := h.ready(10)
+	require.Equal(t, []string{alone.ID, first.ID}, ids(got))
+	require.Equal(t, 3, got[1].Count)
+	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{got[0].Kill("it is disabled"),
+		got[1].Kill("it is disabled")}))
+	h.at(until.Add(time.Hour))
+	require.Empty(t, h.ready(10))
+	require.Equal(t, delivery.Dead, h.get(first.ID).State)
+	require.Zero(t, h.waiting(10))
 }
