@@ -170,12 +170,14 @@ func TestReferences(t *testing.T) {
 	})
 }
 
-func TestHolds(t *testing.T) {
-	enginetest.Holds(t, func(_ *testing.T, h delivery.Holder, now func() time.Time) enginetest.HoldEngine {
-		e := memory.New(now)
-		e.Holder = h
-		d := e.Deliveries()
-		return enginetest.HoldEngine{Log: enginetest.PolledBy(now, d, e.Bus()), Events: d, Searched: d, Backlog: d,
-			Reconsider: d.Reconsider}
-	})
+var openHolds enginetest.OpenHolds = func(_ *testing.T, h delivery.Holder, now func() time.Time) enginetest.HoldEngine {
+	e := memory.New(now)
+	e.Holder = h
+	d := e.Deliveries()
+	return enginetest.HoldEngine{Log: enginetest.PolledBy(now, d, e.Bus()), Events: d, Searched: d, Backlog: d,
+		Reconsider: d.Reconsider}
 }
+
+func TestHolds(t *testing.T) { enginetest.Holds(t, openHolds) }
+
+func TestFates(t *testing.T) { enginetest.Fates(t, openHolds, 200) }

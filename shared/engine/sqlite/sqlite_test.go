@@ -430,14 +430,27 @@ func TestOldRecordsAreRemovedAndWhatIsNeededStays(t *testing.T) {
 	require.Len(t, entries, 1, "numbering goes on after a removal")
 }
 
-func TestHolds(t *testing.T) {
-	enginetest.Holds(t, func(t *testing.T, h delivery.Holder, now func() time.Time) enginetest.HoldEngine {
-		db := open(t)
-		d := db.Deliveries()
-		d.SetHolder(h)
-		return enginetest.HoldEngine{Log: enginetest.PolledBy(now, d, db.Bus()), Events: d, Searched: d, Backlog: d,
-			Reconsider: func(ctx context.Context, tenant, id string) error {
-				return d.Reconsider(ctx, tenant, id, now())
-			}}
-	})
+var openHolds enginetest.OpenHolds = func(t *testing.T, h delivery.Holder, now func() time.Time) enginetest.HoldEngine {
+	db := reopen(t, filepath.Join(quickDir(t), "state.db"))
+	d := db.Deliveries()
+	d.SetHolder(h)
+	return enginetest.HoldEngine{Log: enginetest.PolledBy(now, d, db.Bus()), Events: d, Searched: d, Backlog: d,
+		Reconsider: func(ctx context.Context, tenant, id string) error {
+			return d.Reconsider(ctx, tenant, id, now())
+		}}
 }
+
+func TestHolds(t *testing.T) { enginetest.Holds(t, openHolds) }
+
+// quickDir is a directory in memory where there is one: for tests of many writes that are not about the disk.
+func quickDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "tocsin-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	return dir
+}
+
+func TestFates(t *testing.T) { enginetest.Fates(t, openHolds, 100) }
