@@ -5,7 +5,7 @@ PACKAGES    := ./...
 ARGS        ?=
 
 .PHONY: help run build test race lint vulncheck notices fmt fmt-web golden demo demo-fast bench bench-parts bench-compare bench-peers bench-reports bench-aws bench-cold fuzz \
-	test-independent test-metrics test-packaging release test-reports test-aws test-aws-chaos test-browser clean
+	test-independent test-metrics test-monitoring test-packaging release test-reports test-aws test-aws-chaos test-browser clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -21,7 +21,7 @@ test: ## run all tests that need nothing but Go; say which were skipped, and wha
 	@$(GO) run $(GOTESTSUM) --format pkgname -- -coverprofile bin/coverage.all $(PACKAGES)
 	@grep -v -e ^tocsin/scripts/ -e test/[a-z_]*.go: bin/coverage.all >bin/coverage
 	@printf 'covered, without the tests of make test-aws: '; $(GO) tool cover -func bin/coverage | awk 'END {print $$NF}'
-	@echo "Not among them, because they need more: make test-aws, test-browser, test-independent, test-metrics, test-reports."
+	@echo "Not among them, because they need more: make test-aws, test-browser, test-independent, test-metrics, test-monitoring, test-reports."
 
 test-independent: ## decode what is sent with libraries and parsers that are not ours (installs them; minutes the first time)
 	@scripts/independent/install
@@ -116,6 +116,9 @@ test-packaging: build ## judge the container, the systemd unit and the Kubernete
 
 test-metrics: ## test docs/node-metrics with collectd, InfluxDB, Graphite, Nagios and Zabbix (Debian; about 90 s once installed)
 	@scripts/test-metrics
+
+test-monitoring: ## scrape the program with Prometheus and judge alerts and dashboard (installs it on Debian)
+	@scripts/test-monitoring
 
 # What `sam build` and the CDK app call for each function of template.yaml (BuildMethod: makefile).
 build-%Function:
