@@ -98,3 +98,34 @@ func TestWhatOnePersonTypedIsAskedForWhenAnotherSignsInAtTheProvider(t *testing.
 	form.seesNot("Somebody else has signed in")
 	form.sees("Vera Viewer")
 }
+
+// A person reads the times of the Console in a zone of their own, in every browser.
+func TestAPersonReadsTimesInAZoneOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	at := receive(t)
+	for name, l := range everyLook() {
+		p := program(t, "-allow", at.Host)
+		id := slack(t, p, at, "Ops channel")
+		require.NoError(t, p.Call("POST", "/v1/integrations/"+id+"/mute",
+			map[string]any{"hours": 24, "reason": "migration"}, nil))
+		vulnerabilities(t, p, "zone", 1)
+		press := pressing(t, l)
+		b := open(t, p, l, "/profile")
+		b.act("settled")
+		b.fill(word(l, "Time zone", "タイムゾーン"), "Mars")
+		b.expect("422")
+		press(b, word(l, "Save", "保存"))
+		b.sees(word(l, "must be a time zone such as Europe/Berlin", "Europe/Berlin のようなタイムゾーン"))
+		b.fill(word(l, "Time zone", "タイムゾーン"), "Asia/Kathmandu")
+		press(b, word(l, "Save", "保存"))
+		b.sees(word(l, "Saved.", "保存しました"))
+		b.judgeWhole("profile-zone-"+name, l)
+		b.follow("/") // the zone that was chosen holds at once
+		b.sees("Asia/Kathmandu")
+		again := open(t, p, l, "/log?from=2026-03-01T00:00:00Z")
+		again.sees("GMT+5:45")
+		var from string
+		again.do(chromedp.Value("input[name=from]", &from, chromedp.ByQuery))
+		require.Equal(t, "2026-03-01T05:45", from)
+	}
+}

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -217,6 +218,35 @@ func (r *rig) open(method, link string) (int, string) {
 	_, err = html.Parse(strings.NewReader(w.Body.String()))
 	require.NoError(r.t, err)
 	return w.Code, w.Body.String()
+}
+
+func TestAPersonReadsInAZoneOfTheirOwn(t *testing.T) {
+	r := start(t)
+	const at = "/v1/profile/notifications"
+	had := r.call("GET", at, "")
+	require.NotContains(t, had.body, "time_zone")
+	require.NotContains(t, r.call("GET", "/v1/session", "").body, "time_zone", "the browser's")
+	choices, err := json.Marshal(had.body["choices"])
+	require.NoError(t, err)
+	set := func(more string) answer {
+		t.Helper()
+		return r.call("PUT", at, `{"choices":`+string(choices)+more+`}`)
+	}
+	for _, zone := range []string{"Mars", "Local", "../UTC"} {
+		a := set(`,"time_zone":"` + zone + `"`)
+		require.Equal(t, 422, a.status, a.raw)
+		require.Contains(t, a.raw, `"field":"time_zone"`)
+		requireWorded(t, a.body)
+	}
+	r.forgetLog()
+	require.Equal(t, "Asia/Tokyo", set(`,"time_zone":"Asia/Tokyo"`).body["time_zone"])
+	require.Equal(t, "Asia/Tokyo", set("").body["time_zone"], "as it was")
+	require.Equal(t, "Asia/Tokyo", r.call("GET", "/v1/session", "").body["time_zone"])
+	changes, err := json.Marshal(r.entries())
+	require.NoError(t, err)
+	require.Contains(t, string(changes), "Asia/Tokyo")
+	require.NotContains(t, set(`,"time_zone":""`).body, "time_zone")
+	require.NotContains(t, r.call("GET", "/v1/session", "").body, "time_zone")
 }
 
 func TestOneClickUnsubscribe(t *testing.T) {

@@ -40,6 +40,7 @@ type SessionView struct {
 	// HomeTenant is the tenant of the credentials where another one is acted for.
 	HomeTenant string    `json:"home_tenant,omitempty" doc:"your own, where you act for another"`
 	Global     bool      `json:"global,omitempty" doc:"you may act for tenants that are linked to yours: GET /v1/tenants"`
+	Zone       string    `json:"time_zone,omitempty" doc:"in which you read times, where you chose one: see set-notifications" example:"Asia/Tokyo"`
 	Token      string    `json:"token,omitempty" doc:"the name of the API token that you call with"`
 	Sections   []Section `json:"sections" doc:"what this deployment has and your role may see"`
 	Changes    []Section `json:"changes" doc:"of the sections those in which your role may change something"`
@@ -48,7 +49,7 @@ type SessionView struct {
 type sessionOutput struct{ Body SessionView }
 
 // sessionPath is open to every role, one that is not known too: a page must be able to say who is signed in before it
-// says what is not allowed. It tells nothing but what the token says.
+// says what is not allowed. It tells nothing but what the token says, and the zone that its person chose.
 const sessionPath = "/v1/session"
 
 func (s *server) session(api huma.API) {
@@ -61,13 +62,25 @@ func (s *server) session(api huma.API) {
 		if p.Tenant != p.Home {
 			home = p.Home
 		}
+		zone, err := s.zone(ctx, p)
+		if err != nil {
+			return nil, (&rest.Kit{Log: s.Log}).Answer(err)
+		}
 		return &sessionOutput{SessionView{
-			HomeTenant: home, Global: p.Role.Global() && s.Tenants != nil, Token: p.Token,
+			Zone: zone, HomeTenant: home, Global: p.Role.Global() && s.Tenants != nil, Token: p.Token,
 			Platform: s.Platform, Tenant: p.Tenant, ClientName: p.ClientName, Role: access.Role(p.Role.Name()),
 			Permissions: p.Role.Permissions(), Email: p.Email, Name: p.Name, Sections: s.sections(p),
 			Changes: s.changes(p),
 		}}, nil
 	})
+}
+
+// zone is that in which who calls reads times. A profile is of the home tenant.
+func (s *server) zone(ctx context.Context, p access.Principal) (string, error) {
+	if s.Profiles == nil || p.Email == "" {
+		return "", nil
+	}
+	return s.Profiles.ZoneOf(ctx, p.Home, p.Email)
 }
 
 // sections are in the order of the Console. What they hold is the operations' to guard.

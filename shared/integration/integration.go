@@ -38,6 +38,8 @@ type Integration struct {
 	Name       string
 	// Language is that of what people read of it; "" = the tenant's. Machines get the same in every language.
 	Language wording.Language `json:",omitempty"`
+	// Zone is that of the times in a person's own mails; nil = the tenant's. No integration is kept with one.
+	Zone *time.Location `json:"-"`
 	// Rate is kept to by whoever sends.
 	Rate Rate `json:",omitempty"`
 	// Grouping makes one message of the events of some minutes.

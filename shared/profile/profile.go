@@ -43,6 +43,9 @@ type Profile struct {
 	Name       string `json:"name,omitempty"`
 	// Language is that of what the person is sent; "" = the tenant's.
 	Language wording.Language `json:"language,omitempty"`
+	// Zone is that of the times in what the person is sent and in the Console; "" = the tenant's in mails, and the
+	// browser's in the Console.
+	Zone string `json:"time_zone,omitempty"`
 	// Choices are what the person chose; what is sent of it is Told.
 	Choices Choices `json:"choices"`
 	// Role is the newest that we were told, and RoleAt when that held; "" = nobody said: nothing is sent until somebody
@@ -378,14 +381,41 @@ func (s *Service) Know(ctx context.Context, who Person) error {
 // Set replaces the person's choices if the revision is the given one; revision 0 takes any.
 // Errors: ErrNoAddress, ErrConflict, NotAllowedError.
 func (s *Service) Set(ctx context.Context, who Person, choices Choices, revision int64) (Profile, error) {
-	return s.SetIn(ctx, who, choices, nil, revision)
+	return s.SetIn(ctx, who, choices, Reading{}, revision)
 }
 
-// SetIn is Set with the language of what the person is sent; nil = as it was. Error: ErrLanguage too.
-func (s *Service) SetIn(ctx context.Context, who Person, choices Choices, l *wording.Language,
-	revision int64) (Profile, error) {
-	if l != nil && *l != "" && !l.Valid() {
-		return Profile{}, ErrLanguage
+// Reading is how a person reads; nil = as it was, and "" = as the tenant does.
+type Reading struct {
+	Language *wording.Language
+	Zone     *string
+}
+
+func (r Reading) check() error {
+	if l := r.Language; l != nil && *l != "" && !l.Valid() {
+		return ErrLanguage
+	}
+	if z := r.Zone; z != nil && *z != "" {
+		return calendar.CheckZone(*z)
+	}
+	return nil
+}
+
+// set changes a person, and notes what it changed.
+func (r Reading) set(p *Profile, e *activity.Entry) {
+	if l := r.Language; l != nil && *l != p.Language {
+		e.Changes = append(e.Changes, activity.Change{Field: "language", Before: string(p.Language), After: string(*l)})
+		p.Language = *l
+	}
+	if z := r.Zone; z != nil && *z != p.Zone {
+		e.Changes = append(e.Changes, activity.Change{Field: "time_zone", Before: p.Zone, After: *z})
+		p.Zone = *z
+	}
+}
+
+// SetIn is Set with how the person reads. Errors: ErrLanguage and calendar.ErrZone too.
+func (s *Service) SetIn(ctx context.Context, who Person, choices Choices, r Reading, revision int64) (Profile, error) {
+	if err := r.check(); err != nil {
+		return Profile{}, err
 	}
 	for {
 		p, err := s.known(ctx, who)
@@ -400,11 +430,7 @@ func (s *Service) SetIn(ctx context.Context, who Person, choices Choices, l *wor
 		}
 		e := s.entry(who.Actor, p, choices)
 		p.Choices, p.Name, p.ClientName = choices, who.Name, who.ClientName
-		if l != nil && *l != p.Language {
-			e.Changes = append(e.Changes,
-				activity.Change{Field: "language", Before: string(p.Language), After: string(*l)})
-			p.Language = *l
-		}
+		r.set(&p, &e)
 		p, err = s.save(ctx, p, e)
 		if revision == 0 && errors.Is(err, ErrConflict) {
 			continue
@@ -503,4 +529,16 @@ func (s *Service) Observe(ctx context.Context, e event.Event) error {
 		return nil // upstream's own accounts may have none
 	}
 	return err
+}
+
+// ZoneOf is the zone that somebody reads times in, "" = none was chosen, or nothing is known of the person.
+func (s *Service) ZoneOf(ctx context.Context, tenant, email string) (string, error) {
+	p, err := s.Store.Get(ctx, tenant, ID(email))
+	if errors.Is(err, ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the time zone of person %s: %w", ID(email), err)
+	}
+	return p.Zone, nil
 }

@@ -106,6 +106,11 @@ func person(p profile.Profile) integration.Integration {
 		Language: p.Language,
 		Revision: p.Revision, CreatedBy: p.Email, UpdatedAt: p.UpdatedAt,
 	}
+	if p.Zone != "" {
+		if l, err := time.LoadLocation(p.Zone); err == nil { // it was checked when it was saved
+			i.Zone = l
+		}
+	}
 	told := p.Told()
 	i.Subscriptions = append(i.Subscriptions, integration.Subscription{Event: event.TokenExpiry})
 	for _, t := range told.Types() {

@@ -243,6 +243,17 @@ func (w *world) subjects(name string, n int) string {
 	return strings.Join(all, "\n")
 }
 
+func TestThePersonalMailsTellTimesInTheZoneOfTheirPerson(t *testing.T) {
+	w := start(t)
+	zone := "Asia/Tokyo"
+	_, err := w.people.SetIn(t.Context(), profile.Person{Actor: activity.Actor{Tenant: "42", ClientName: "Acme",
+		Email: "ada@example.com"}, Role: access.Administrator}, profile.Choices{Vuln: true},
+		profile.Reading{Zone: &zone}, 0)
+	require.NoError(t, err)
+	w.publish("1", event.Vuln, `{"vuln":{"threat":"Low","title":"XSS"}}`)
+	require.Contains(t, w.mails("ada@example.com", 1)[0].Text, " JST")
+}
+
 func TestS7OnlyWhoMaySeeItIsSentIt(t *testing.T) {
 	w := start(t)
 	w.ofEachRole()

@@ -46,6 +46,9 @@ func (s *Sender) locale(ctx context.Context, r *Target) wording.Locale {
 		l = s.Locales.Locale(ctx, r.Integration.Tenant)
 	}
 	l.Language = r.Integration.Language.Or(l.Language)
+	if r.Integration.Zone != nil {
+		l.Zone = r.Integration.Zone
+	}
 	return l
 }
 

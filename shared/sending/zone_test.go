@@ -34,13 +34,15 @@ func (example) Open(_ context.Context, i integration.Integration) (integration.O
 }
 
 // TestTimesAreSentInTheZoneOfTheirReaders looks at what each system is sent of an integration that fails: the zone is
-// the tenant's where people read it, and machines get UTC.
+// the person's own or the tenant's where people read it, and machines get UTC.
 func TestTimesAreSentInTheZoneOfTheirReaders(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	require.NoError(t, err)
 	sender := &sending.Sender{Destinations: catalogue.Default(), Now: func() time.Time { return destinationtest.Now },
 		Locales:  as{Zone: berlin},
 		Platform: notification.Platform{Name: "Tocsin", Cloud: "EU"}, Log: slog.New(slog.DiscardHandler)}
+	tokyo, err := time.LoadLocation("Asia/Tokyo")
+	require.NoError(t, err)
 	var failing event.Event
 	for _, e := range destinationtest.Events() {
 		if e.Kind == event.IntegrationFailing {
@@ -57,21 +59,33 @@ func TestTimesAreSentInTheZoneOfTheirReaders(t *testing.T) {
 			integration.Integration{ID: "i", Tenant: "42", System: s.Name},
 			delivery.Delivery{ID: "d", Tenant: "42", Events: []event.Event{failing}, Count: 1})
 		require.NoError(t, err, s.Name)
-		var sent strings.Builder
-		for _, p := range previews {
-			sent.WriteString(p.Body)
-			if p.Mail != nil {
-				sent.WriteString(p.Mail.Text + p.Mail.HTML)
-			}
-		}
+		sent := said(previews)
+		own, err := sender.Preview(t.Context(), example{},
+			integration.Integration{ID: "i", Tenant: "42", System: s.Name, Zone: tokyo},
+			delivery.Delivery{ID: "d", Tenant: "42", Events: []event.Event{failing}, Count: 1})
+		require.NoError(t, err, s.Name)
 		if s.Class.Read() {
 			read++
-			require.Contains(t, sent.String(), "1 March 2023, 01:00 CET", s.Name)
-			require.NotContains(t, sent.String(), "Failing since: 2023-03-01T00:00:00Z", s.Name)
+			require.Regexp(t, "1 March 2023, 0?9:00 JST", said(own), s.Name)
+			require.Contains(t, sent, "1 March 2023, 01:00 CET", s.Name)
+			require.NotContains(t, sent, "Failing since: 2023-03-01T00:00:00Z", s.Name)
 		} else {
-			require.Contains(t, sent.String(), "2023-03-01T00:00:00Z", s.Name)
-			require.NotContains(t, sent.String(), "CET", s.Name)
+			require.Contains(t, sent, "2023-03-01T00:00:00Z", s.Name)
+			require.NotContains(t, sent, "CET", s.Name)
+			require.NotContains(t, said(own), "JST", s.Name)
 		}
 	}
 	require.Greater(t, read, 5)
+}
+
+// said is all that is sent.
+func said(previews []sending.RequestPreview) string {
+	var out strings.Builder
+	for _, p := range previews {
+		out.WriteString(p.Body)
+		if p.Mail != nil {
+			out.WriteString(p.Mail.Text + p.Mail.HTML)
+		}
+	}
+	return out.String()
 }

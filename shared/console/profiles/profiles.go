@@ -19,6 +19,7 @@ import (
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
+	"tocsin/shared/report/calendar"
 	"tocsin/shared/wording"
 )
 
@@ -26,6 +27,7 @@ import (
 type NotificationsView struct {
 	Email    string           `json:"email" doc:"the address of your account; it can not be changed here"`
 	Language wording.Language `json:"language,omitempty" enum:"en,ja" doc:"of the mails; absent: the tenant's"`
+	Zone     string           `json:"time_zone,omitempty" doc:"of the times in the mails and in the Console; absent: the tenant's in mails, and the browser's in the Console" example:"Asia/Tokyo"`
 	Choices  profile.Choices  `json:"choices" doc:"what is mailed to it"`
 	Allowed  profile.Choices  `json:"allowed" doc:"what your role may be told of"`
 	Paused   string           `json:"paused,omitempty" worded:"true" doc:"why nothing is sent although it is chosen: mails to the address came back"`
@@ -42,6 +44,7 @@ type notificationsInput struct {
 	Body    struct {
 		Choices  profile.Choices   `json:"choices"`
 		Language *wording.Language `json:"language,omitempty" doc:"en, ja, or empty for the tenant's; absent: as it is"`
+		Zone     *string           `json:"time_zone,omitempty" doc:"a name of the IANA database, or empty for none of your own; absent: as it is" example:"Asia/Tokyo"`
 	}
 }
 
@@ -83,8 +86,8 @@ func (s *API) profile(api huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		p, err := s.Profiles.SetIn(ctx, rest.ProfilePerson(rest.Principal(ctx)), in.Body.Choices, in.Body.Language,
-			revision)
+		p, err := s.Profiles.SetIn(ctx, rest.ProfilePerson(rest.Principal(ctx)), in.Body.Choices,
+			profile.Reading{Language: in.Body.Language, Zone: in.Body.Zone}, revision)
 		return s.notifications(ctx, p, err)
 	})
 }
@@ -105,6 +108,9 @@ func (s *API) notifications(ctx context.Context, p profile.Profile, err error) (
 	case errors.Is(err, profile.ErrLanguage):
 		return nil, rest.NewProblem(http.StatusUnprocessableEntity, "the request is not valid",
 			rest.Fault("language", err.Error()))
+	case errors.Is(err, calendar.ErrZone):
+		return nil, rest.NewProblem(http.StatusUnprocessableEntity, "the request is not valid",
+			rest.Fault("time_zone", err.Error()))
 	case errors.Is(err, profile.ErrNoAddress):
 		return nil, rest.Nobody(ctx)
 	case errors.Is(err, profile.ErrConflict):
@@ -113,7 +119,7 @@ func (s *API) notifications(ctx context.Context, p profile.Profile, err error) (
 	case err != nil:
 		return nil, s.Answer(err)
 	}
-	v := NotificationsView{Email: p.Email, Language: p.Language, Choices: p.Told(), Allowed: profile.Allowed(p.Role),
+	v := NotificationsView{Email: p.Email, Language: p.Language, Zone: p.Zone, Choices: p.Told(), Allowed: profile.Allowed(p.Role),
 		Revision: p.Revision}
 	b, blocked, err := s.SuppressionList.Blocked(ctx, p.Tenant, p.ID, mail.Canonical(p.Email))
 	if err != nil {

@@ -72,6 +72,7 @@ func Person(tenant, id string, revision int64) profile.Profile {
 		ID: id, Tenant: tenant, ClientName: "Acme", Email: id + "@example.com", Name: "Ada", Role: access.Administrator,
 		RoleAt:  At,
 		Choices: profile.Default, Revision: revision, UpdatedAt: At, Language: wording.Japanese,
+		Zone: "Asia/Tokyo",
 	}
 }
 

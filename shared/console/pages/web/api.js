@@ -1,5 +1,7 @@
 // The Console API. Who is signed in is in a cookie that no script can read, and that all tabs of the browser have: a
 // tab tells the others when it changes.
+import { readIn } from "./i18n.js";
+
 const tabs = new BroadcastChannel("session");
 
 let person = 0; // grows whenever somebody signs in or out
@@ -112,6 +114,7 @@ let changes = []; // the sections in which the session may change something
 export const may = (section) => changes.includes(section);
 
 const known = (session) => {
+	readIn(session.time_zone);
 	changes = session.changes;
 	return session;
 };

@@ -28,11 +28,19 @@ export async function chooseLanguage(name) {
 	dispatchEvent(new Event("language")); // what the API worded is read again
 }
 
+let chosen; // the zone that the person chose, undefined = the browser's
+
+// readIn makes all times those of a zone, "" = the browser's.
+export const readIn = (zone) => {
+	chosen = zone || undefined;
+};
+
 const made = new Map();
 // formatter makes each once, because making one is what takes long.
 const formatter = (kind, options) => {
-	const key = `${language} ${kind} ${JSON.stringify(options)}`;
-	if (!made.has(key)) made.set(key, new Intl[kind](language, options));
+	const zoned = kind === "DateTimeFormat" ? { timeZone: chosen, ...options } : options;
+	const key = `${language} ${kind} ${JSON.stringify(zoned)}`;
+	if (!made.has(key)) made.set(key, new Intl[kind](language, zoned));
 	return made.get(key);
 };
 
@@ -69,8 +77,9 @@ export const list = (items) =>
 // time is a date and a time of day; the year is told when it is not the present one.
 export function time(iso, { seconds = false } = {}) {
 	const at = new Date(iso);
+	const year = formatter("DateTimeFormat", { year: "numeric" });
 	return formatter("DateTimeFormat", {
-		...(at.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" }),
+		...(year.format(at) === year.format(new Date()) ? {} : { year: "numeric" }),
 		month: "short",
 		day: "numeric",
 		hour: "2-digit",
@@ -79,13 +88,38 @@ export function time(iso, { seconds = false } = {}) {
 	}).format(at);
 }
 
+// east is how far the reader's zone is ahead of UTC at a moment, in minutes.
+function east(at) {
+	if (!chosen) return -at.getTimezoneOffset();
+	const parts = new Intl.DateTimeFormat("en", {
+		timeZone: chosen,
+		hourCycle: "h23",
+		year: "numeric",
+		month: "numeric",
+		day: "numeric",
+		hour: "numeric",
+		minute: "numeric",
+	}).formatToParts(at);
+	const part = (type) => Number(parts.find((p) => p.type === type).value);
+	const there = Date.UTC(part("year"), part("month") - 1, part("day"), part("hour"), part("minute"));
+	return there / 60_000 - Math.floor(Number(at) / 60_000);
+}
+
+// moment is that of a local time of the reader's zone. What names its own zone, or is a day, is what it says.
+function moment(field) {
+	if (!chosen || !/T[\d:.]+$/.test(field)) return new Date(field);
+	const as = Date.parse(`${field}Z`);
+	const near = as - east(new Date(as)) * 60_000;
+	return new Date(as - east(new Date(near)) * 60_000);
+}
+
 // instant turns the local time of a date field into one that the API takes; local is the other way round, to the
 // minute; zoned keeps the zone of who chose the time, for an address that others open.
-export const instant = (field) => (field && !Number.isNaN(Date.parse(field)) ? new Date(field).toISOString() : "");
+export const instant = (field) => (field && !Number.isNaN(Date.parse(field)) ? moment(field).toISOString() : "");
 export const zoned = (field) => {
-	const at = new Date(field);
+	const at = moment(field);
 	if (!field || Number.isNaN(Number(at))) return "";
-	const minutes = -at.getTimezoneOffset();
+	const minutes = east(at);
 	const two = (n) => String(Math.trunc(n)).padStart(2, "0");
 	const away = Math.abs(minutes);
 	return `${field.slice(0, 16)}:00${minutes < 0 ? "-" : "+"}${two(away / 60)}:${two(away % 60)}`;
@@ -96,15 +130,18 @@ export const zone = () =>
 		.formatToParts(new Date())
 		.find((p) => p.type === "timeZoneName").value;
 export const local = (date) =>
-	Number.isNaN(Number(date)) ? "" : new Date(date - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+	Number.isNaN(Number(date)) ? "" : new Date(Number(date) + east(date) * 60_000).toISOString().slice(0, 16);
 
 // zoneName is the reader's by its name: "Europe/Berlin".
-export const zoneName = () => formatter("DateTimeFormat", {}).resolvedOptions().timeZone;
+export const zoneName = () => chosen || formatter("DateTimeFormat", {}).resolvedOptions().timeZone || "UTC";
+
+// zones are the names that a zone can have.
+export const zones = () => ["UTC", ...Intl.supportedValuesOf("timeZone").filter((z) => z !== "UTC")];
 
 // timeOfDay is a time without its date where that is today's or comes within half a day: "07:00".
 export function timeOfDay(iso) {
 	const at = new Date(iso);
-	if (Math.abs(at - Date.now()) > 43_200_000 && at.toDateString() !== new Date().toDateString()) return time(iso);
+	if (Math.abs(at - Date.now()) > 43_200_000 && day(iso) !== day(Date.now())) return time(iso);
 	return formatter("DateTimeFormat", { hour: "2-digit", minute: "2-digit" }).format(at);
 }
 

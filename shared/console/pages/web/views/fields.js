@@ -1,6 +1,6 @@
 // The controls of a form that is drawn from a JSON Schema.
 import { html, classes, useEffect, useId, useLayoutEffect, useRef, useState } from "../html.js";
-import { languages, said, t, time } from "../i18n.js";
+import { languages, said, t, time, zones } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction } from "../load.js";
 import { kindOf, MASK } from "../schema.js";
@@ -281,6 +281,35 @@ export function Language({ value, other, help, onInput, disabled }) {
 				)}
 			</select>
 			<p class="help" id=${`${id}-help`}>${help}</p>
+		</div>
+	`;
+}
+
+// Zone chooses that in which somebody reads times.
+export function Zone({ value, help, error, onInput }) {
+	const id = useId();
+	return html`
+		<div class=${`field ${error ? "invalid" : ""}`} data-field="time_zone">
+			<label class="label" for=${id}>${t("report.zone.label")}</label>
+			<input
+				id=${id}
+				list=${`${id}-zones`}
+				autocomplete="off"
+				spellcheck="false"
+				aria-describedby=${`${id}-help ${id}-error`}
+				aria-invalid=${error ? "true" : undefined}
+				value=${value}
+				onInput=${(e) => onInput(e.target.value.trim())}
+			/>
+			<datalist id=${`${id}-zones`}>
+				${zones().map(
+					(z) => html`
+						<option value=${z} />
+					`,
+				)}
+			</datalist>
+			<p class="help" id=${`${id}-help`}>${help}</p>
+			<${ErrorAt} id=${`${id}-error`} text=${error} />
 		</div>
 	`;
 }

@@ -2,7 +2,7 @@
 import { html, useId, useRef, useState } from "../html.js";
 import { call, get, integrationPath, post } from "../api.js";
 import { fullName } from "../events.js";
-import { list, said, t, time, words } from "../i18n.js";
+import { list, said, t, time, words, zoneName, zones } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction, useLoad } from "../load.js";
 import { useUnsaved } from "../router.js";
@@ -19,9 +19,6 @@ const triggered = [
 	"ip_blocked",
 	"api_structure_changed",
 ];
-
-const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
-const zones = () => ["UTC", ...Intl.supportedValuesOf("timeZone").filter((z) => z !== "UTC")];
 
 let rows = 0;
 
@@ -198,7 +195,7 @@ export function Hold({ system, people, value, errors, onChange }) {
 					whole: false,
 					from: "22:00",
 					to: "07:00",
-					zone: last?.zone || ownZone(),
+					zone: last?.zone || zoneName(),
 				},
 			],
 		});

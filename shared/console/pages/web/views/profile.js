@@ -2,12 +2,12 @@
 import { html, useLayoutEffect, useState } from "../html.js";
 import { call, get } from "../api.js";
 import { digests } from "../events.js";
-import { t } from "../i18n.js";
+import { readIn, said, t } from "../i18n.js";
 import { useAction, useBase, useLoad } from "../load.js";
 import { useUnsaved } from "../router.js";
 import { Box, Busy, Failure, Notice, Said, View } from "../ui.js";
 import { Conflict } from "./conflict.js";
-import { Language } from "./fields.js";
+import { Language, Zone } from "./fields.js";
 import { Mails } from "./mails.js";
 
 const path = "/v1/profile/notifications";
@@ -20,10 +20,16 @@ function Choices({ data, saved, again, hold, changed }) {
 	const [choices, set] = useState(start);
 	const had = data.body.language || "";
 	const [language, speak] = useState(had);
-	const dirty = language !== had || names.some((name) => choices[name] !== start[name]);
-	const [save, { busy, error }, forget] = useAction(async ({ over } = {}) =>
-		saved(await call("PUT", path, { body: { choices, language }, etag: over ? undefined : data.etag })),
-	);
+	const zoneBefore = data.body.time_zone || "";
+	const [zone, read] = useState(zoneBefore);
+	const dirty = language !== had || zone !== zoneBefore || names.some((name) => choices[name] !== start[name]);
+	const [save, { busy, error }, forget] = useAction(async ({ over } = {}) => {
+		const body = { choices, language, time_zone: zone };
+		const answer = await call("PUT", path, { body, etag: over ? undefined : data.etag });
+		readIn(answer.body.time_zone);
+		saved(answer);
+	});
+	const wrong = error?.fields?.find((f) => f.field === "time_zone")?.reason;
 	useUnsaved(dirty);
 	useLayoutEffect(() => {
 		hold.current = { dirty };
@@ -35,6 +41,7 @@ function Choices({ data, saved, again, hold, changed }) {
 		if (!confirm(t("form.undo"))) return;
 		set(start);
 		speak(had);
+		read(zoneBefore);
 		forget();
 	};
 	const box = (name) => html`
@@ -92,6 +99,10 @@ function Choices({ data, saved, again, hold, changed }) {
 					onInput=${speak}
 				/>
 			`}
+			${any &&
+			html`
+				<${Zone} value=${zone} help=${t("zone.person")} error=${wrong && said(wrong)} onInput=${read} />
+			`}
 			<p class="help" role="status">${none ? t("profile.none") : ""}</p>
 			${(changed || error?.status === 412) &&
 			html`
@@ -99,6 +110,7 @@ function Choices({ data, saved, again, hold, changed }) {
 			`}
 			${error &&
 			error.status !== 412 &&
+			!wrong &&
 			html`
 				<${Failure} error=${error} />
 			`}
@@ -126,7 +138,8 @@ function Mine({ read, reload }) {
 	} = useBase(read, {
 		version: (d) => d.etag,
 		same: (a, b) =>
-			JSON.stringify([a.body.choices, a.body.language]) === JSON.stringify([b.body.choices, b.body.language]),
+			JSON.stringify([a.body.choices, a.body.language, a.body.time_zone]) ===
+			JSON.stringify([b.body.choices, b.body.language, b.body.time_zone]),
 	});
 	const [told, tell] = useState(false);
 	return html`

@@ -1,7 +1,7 @@
 // Reports: the last three with their numbers and files, one on demand, and the time zone that days are cut in.
 import { html, useEffect, useId, useRef, useState } from "../html.js";
 import { call, download, get, post } from "../api.js";
-import { bytes, dates, language, list, number, said, t } from "../i18n.js";
+import { bytes, dates, language, list, number, said, t, zones } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useAction, useLoad } from "../load.js";
 import { useUnsaved } from "../router.js";
@@ -308,7 +308,6 @@ function Order({ ordered }) {
 
 const hours = Array.from({ length: 24 }, (_, n) => n);
 const clock = (hour) => `${String(hour).padStart(2, "0")}:00`;
-const zones = () => ["UTC", ...Intl.supportedValuesOf("timeZone").filter((z) => z !== "UTC")];
 
 function Settings() {
 	const id = useId();
