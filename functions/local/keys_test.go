@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"net/http"
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -183,6 +184,37 @@ func TestS8ARotationThatWasInterruptedIsFinished(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(keys[:45]), string(now[:45]), "no third key")
 	require.Equal(t, 2, strings.Count(string(now), "\n"))
+}
+
+// A rotation is killed after one time and another, and run again until one is at its end.
+func TestARotationThatIsKilledIsFinishedByTheNext(t *testing.T) {
+	folder := furnished(t)
+	binary, err := build()
+	require.NoError(t, err)
+	kills, whole := 0, time.Second
+	for after := time.Duration(0); kills < 6; after += max(whole/6, time.Millisecond) {
+		c := exec.Command(binary, append([]string{"keys", "rotate"}, files(folder)...)...)
+		begin := time.Now()
+		require.NoError(t, c.Start())
+		killer := time.AfterFunc(after, func() { _ = c.Process.Kill() })
+		err := c.Wait()
+		if killer.Stop(); err == nil { // it was at its end before: another one begins
+			whole, after = time.Since(begin), 0
+			continue
+		}
+		require.Equal(t, -1, c.ProcessState.ExitCode(), "it was killed, and did not fail")
+		kills++
+	}
+	keys, err := os.ReadFile(folder + "/tocsin.key")
+	require.NoError(t, err)
+	said := command(t, append([]string{"keys", "rotate"}, files(folder)...)...)
+	now, err := os.ReadFile(folder + "/tocsin.key")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, strings.Count(string(now), "\n"), strings.Count(string(keys), "\n"), said)
+	require.NoError(t, os.WriteFile(folder+"/tocsin.key", now[:45], 0o600))
+	names, all := unreadable(t, running(t, folder, "-log-level", "error"))
+	require.Empty(t, names, "with the first key alone")
+	require.Equal(t, 3, all)
 }
 
 func TestH25TheProgramSaysWhetherItIsReady(t *testing.T) {

@@ -133,7 +133,10 @@ func Command(ctx context.Context, args []string) error {
 	if err := parse(args); err != nil {
 		return err
 	}
-	run := map[string]func(context.Context, *sqlite.DB, string, string) error{"rotate": rotate,
+	run := map[string]func(context.Context, *sqlite.DB, string, string) error{
+		"rotate": func(ctx context.Context, db *sqlite.DB, state, path string) error {
+			return rotation{db: db, state: state, path: path, step: func(string) error { return nil }}.run(ctx)
+		},
 		"forget": forget}[action]
 	if run == nil || f.NArg() > 0 {
 		return errors.New(usage)
@@ -158,23 +161,33 @@ func sealer(db *sqlite.DB, ring *keyring.Ring) *integration.Service {
 	}
 }
 
-// rotate makes a new key, unless a rotation is under way, seals everything with it, and marks the older keys. At
-// every moment the file has all the keys that open what there is: one that was interrupted is run again.
-func rotate(ctx context.Context, db *sqlite.DB, state, path string) error {
+// rotation makes a new key, unless one is under way, seals everything with it, and marks the older keys. At every moment
+// the file has all the keys that open what there is: one that was interrupted is run again.
+type rotation struct {
+	db          *sqlite.DB
+	state, path string
+	step        func(next string) error // is told of each step before it is done, and may end it there
+}
+
+func (r rotation) run(ctx context.Context) error {
+	path := r.path
 	ring, err := keyring.Read(path)
 	if err != nil {
 		return err
 	}
-	n, err := count(ctx, db, publisher.At(publisher.Beside(path), nil, time.Now), ring)
+	n, err := count(ctx, r.db, publisher.At(publisher.Beside(path), nil, time.Now), ring)
 	if err != nil {
 		return err
 	}
 	if n.strange > 0 {
-		return lostKey(n, false, state, path)
+		return lostKey(n, false, r.state, path)
 	}
 	if ring.Rotating() {
 		fmt.Println("A rotation that was begun before is finished; its new key is in the file already.")
 	} else {
+		if err := r.step("a new key"); err != nil {
+			return err
+		}
 		if err := keyring.Rotate(path); err != nil {
 			return err
 		}
@@ -183,11 +196,17 @@ func rotate(ctx context.Context, db *sqlite.DB, state, path string) error {
 		}
 		fmt.Println("A new key is on top of the key file.")
 	}
-	if err := reseal(ctx, db, ring, n.all); err != nil {
+	if err := r.reseal(ctx, ring, n.all); err != nil {
+		return err
+	}
+	if err := r.step("publishers"); err != nil {
 		return err
 	}
 	publishers, err := publisher.At(publisher.Beside(path), ring, time.Now).Reseal(ctx)
 	if err != nil {
+		return err
+	}
+	if err := r.step("the end"); err != nil {
 		return err
 	}
 	if err := keyring.Retire(path, time.Now()); err != nil {
@@ -201,12 +220,15 @@ func rotate(ctx context.Context, db *sqlite.DB, state, path string) error {
 	return nil
 }
 
-func reseal(ctx context.Context, db *sqlite.DB, ring *keyring.Ring, of int) error {
-	service, store := sealer(db, ring), db.Integrations()
+func (r rotation) reseal(ctx context.Context, ring *keyring.Ring, of int) error {
+	service, store := sealer(r.db, ring), r.db.Integrations()
 	done, shown := 0, time.Now()
 	err := store.Each(ctx, func(i integration.Integration) error {
 		if len(i.Sealed) == 0 || ring.Current(i.Sealed) {
 			return nil
+		}
+		if err := r.step("integration " + i.ID); err != nil {
+			return err
 		}
 		value, err := service.Reseal(ctx, i)
 		if err != nil {
