@@ -11,6 +11,7 @@ import (
 
 	"tocsin/functions/local/backups"
 	"tocsin/functions/local/commandline"
+	"tocsin/functions/local/doctor"
 	"tocsin/functions/local/keys"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/keyring"
@@ -30,9 +31,10 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"diff":          configuringCommand(diffCommand),
 	"apply":         configuringCommand(applyCommand),
 	"compact":       compact,
+	"doctor":        examine,
 	"backup":        backups.Backup,
 	"restore":       backups.Restore,
-	"ready":         readyCommand,
+	"ready":         doctor.Ready,
 	"version":       tellVersion,
 	"-version":      tellVersion,
 	"--version":     tellVersion,

@@ -251,6 +251,14 @@ func (c *config) check() error {
 	return nil
 }
 
+// checkTLS refuses one flag without the other.
+func (c *config) checkTLS() error {
+	if (c.tlsCert == "") != (c.tlsKey == "") {
+		return errors.New("-tls-cert and -tls-key go together: name the file of the certificate and that of its key")
+	}
+	return nil
+}
+
 // errPublishRemote is for who started an older release with the flag.
 var errPublishRemote = errors.New("it is gone, because it took events from anybody: name an address for publishers " +
 	"with -listen-bus, " +

@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"tocsin/functions/local/doctor"
 	"tocsin/functions/local/keys"
 	"tocsin/shared/console/mails"
 	"tocsin/shared/engine/aws/identity"
@@ -103,10 +104,11 @@ func run(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
+	doctor.New(doctor.Installation{State: c.state, Key: c.key}).AtStart(ctx, log)
 	p := &program{config: c, log: log, db: db, keys: ring, listener: listener, busListener: busListener,
 		metricsListener: metricsListener}
 	if c.tlsCert != "" {
-		if p.certificate, err = readCertificate(c.tlsCert, c.tlsKey, time.Now, log); err != nil {
+		if p.certificate, err = httpserver.ReadCertificate(c.tlsCert, c.tlsKey, time.Now, log); err != nil {
 			return err
 		}
 	}

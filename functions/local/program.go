@@ -57,8 +57,8 @@ type program struct {
 	db                    *sqlite.DB
 	keys                  *keyring.Ring
 	listener, busListener net.Listener
-	metricsListener       net.Listener // nil = nobody reads metrics
-	certificate           *certificate // of the Console; nil = it speaks http
+	metricsListener       net.Listener            // nil = nobody reads metrics
+	certificate           *httpserver.Certificate // of the Console; nil = it speaks http
 
 	systems      *catalogue.Catalogue
 	policy       egress.Policy
@@ -274,7 +274,7 @@ func (p *program) serve(ctx context.Context) error {
 	work.Go(func() { p.receive(background, p.chats) })
 	work.Go(func() { p.tellOfTime(background) })
 	if p.certificate != nil {
-		server.TLSConfig = p.certificate.config()
+		server.TLSConfig = p.certificate.Config()
 	}
 	if err := p.greet(ctx); err != nil {
 		return err

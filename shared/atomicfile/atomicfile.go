@@ -45,6 +45,15 @@ func SyncFolder(path string) {
 	}
 }
 
+// Inherit gives a file that was made here the owner of its folder.
+func Inherit(path string) error {
+	like, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return chown(path, like)
+}
+
 // own gives a file the owner of what it replaces, or of the folder that it comes to.
 func own(path, to string) error {
 	like, err := os.Stat(to)

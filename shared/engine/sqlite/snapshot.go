@@ -73,3 +73,18 @@ func (s Snapshot) Sealed(visit func(tenant, id string, sealed []byte) error) err
 		return visit(tenant, id, i.Sealed)
 	})
 }
+
+// Parameters visits the parameters of the integrations, without what is sealed.
+func (s Snapshot) Parameters(visit func(tenant, id, system string, parameters []byte) error) error {
+	return s.Each("SELECT tenant, id, body FROM integrations", func(q *driver.Stmt) error {
+		var i struct {
+			System     string
+			Parameters json.RawMessage
+		}
+		tenant, id := q.ColumnText(0), q.ColumnText(1)
+		if err := json.Unmarshal(db.Blob(q, 2), &i); err != nil {
+			return fmt.Errorf("read the integration %s of tenant %s: %w", id, tenant, err)
+		}
+		return visit(tenant, id, i.System, i.Parameters)
+	})
+}

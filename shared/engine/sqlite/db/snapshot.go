@@ -11,6 +11,8 @@ import (
 	"github.com/gofrs/flock"
 	driver "zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
+
+	"tocsin/shared/atomicfile"
 )
 
 // busyLimit is how long a snapshot waits for a program that starts or stops, which may have the file to itself.
@@ -192,6 +194,10 @@ func hold(path string) (*flock.Flock, error) {
 	if !held {
 		return nil, fmt.Errorf(
 			"the state file %s is %w: stop that one first, or name another file", path, ErrInUse)
+	}
+	// A command of root's must not leave a lock that the program's own user can not take.
+	if err := atomicfile.Inherit(path + ".lock"); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock the state file %s: %w", path, err), lock.Unlock())
 	}
 	return lock, nil
 }

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -20,49 +20,57 @@ import (
 // readyWithin is how long the running program has to answer.
 const readyWithin = 5 * time.Second
 
-// readyCommand asks the running program whether it is ready: for the health check of a container, which has no other
-// program in it. It prints why it is not, and ends with 1 then.
-func readyCommand(ctx context.Context, args []string) error {
+// Ready is the command that asks the running program whether it is ready: for the health check of a container, which has
+// no other program in it. It prints why it is not, and ends with 1 then.
+func Ready(ctx context.Context, args []string) error {
 	f, parse := commandline.Flags("ready")
 	at := f.String("listen", "localhost:8080", "address where the program listens")
 	certificate := f.String("tls-cert", "", "file of its certificate; given: it speaks https")
 	if err := parse(args); err != nil {
 		return err
 	}
-	address, err := dialled(*at)
+	said, err := Ask(ctx, *at, *certificate != "")
 	if err != nil {
 		return err
 	}
+	if said.Status != "ready" {
+		return errors.New("not ready: " + strings.Join(said.Reasons, "; "))
+	}
+	fmt.Fprintln(os.Stdout, said.Status)
+	return nil
+}
+
+// Ask asks the program that listens at an address whether it is ready.
+func Ask(ctx context.Context, at string, https bool) (said ready.Answer, err error) {
+	address, err := dialled(at)
+	if err != nil {
+		return said, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
-	scheme, transport := "http", &http.Transport{}
-	if *certificate != "" {
+	scheme, transport := "http", &http.Transport{DisableKeepAlives: true}
+	if https {
 		scheme = "https"
 		// It is asked by its address, which its certificate need not name. Nothing secret is sent or believed.
 		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // see above
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+address+"/readyz", nil)
 	if err != nil {
-		return err
+		return said, err
 	}
 	answer, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
-		return fmt.Errorf("ask the program at %s whether it is ready: %w", address, err)
+		return said, fmt.Errorf("ask the program at %s whether it is ready: %w", address, err)
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, 1<<16))
 	if err != nil {
-		return fmt.Errorf("read what the program at %s answers: %w", address, err)
+		return said, fmt.Errorf("read what the program at %s answers: %w", address, err)
 	}
-	var said ready.Answer
-	if err := json.Unmarshal(body, &said); err != nil {
-		return fmt.Errorf("what listens at %s is not Tocsin: it answers %s to /readyz", address, answer.Status)
+	if json.Unmarshal(body, &said) != nil || said.Status != "ready" && said.Status != "unready" {
+		return said, fmt.Errorf("what listens at %s is not Tocsin: it answers %s to /readyz", address, answer.Status)
 	}
-	if answer.StatusCode != http.StatusOK {
-		return errors.New("not ready: " + strings.Join(said.Reasons, "; "))
-	}
-	fmt.Fprintln(os.Stdout, said.Status)
-	return nil
+	return said, nil
 }
 
 // dialled is where a program that listens at an address is reached on the same machine.

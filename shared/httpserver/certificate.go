@@ -1,8 +1,7 @@
-package main
+package httpserver
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -10,8 +9,8 @@ import (
 	"time"
 )
 
-// certificate is a certificate and its key in two files (PEM), read again when either changes.
-type certificate struct {
+// Certificate is a certificate and its key in two files (PEM), read again when either changes.
+type Certificate struct {
 	certFile, keyFile string
 	now               func() time.Time
 	log               *slog.Logger
@@ -25,9 +24,9 @@ type certificate struct {
 // certificateLook is how often the files are looked at, at most; only while somebody connects.
 const certificateLook = time.Second
 
-// readCertificate reads both files: a start with ones that do not serve is refused.
-func readCertificate(certFile, keyFile string, now func() time.Time, log *slog.Logger) (*certificate, error) {
-	c := &certificate{certFile: certFile, keyFile: keyFile, now: now, log: log}
+// ReadCertificate reads both files: a start with ones that do not serve is refused.
+func ReadCertificate(certFile, keyFile string, now func() time.Time, log *slog.Logger) (*Certificate, error) {
+	c := &Certificate{certFile: certFile, keyFile: keyFile, now: now, log: log}
 	c.stamp = c.stamps()
 	c.looked = now()
 	held, err := c.load()
@@ -35,7 +34,7 @@ func readCertificate(certFile, keyFile string, now func() time.Time, log *slog.L
 	return c, err
 }
 
-func (c *certificate) load() (*tls.Certificate, error) {
+func (c *Certificate) load() (*tls.Certificate, error) {
 	held, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
 		return nil, fmt.Errorf("-tls-cert %s, -tls-key %s: %w", c.certFile, c.keyFile, err)
@@ -52,7 +51,7 @@ func (c *certificate) load() (*tls.Certificate, error) {
 }
 
 // stamps tells a change of the files.
-func (c *certificate) stamps() (out string) {
+func (c *Certificate) stamps() (out string) {
 	for _, name := range []string{c.certFile, c.keyFile} {
 		if info, err := os.Stat(name); err == nil {
 			out += fmt.Sprintln(info.ModTime().UnixNano(), info.Size())
@@ -63,7 +62,7 @@ func (c *certificate) stamps() (out string) {
 
 // get is tls.Config.GetCertificate. While the new files do not serve (one of the two may be written before the other)
 // the certificate that is held goes on.
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+func (c *Certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
@@ -86,15 +85,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.held, nil
 }
 
-// config is what the Console's listener speaks.
-func (c *certificate) config() *tls.Config {
+// Config is what the listener speaks.
+func (c *Certificate) Config() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"h2", "http/1.1"}}
-}
-
-// checkTLS refuses one flag without the other.
-func (c *config) checkTLS() error {
-	if (c.tlsCert == "") != (c.tlsKey == "") {
-		return errors.New("-tls-cert and -tls-key go together: name the file of the certificate and that of its key")
-	}
-	return nil
 }

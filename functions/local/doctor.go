@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"tocsin/functions/local/doctor"
+	"tocsin/shared/mail"
+)
+
+// examine is `tocsin doctor`. Its other flags are those that the program is started with.
+func examine(ctx context.Context, args []string) error {
+	var asJSON, offline bool
+	for _, own := range []struct {
+		flag string
+		set  *bool
+	}{{"json", &asJSON}, {"offline", &offline}} {
+		before := len(args)
+		args = slices.DeleteFunc(slices.Clone(args), func(a string) bool { return a == "-"+own.flag || a == "--"+own.flag })
+		*own.set = len(args) < before
+	}
+	c, err := configure(args, os.Getenv)
+	if err != nil {
+		return fmt.Errorf("%w (usage: tocsin doctor [-json] [-offline] and the flags that Tocsin is started with)", err)
+	}
+	i, err := c.installation()
+	if err != nil {
+		return err
+	}
+	all := doctor.New(i).Examine(ctx, offline)
+	if err := doctor.Tell(os.Stdout, all, asJSON); err != nil {
+		return err
+	}
+	if n := doctor.Faults(all); n > 0 {
+		return fmt.Errorf("%d of %d findings are faults", n, len(all))
+	}
+	return nil
+}
+
+// installation is what the doctor looks at.
+func (c config) installation() (i doctor.Installation, err error) {
+	i = doctor.Installation{State: c.state, Key: c.key, Listen: c.listen, ListenBus: c.listenBus, TLSCert: c.tlsCert,
+		TLSKey: c.tlsKey, PublicURL: c.publicURL, Proxy: c.proxy, UnusedProxy: c.unused}
+	if c.proxy != nil {
+		i.ProxyAddress = c.proxy.String()
+	}
+	if c.smtp != "" {
+		i.Mail, err = mail.NewSMTP(c.smtp, c.mailFrom, c.sessions, time.Now)
+	}
+	return i, err
+}
