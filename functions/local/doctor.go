@@ -19,7 +19,9 @@ func examine(ctx context.Context, args []string) error {
 		set  *bool
 	}{{"json", &asJSON}, {"offline", &offline}} {
 		before := len(args)
-		args = slices.DeleteFunc(slices.Clone(args), func(a string) bool { return a == "-"+own.flag || a == "--"+own.flag })
+		args = slices.DeleteFunc(slices.Clone(args), func(a string) bool {
+			return a == "-"+own.flag || a == "--"+own.flag
+		})
 		*own.set = len(args) < before
 	}
 	c, err := configure(args, os.Getenv)

@@ -25,7 +25,8 @@ func TestTheDoctorLooksAtARunningProgramAndAtAStoppedOne(t *testing.T) {
 	require.NoError(t, os.Remove(folder+"/tocsin.key"))
 	binary, err := build()
 	require.NoError(t, err)
-	out, err := exec.CommandContext(t.Context(), binary, append([]string{"doctor", "-json", "-offline"}, at...)...).Output()
+	out, err := exec.CommandContext(t.Context(), binary,
+		append([]string{"doctor", "-json", "-offline"}, at...)...).Output()
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit)
 	require.Equal(t, 1, exit.ExitCode())

@@ -31,8 +31,8 @@ func (d *Doctor) state(context.Context) []Finding {
 	case errors.Is(err, fs.ErrNotExist):
 		return found(name, OK, "there is no state file "+d.State+" yet: the first start makes it", "")
 	case err != nil:
-		return found(name, Fault, err.Error(), "run this as the user that Tocsin runs as, and look at the rights of the "+
-			"folders above it")
+		return found(name, Fault, err.Error(), "run this as the user that Tocsin runs as, and look at the rights of "+
+			"the folders above it")
 	case info.Size() == 0:
 		return found(name, OK, "the state file "+d.State+" is empty: the next start fills it", "")
 	}
@@ -171,12 +171,12 @@ func (d *Doctor) key(context.Context) []Finding {
 	}
 	switch {
 	case strange > 0:
-		return found(name, Fault, fmt.Sprintf("the key file %s is not the one: %d of %d secrets were sealed with another",
-			d.Key, strange, len(sealed)), "put the right one back from the backup, or name it with -key; if it is lost "+
-			"for good, run `tocsin keys forget`")
+		return found(name, Fault, fmt.Sprintf("the key file %s is not the one: %d of %d secrets were sealed with "+
+			"another", d.Key, strange, len(sealed)), "put the right one back from the backup, or name it with -key; if "+
+			"it is lost for good, run `tocsin keys forget`")
 	case older > 0 || ring.Rotating():
-		return found(name, Warning, fmt.Sprintf("a rotation of the keys is unfinished: %d of %d secrets are sealed with "+
-			"an older key", older, len(sealed)), "stop Tocsin and run `tocsin keys rotate`")
+		return found(name, Warning, fmt.Sprintf("a rotation of the keys is unfinished: %d of %d secrets are sealed "+
+			"with an older key", older, len(sealed)), "stop Tocsin and run `tocsin keys rotate`")
 	}
 	return found(name, OK, fmt.Sprintf("the key file %s opens all %d secrets", d.Key, len(sealed)), "")
 }

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux || darwin
 
 package doctor
 
@@ -15,7 +15,7 @@ func freeBytes(folder string) (uint64, error) {
 	if err := syscall.Statfs(folder, &s); err != nil {
 		return 0, err
 	}
-	return uint64(s.Bavail) * uint64(s.Bsize), nil
+	return s.Bavail * uint64(s.Bsize), nil
 }
 
 // strangeOwner says that a file is not its folder's owner's, who runs the program; "" = it is, or is not there.
@@ -32,5 +32,6 @@ func strangeOwner(path string) string {
 	if of.Uid == at.Uid || at.Uid == 0 { // a folder of root's is one that many share, or a container's
 		return ""
 	}
-	return fmt.Sprintf("%s belongs to the user %d, its folder to %d: the program can not write it", path, of.Uid, at.Uid)
+	return fmt.Sprintf("%s belongs to the user %d, its folder to %d: the program can not write it", path, of.Uid,
+		at.Uid)
 }

@@ -81,8 +81,8 @@ func (d *Doctor) certificate(context.Context) []Finding {
 	}
 	all := d.end(name, "the Console's certificate", held.Leaf.NotAfter)
 	if d.now().Before(held.Leaf.NotBefore) {
-		all = found(name, Fault, "the Console's certificate is not good before "+held.Leaf.NotBefore.Format(time.RFC3339),
-			"look at the clock, or make another")
+		all = found(name, Fault, "the Console's certificate is not good before "+
+			held.Leaf.NotBefore.Format(time.RFC3339), "look at the clock, or make another")
 	}
 	if u, err := url.Parse(d.PublicURL); err == nil && u.Hostname() != "" {
 		if err := held.Leaf.VerifyHostname(u.Hostname()); err != nil {
@@ -110,7 +110,8 @@ func (d *Doctor) egress(ctx context.Context) (all []Finding) {
 	const name = "egress"
 	if len(d.UnusedProxy) > 0 {
 		all = append(all, Finding{name, Warning, "the environment names a proxy, and Tocsin does not use these " +
-			"variables: " + strings.Join(d.UnusedProxy, " "), "start it with -proxy (TOCSIN_PROXY) to send through one"})
+			"variables: " + strings.Join(d.UnusedProxy, " "),
+			"start it with -proxy (TOCSIN_PROXY) to send through one"})
 	}
 	if d.Proxy == nil {
 		return append(all, Finding{name, OK, "requests leave directly", ""})
@@ -146,8 +147,8 @@ func (d *Doctor) names(ctx context.Context) (all []Finding) {
 			continue
 		}
 		if err := d.resolve(ctx, host); err != nil {
-			all = append(all, Finding{name, Fault, fmt.Sprintf("%s (%s) can not be resolved: %s", host, hosts[host], err),
-				"look at the name, and at the resolver of this machine (/etc/resolv.conf)"})
+			all = append(all, Finding{name, Fault, fmt.Sprintf("%s (%s) can not be resolved: %s", host, hosts[host],
+				err), "look at the name, and at the resolver of this machine (/etc/resolv.conf)"})
 			continue
 		}
 		good++
@@ -195,8 +196,8 @@ func (d *Doctor) mail(ctx context.Context) []Finding {
 	defer cancel()
 	f, err := d.Mail.Look(ctx)
 	if err != nil {
-		return found(name, Fault, err.Error(), "look at -smtp: name, port, user and password, and whether this machine "+
-			"may reach it")
+		return found(name, Fault, err.Error(), "look at -smtp: name, port, user and password, and whether this "+
+			"machine may reach it")
 	}
 	if !f.TLS {
 		return found(name, Warning, "the mail server "+f.Server+" takes mails, unencrypted",

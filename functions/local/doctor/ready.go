@@ -20,8 +20,8 @@ import (
 // readyWithin is how long the running program has to answer.
 const readyWithin = 5 * time.Second
 
-// Ready is the command that asks the running program whether it is ready: for the health check of a container, which has
-// no other program in it. It prints why it is not, and ends with 1 then.
+// Ready is the command that asks the running program whether it is ready: for the health check of a container, which
+// has no other program in it. It prints why it is not, and ends with 1 then.
 func Ready(ctx context.Context, args []string) error {
 	f, parse := commandline.Flags("ready")
 	at := f.String("listen", "localhost:8080", "address where the program listens")

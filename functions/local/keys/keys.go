@@ -161,8 +161,8 @@ func sealer(db *sqlite.DB, ring *keyring.Ring) *integration.Service {
 	}
 }
 
-// rotation makes a new key, unless one is under way, seals everything with it, and marks the older keys. At every moment
-// the file has all the keys that open what there is: one that was interrupted is run again.
+// rotation makes a new key, unless one is under way, seals everything with it, and marks the older keys. At every
+// moment the file has all the keys that open what there is: one that was interrupted is run again.
 type rotation struct {
 	db          *sqlite.DB
 	state, path string

@@ -30,7 +30,8 @@ func secrets(t *testing.T) (state, key string) {
 	require.NoError(t, err)
 	service := sealer(db, ring)
 	for n := range 3 {
-		_, err := service.Create(t.Context(), activity.Actor{Tenant: "42"}, integration.Draft{System: "slack", Name: fmt.Sprint("Channel ", n),
+		_, err := service.Create(t.Context(), activity.Actor{Tenant: "42"}, integration.Draft{
+			System: "slack", Name: fmt.Sprint("Channel ", n),
 			Subscriptions: []integration.Subscription{{Event: "system"}},
 			Parameters:    []byte(`{"webhook_url":"https://hooks.slack.com/services/T0/B0/abc"}`)})
 		require.NoError(t, err)
