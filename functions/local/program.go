@@ -171,9 +171,12 @@ func (p *program) sending() error {
 // deliveries makes what turns events into deliveries, and what works at those.
 func (p *program) deliveries() {
 	store, meter := p.db.Deliveries(), p.meter()
+	tenants := &report.Holds{Store: p.db.Reports(), Now: time.Now, Log: p.log}
 	p.pool = worker.NewPool(worker.PoolConfig{
 		Queue: store, Outcomes: store, Sender: p.sender, Integrations: p.receivers, Opener: p.receivers,
 		Monitor: p.monitor, Logger: p.log, Limits: p.limits, Meter: meter,
+		Fallbacks: &fanout.Fallbacks{Integrations: p.db.Integrations(), Systems: p.systems, Tenants: tenants,
+			Now: time.Now},
 	})
 	p.fanout = &fanout.Fanout{
 		Integrations: p.receivers, Systems: p.systems, Store: store, Logger: p.log, People: p.people, Meter: meter,
@@ -183,7 +186,7 @@ func (p *program) deliveries() {
 	}
 	p.recovery = &fanout.Recovery{Fanout: p.fanout, Journal: store, Now: time.Now}
 	p.integrations.Missed = p.recovery
-	p.holds()
+	p.holds(tenants)
 }
 
 // rulesShow is after how long no fan-out goes by rules any more that were changed before.
@@ -191,8 +194,8 @@ const rulesShow = 90 * time.Second
 
 // holds makes what is held, and let go when the rules change: at once, and again when no batch that was made by the old
 // rules is on its way any more.
-func (p *program) holds() {
-	store, tenants := p.db.Deliveries(), &report.Holds{Store: p.db.Reports(), Now: time.Now, Log: p.log}
+func (p *program) holds(tenants *report.Holds) {
+	store := p.db.Deliveries()
 	p.fanout.Holds = tenants
 	store.SetHolder(&fanout.Holder{Integrations: p.db.Integrations(), Systems: p.systems, Tenants: tenants,
 		Now: time.Now})

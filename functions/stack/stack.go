@@ -521,7 +521,8 @@ func (s *Stack) BatchHandler(store *settings.Integrations, budget time.Duration)
 	return &worker.Handler{
 		Capacity:   deliveries.Capacity,
 		BatchStore: batches, Sender: sender, Targets: sending.NewTargetCache(sender, receivers, receivers),
-		Monitor: s.Monitor(service),
+		Monitor:   s.Monitor(service),
+		Fallbacks: &fanout.Fallbacks{Integrations: store, Systems: s.Systems, Tenants: s.Holds(), Now: time.Now},
 		Retries: &stepfunctions.RetryStarter{SFN: sfn.NewFromConfig(s.sdk),
 			StateMachine: s.env.need("TOCSIN_STATE_MACHINE")},
 		NewID: newID, Log: s.Log, Budget: budget,

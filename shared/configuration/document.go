@@ -27,6 +27,8 @@ type Integration struct {
 	Grouping string
 	// StormGuard bounds the messages of a minute, such as 60/minute; "none" = nothing does; "" = the usual guard.
 	StormGuard string
+	// Fallback is the name of the integration that gets what can not be delivered to this one; "" = none does.
+	Fallback string
 	// MessageTemplate is the title and the text of its messages.
 	MessageTemplate MessageTemplate
 	// Enabled is nil for: as it is; a new one is enabled.

@@ -52,8 +52,9 @@ type Step struct {
 	// BoundThere: after it is added, somebody at the system's side has to bind a place to it.
 	BoundThere bool
 
-	body    Value
-	actions []Action // of a trigger, whose integrations have their ids only when they are there
+	body     Value
+	actions  []Action // of a trigger, whose integrations have their ids only when they are there
+	fallback string   // likewise the name of an integration's
 }
 
 // Difference is a field that is another one. Before is "" where there was none, After where there will be none.
@@ -164,6 +165,7 @@ func (p *planner) integrations() {
 			p.known[i.Name] = ""
 		}
 	}
+	p.fallbacks(found)
 	for n, i := range p.state.Integrations {
 		if p.prune && !kept[n] {
 			p.remove(Step{Kind: IntegrationKind, Name: i.Name, ID: i.ID, Revision: i.Revision})

@@ -122,15 +122,7 @@ func normal(list []Action) []Action {
 }
 
 func (p *planner) changeTrigger(t Trigger, old StoredTrigger) {
-	names := map[string]string{}
-	for _, i := range p.state.Integrations {
-		names[i.ID] = i.Name
-	}
-	for name, id := range p.known { // by their new names
-		if id != "" {
-			names[id] = name
-		}
-	}
+	names := p.names() // by their new names
 	before := old.named(names)
 	before.Actions = normal(before.Actions)
 	s := Step{Verb: Change, Kind: TriggerKind, Name: t.Name, ID: old.ID, Revision: old.Revision}
@@ -190,6 +182,9 @@ var lists = map[string]bool{"block_ips": true, "add_to_graylist": true}
 func (s Step) Body(ids map[string]string) json.RawMessage {
 	body := s.body
 	body.Members = slices.Clone(body.Members)
+	if s.fallback != "" {
+		body.set("fallback", text(ids[s.fallback]))
+	}
 	if s.actions == nil {
 		return body.JSON()
 	}

@@ -103,6 +103,8 @@ func integrationSchema(systems []destination.System) (object, error) {
 					"title": object{"type": "string", "maxLength": messagetemplate.MaxTitle},
 					"text":  object{"type": "string", "maxLength": messagetemplate.MaxText},
 				}},
+			"fallback": object{"type": "string", "description": "The name of the integration that gets what can " +
+				"not be delivered to this one. Left out: none does."},
 			"events":     object{"type": "array", "description": "What it receives; nothing without any."},
 			"filters":    integrationFilters(),
 			"hold":       holdSchema("When what is sent to it waits. A mute is not of a configuration.", true),

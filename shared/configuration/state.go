@@ -32,6 +32,7 @@ type StoredIntegration struct {
 	Rate       string
 	Grouping   string
 	StormGuard string
+	Fallback   string // the id of another
 	// MessageTemplate is the zero value for the standard title and text.
 	MessageTemplate MessageTemplate
 	Enabled         bool
@@ -171,6 +172,9 @@ func Export(s State) (Document, error) {
 		if d.Integrations[n].Parameters, err = s.Systems[i.System].export(i, stem); err != nil {
 			return d, fmt.Errorf("export integration %s: %w", i.ID, err)
 		}
+	}
+	for n, i := range s.Integrations {
+		d.Integrations[n].Fallback = names[i.Fallback] // "" of one that was deleted: nothing goes there
 	}
 	slices.SortFunc(d.Integrations, func(a, b Integration) int { return cmp.Compare(a.Name, b.Name) })
 	if s.Reports != nil {

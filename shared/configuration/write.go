@@ -68,6 +68,9 @@ func (i Integration) tree() (out Value) {
 	if i.MessageTemplate != (MessageTemplate{}) {
 		out.set("message_template", i.MessageTemplate.tree())
 	}
+	if i.Fallback != "" {
+		out.set("fallback", text(i.Fallback))
+	}
 	if i.Enabled != nil {
 		out.set("enabled", boolean(*i.Enabled))
 	}

@@ -42,6 +42,11 @@ type Delivery struct {
 	Digest string
 	// Batch is the retry batch that holds it, on an engine whose retries travel in batches (see Sender).
 	Batch string
+	// Fallback says where the events of a dead delivery went instead; nil = nowhere. It stays when the delivery is sent
+	// again: its events fall back once.
+	Fallback *Fallback
+	// From says whose events it has by fallback; nil = they came to its integration itself. It never changes.
+	From *From
 	// Reason says why the delivery is dead or waits.
 	Reason   string
 	Attempts []Attempt

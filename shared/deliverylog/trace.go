@@ -92,11 +92,18 @@ func (l *Log) trace(ctx context.Context, tenant, id string, to []integration.Int
 	if err != nil {
 		return t, err
 	}
+	if err := l.fallen(ctx, tenant, t.Event, found); err != nil {
+		return t, err
+	}
 	for n, i := range to {
 		route, by := fanout.RouteOf(i, t.Event.Accepted.Event)
 		list := found[i.ID]
 		for _, d := range list {
-			t.Deliveries = append(t.Deliveries, Carried{d, i, route})
+			way := route
+			if d.From != nil {
+				way = fanout.ByFallback
+			}
+			t.Deliveries = append(t.Deliveries, Carried{d, i, way})
 		}
 		if len(list) == 0 {
 			t.LeftOut = append(t.LeftOut, l.leftOut(i, route, by, t.Event, through[n]))
@@ -162,6 +169,27 @@ func (l *Log) lookFor(ctx context.Context, tenant string, e Event, to []integrat
 		found[id] = append(found[id], list...)
 	}
 	return through, err
+}
+
+// fallen adds to found what was made of dead deliveries: it can be beside what the fallback itself was sent.
+func (l *Log) fallen(ctx context.Context, tenant string, e Event, found map[string][]delivery.Delivery) error {
+	var names []Name
+	for _, list := range found {
+		for _, d := range list {
+			if f := d.Fallback; f != nil && f.Delivery != "" &&
+				!slices.ContainsFunc(found[f.Integration], func(o delivery.Delivery) bool { return o.ID == f.Delivery }) {
+				names = append(names, Name{f.Integration, f.Delivery})
+			}
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	more, err := l.carrying(ctx, tenant, e, names)
+	for id, list := range more {
+		found[id] = append(found[id], list...)
+	}
+	return err
 }
 
 func (l *Log) leftOut(i integration.Integration, route fanout.Route, by filter.ID, e Event, through bool) LeftOut {

@@ -258,6 +258,12 @@ func (f *Fanout) address(ctx context.Context, in *Intake, guard *stormGuard) err
 		}
 		held := f.holdsOf(ctx, tenant)
 		for _, i := range integrations {
+			if !i.Enabled() {
+				if err := f.instead(ctx, in, held, i, integrations, byTenant[tenant]); err != nil {
+					return err
+				}
+				continue
+			}
 			events, left := f.passing(i, byTenant[tenant])
 			in.LeftOut = append(in.LeftOut, left...)
 			f.send(in, held, guard, i, events)
@@ -287,6 +293,8 @@ func (f *Fanout) react(ctx context.Context, in *Intake, guard *stormGuard, l del
 		skip("the integration was deleted")
 	case err != nil:
 		return fmt.Errorf("find the integration %s of a trigger of tenant %s: %w", l.Integration, l.Tenant, err)
+	case !i.Enabled() && i.Fallback != "":
+		return f.fallBack(ctx, in, f.holdsOf(ctx, l.Tenant), i, nil, events)
 	case !i.Enabled():
 		skip("the integration is disabled")
 	default:

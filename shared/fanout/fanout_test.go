@@ -98,7 +98,7 @@ func (s subscribers) Get(_ context.Context, tenant, id string) (integration.Inte
 
 func (s subscribers) Enabled(_ context.Context, tenant string) (out []integration.Integration, err error) {
 	for _, i := range s {
-		if i.Tenant == tenant && i.Enabled() {
+		if i.Tenant == tenant && i.SentFor() {
 			out = append(out, i)
 		}
 	}

@@ -28,7 +28,9 @@ func (r *Releaser) ReleaseAll(ctx context.Context, tenant string) error {
 	}
 	var wrong []error
 	for _, i := range list {
-		wrong = append(wrong, r.Reconsider(ctx, tenant, i.ID))
+		if i.Enabled() {
+			wrong = append(wrong, r.Reconsider(ctx, tenant, i.ID))
+		}
 	}
 	return errors.Join(wrong...)
 }

@@ -18,6 +18,8 @@ const (
 	BySubscription Route = "subscription" // it takes events of this type
 	ByTrigger      Route = "trigger"      // it is a trigger's notification, and the trigger names the integration
 	ByAddress      Route = "address"      // the event is for this integration alone
+	// ByFallback is never said by RouteOf: it could not be delivered to an integration whose fallback this one is.
+	ByFallback Route = "fallback"
 
 	NotSubscribed Route = "not_subscribed" // it does not take events of this type
 	NotNamed      Route = "not_named"      // it is a trigger's notification, for others

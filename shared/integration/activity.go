@@ -96,6 +96,9 @@ func (i Integration) fields() map[string]any {
 	if i.StormGuard != "" {
 		out["storm_guard"] = string(i.StormGuard)
 	}
+	if i.Fallback != "" {
+		out["fallback"] = i.Fallback
+	}
 	if i.MessageTemplate != (messagetemplate.Source{}) {
 		out["message_template"] = i.MessageTemplate
 	}

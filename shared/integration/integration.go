@@ -46,6 +46,8 @@ type Integration struct {
 	Grouping Grouping `json:",omitempty"`
 	// StormGuard makes one message of what people would have too many of.
 	StormGuard StormGuard `json:",omitempty"`
+	// Fallback is the integration of the same tenant that gets what can not be delivered to this one; "" = none does.
+	Fallback string `json:",omitempty"`
 	// MessageTemplate is the title and the text of its messages, where people see one.
 	MessageTemplate messagetemplate.Source `json:",omitzero"`
 	// Off is nil while the integration is enabled.
@@ -95,6 +97,14 @@ func (o Off) Why() string {
 		return o.Reason
 	}
 	return o.Reason + "; its last answer: " + o.Answer.Words
+}
+
+// Ends is why what waits for the integration is not sent, where it is off.
+func (o Off) Ends() string {
+	if o.By == ByPlatform {
+		return "the integration was disabled because it kept failing: " + o.Why()
+	}
+	return "the integration was disabled"
 }
 
 // Failing says since when an enabled integration fails, and what its system said when that was noticed.
@@ -149,6 +159,9 @@ func (s Subscription) Takes(k event.Kind) bool { return s.Kinds == nil || slices
 
 // Enabled reports whether events are delivered.
 func (i Integration) Enabled() bool { return i.Off == nil }
+
+// SentFor reports whether something is sent of the events that the integration takes: to it, or to its fallback.
+func (i Integration) SentFor() bool { return i.Enabled() || i.Fallback != "" }
 
 // Subscribed reports whether the integration receives events of the type.
 func (i Integration) Subscribed(t event.Type) (Subscription, bool) {
@@ -225,8 +238,9 @@ type ServiceStore interface {
 type Directory interface {
 	// Several returns those of the integrations that there are, of any tenants, in no order.
 	Several(ctx context.Context, keys []Key) ([]Integration, error)
-	// Enabled returns all enabled integrations of the tenant. It is called for every batch of events:
-	// implementations may answer from memory as long as a change shows within a second.
+	// Enabled returns all integrations of the tenant that events are sent for: those that are enabled, and those that
+	// are disabled and have a fallback. It is called for every batch of events: implementations may answer from memory
+	// as long as a change shows within a second.
 	Enabled(ctx context.Context, tenant string) ([]Integration, error)
 }
 

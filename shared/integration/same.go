@@ -32,7 +32,7 @@ func sameJSON(a, b json.RawMessage) bool {
 // sameSettings compares what a person sets. Secrets are sealed anew when they are others.
 func sameSettings(a, b Integration) bool {
 	return a.Name == b.Name && a.Language == b.Language && a.Rate == b.Rate &&
-		a.Grouping == b.Grouping && a.StormGuard == b.StormGuard &&
+		a.Grouping == b.Grouping && a.StormGuard == b.StormGuard && a.Fallback == b.Fallback &&
 		a.MessageTemplate == b.MessageTemplate &&
 		reflect.DeepEqual(a.Filters, b.Filters) && reflect.DeepEqual(a.Hold, b.Hold) &&
 		bytes.Equal(a.Parameters, b.Parameters) && bytes.Equal(a.Sealed, b.Sealed) &&

@@ -48,6 +48,7 @@ type Draft struct {
 	Rate       Rate
 	Grouping   Grouping
 	StormGuard StormGuard
+	Fallback   string // the id of another, "" = none
 	// MessageTemplate is the zero value for our title and text.
 	MessageTemplate messagetemplate.Source
 	Disabled        bool
@@ -64,6 +65,7 @@ type Patch struct {
 	Rate       *Rate
 	Grouping   *Grouping
 	StormGuard *StormGuard
+	Fallback   *string
 	// Title and Text are the parts of the message template.
 	Title, Text   *string
 	Subscriptions *[]Subscription
@@ -223,15 +225,20 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 		problems = append(problems, filter.CheckIntegration(d.Filters, system.Title)...)
 		problems = append(problems, hold.Check(d.Hold, "hold", system.Class.Read(), s.Now())...)
 	}
-	if len(problems) > 0 {
+	unfit, err := s.checkFallback(ctx, who.Tenant, "", d.Fallback)
+	if err != nil {
+		return Integration{}, err
+	}
+	if problems = append(problems, unfit...); len(problems) > 0 {
 		return Integration{}, problems
 	}
 	now := s.Now().UTC()
 	i := Integration{
 		ID: s.NewID(), Tenant: who.Tenant, ClientName: who.ClientName, System: system.Name,
 		Name: strings.TrimSpace(d.Name), Language: d.Language, Rate: d.Rate,
-		Grouping: d.Grouping, StormGuard: d.StormGuard, MessageTemplate: d.MessageTemplate.Trimmed(),
-		Subscriptions: d.Subscriptions, Filters: d.Filters, Hold: withMute(d.Hold, nil),
+		Grouping: d.Grouping, StormGuard: d.StormGuard, Fallback: d.Fallback,
+		MessageTemplate: d.MessageTemplate.Trimmed(),
+		Subscriptions:   d.Subscriptions, Filters: d.Filters, Hold: withMute(d.Hold, nil),
 		Revision: 1, Window: 1, CreatedAt: now, CreatedBy: who.Email, UpdatedAt: now, UpdatedBy: who.Who(),
 	}
 	if d.Disabled {
@@ -303,6 +310,14 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 	if p.Filters != nil {
 		problems = append(problems, filter.CheckIntegration(*p.Filters, system.Title)...)
 		i.Filters = *p.Filters
+	}
+	if p.Fallback != nil && *p.Fallback != i.Fallback {
+		unfit, err := s.checkFallback(ctx, who.Tenant, i.ID, *p.Fallback)
+		if err != nil {
+			return Integration{}, err
+		}
+		problems = append(problems, unfit...)
+		i.Fallback = *p.Fallback
 	}
 	problems = append(problems, s.rules(&i, p.Hold, system)...)
 	if p.Parameters != nil {

@@ -75,7 +75,8 @@ func Together(reason, id, path string, ns []Notification) Notification {
 	d.kinds, d.applications, d.hosts, d.sources = kinds.most(), applications.most(), hosts.most(), sources.most()
 	d.worst = worst(ns)
 	first := ns[0]
-	out := Notification{Platform: first.Platform, Language: first.Language, Zone: first.Zone, Digest: d}
+	out := Notification{Platform: first.Platform, Language: first.Language, Zone: first.Zone, Digest: d,
+		FellBack: first.FellBack}
 	out.Event = event.Event{ID: id, Tenant: first.Event.Tenant, ClientName: first.Event.ClientName, Kind: DigestKind,
 		Time: d.to, Data: d.data()}
 	d.texts = map[wording.Language]text{}
@@ -192,6 +193,8 @@ func (d *Digest) why() (headline, sentence string) {
 			"Messages to this integration are grouped: one tells of the events of several minutes."},
 		"storm": {"%d events of a storm in one message", "Events came faster than the storm guard lets messages " +
 			"through: as long as that lasts, there is one message a minute."},
+		"fallback": {"%d events of another integration", "They could not be delivered there, and this integration is " +
+			"its fallback."},
 	}
 	said, ok := say[d.reason]
 	if !ok {
@@ -222,6 +225,9 @@ func (n Notification) composeDigest() text {
 			t.facts = append(t.facts, Fact{Label: n.Say(label), Value: value})
 		}
 	}
+	if n.FellBack != nil {
+		add(n.FellBack.fact().Label, n.Say(n.FellBack.fact().Value))
+	}
 	add("From", n.locale().Time(d.from))
 	add("To", n.locale().Time(d.to))
 	add("Kinds", n.list(d.kinds, true))
@@ -229,7 +235,7 @@ func (n Notification) composeDigest() text {
 	add("Hosts", n.list(d.hosts, false))
 	add("Sources", n.list(d.sources, false))
 	for i, one := range d.worst {
-		one.Language = n.Language
+		one.Language, one.FellBack = n.Language, nil // said once
 		of := one.text()
 		t.facts = append(t.facts, Fact{Label: strconv.Itoa(i + 1), Value: one.inDigest(of)})
 		if of.link != "" && len(of.link) <= digestLink {

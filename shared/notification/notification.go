@@ -63,6 +63,8 @@ type Notification struct {
 	// Late: this is sent more than an hour after its event arrived. Again: it is late, and has arrived once before.
 	// Held: it is late because it was held back as it should, not because anything went wrong.
 	Late, Again, Held bool
+	// FellBack is set where this comes from another integration, which it could not be delivered to.
+	FellBack *FellBack
 	// Words are an integration's own title and text; nil = ours. A report has none.
 	Words *Words
 }
@@ -308,6 +310,7 @@ func (n Notification) appendDetails(b []byte) []byte {
 		b = append(b, `,"late":true,"event_time":`...)
 		b = ijson.AppendString(b, n.At())
 	}
+	b = n.FellBack.appendTo(b)
 	if name := linkMember[n.Event.Kind]; name != "" {
 		if link := n.Link(); link != "" {
 			b = append(b, ',')
@@ -374,7 +377,8 @@ const detailsDepth = 2
 // ours reports whether a name in the data is one that does not travel on: see routing, reserved and Headers.
 func (n Notification) ours(level int, name []byte) bool {
 	if level == 1 {
-		return routing[string(name)] || reserved[string(name)] || n.Late && lateMember[string(name)]
+		return routing[string(name)] || reserved[string(name)] || n.Late && lateMember[string(name)] ||
+			n.FellBack != nil && string(name) == fallbackMember
 	}
 	return !n.Headers && string(name) == "headers"
 }

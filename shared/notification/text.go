@@ -66,7 +66,8 @@ func (n Notification) Mark(label string) string {
 // told are the facts whose values are texts of ours, timed those whose values are times.
 var (
 	told = map[string]bool{"Reason": true, "Last answer": true, "Deliveries that wait": true,
-		"Deliveries not sent": true, "Events missed": true, "Happened": true, "And": true}
+		"Deliveries not sent": true, "Events missed": true, "Happened": true, "And": true,
+		"Fallback": true}
 	timed = map[string]bool{"Asked at": true, "Expires": true, "Failing since": true, "From": true, "To": true}
 )
 
@@ -105,10 +106,19 @@ func (n Notification) english() text {
 			lines = append(lines, f)
 		}
 	}
-	if t.facts = lines; n.Late { // first, where no limit cuts it
-		t.facts = append([]Fact{{"Happened", n.delay()}}, lines...)
-	}
+	t.facts = append(n.first(), lines...)
 	return t
+}
+
+// first are the facts that stand before the event's own, where no limit cuts them: how it came here.
+func (n Notification) first() (out []Fact) {
+	if n.FellBack != nil {
+		out = append(out, n.FellBack.fact())
+	}
+	if n.Late {
+		out = append(out, Fact{"Happened", n.delay()})
+	}
+	return out
 }
 
 func unknown(n Notification) text {

@@ -22,16 +22,19 @@ func (n Notification) summary(withCloud bool) string {
 	return n.Words.Title
 }
 
-// Text is the integration's own text, in place of Sentence and Facts; "" where it has none. Of a late notification it
-// says so first, whoever wrote it.
+// Text is the integration's own text, in place of Sentence and Facts; "" where it has none. Of a late notification, and
+// of one that came by fallback, it says so first, whoever wrote it.
 func (n Notification) Text() string {
 	if n.Words == nil || n.Words.Text == "" {
 		return ""
 	}
-	if note := n.LateNote(); note != "" {
-		return note + "\n\n" + n.Words.Text
+	before := ""
+	for _, note := range []string{n.FallbackNote(), n.LateNote()} {
+		if note != "" {
+			before += note + "\n\n"
+		}
 	}
-	return n.Words.Text
+	return before + n.Words.Text
 }
 
 // Labelled are the values of Facts by their English labels, the first of each.

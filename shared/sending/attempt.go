@@ -146,7 +146,8 @@ func (s *Sender) notifications(
 	ns = make([]notification.Notification, len(d.Events))
 	for k, e := range d.Events {
 		ns[k] = notification.Notification{Event: e, Platform: s.Platform, Headers: hits.WithHeaders, Late: late,
-			Again: again, Held: d.Held != nil && len(before) == 0, Language: l.Language, Zone: l.Zone}
+			Again: again, Held: d.Held != nil && len(before) == 0, Language: l.Language, Zone: l.Zone,
+			FellBack: fellBack(d)}
 		if e.Kind != event.Report {
 			if r.template != nil && !r.joins(d) { // a digest has our words
 				said = r.word(&ns[k], said)
@@ -161,6 +162,14 @@ func (s *Sender) notifications(
 		}
 	}
 	return r.together(d, ns), said, nil
+}
+
+// fellBack says where the events of a delivery come from that is of a fallback.
+func fellBack(d delivery.Delivery) *notification.FellBack {
+	if d.From == nil {
+		return nil
+	}
+	return &notification.FellBack{Integration: d.From.Integration, Name: d.From.Name, Reason: d.From.Reason}
 }
 
 // word gives a notification the words of the message template, and adds why it has ours.

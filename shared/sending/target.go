@@ -51,12 +51,13 @@ func gone(id string) string {
 // End says why nothing may be sent to an integration any more; its zero value is that something may.
 type End struct {
 	Why    string
-	Window int64  // of the integration, see integration.Integration; 0 when it is gone
-	System string // of the integration; "" when it is gone
+	Window int64                    // of the integration, see integration.Integration; 0 when it is gone
+	System string                   // of the integration; "" when it is gone
+	Of     *integration.Integration // nil when it is gone
 }
 
 func endOf(i integration.Integration, why string) End {
-	return End{Why: why, Window: i.Window, System: i.System}
+	return End{Why: why, Window: i.Window, System: i.System, Of: &i}
 }
 
 // Target is the way to an integration as it is now, or why there is none.
@@ -69,10 +70,8 @@ func (r *TargetCache) Target(ctx context.Context, tenant, id string) (target *Ta
 		return nil, End{}, fmt.Errorf("read integration %s: %w", id, err)
 	case !i.Enabled() && report.KindOf(id) == report.PersonReceiver:
 		return nil, endOf(i, i.Off.Reason), nil
-	case !i.Enabled() && i.Off.By == integration.ByPlatform:
-		return nil, endOf(i, "the integration was disabled because it kept failing: "+i.Off.Why()), nil
 	case !i.Enabled():
-		return nil, endOf(i, "the integration was disabled"), nil
+		return nil, endOf(i, i.Off.Ends()), nil
 	}
 	if target, _ = r.targets.Get(i.ID); target != nil && target.Integration.Tenant == tenant &&
 		target.Integration.Revision == i.Revision &&

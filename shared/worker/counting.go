@@ -8,6 +8,7 @@ import (
 	"tocsin/shared/cut"
 	"tocsin/shared/delivery"
 	"tocsin/shared/health"
+	"tocsin/shared/integration"
 	"tocsin/shared/sending"
 )
 
@@ -29,23 +30,24 @@ type counting struct {
 // outcome is a delivery to settle, or a barrier that closes when all before it are written.
 type outcome struct {
 	after   sending.Outcome
-	window  int64     // of the integration; 0 when it is not known, or nothing was decided
-	failing time.Time // since when the integration has been failing; zero when it is not
-	system  string    // of the integration, "" when it is gone
-	mails   bool      // it is the deployment's own mail service
-	ended   bool      // without an attempt: see killed
+	of      *integration.Integration // nil when it is gone, or nothing was decided
+	window  int64                    // of the integration; 0 when it is not known, or nothing was decided
+	failing time.Time                // since when the integration has been failing; zero when it is not
+	system  string                   // of the integration, "" when it is gone
+	mails   bool                     // it is the deployment's own mail service
+	ended   bool                     // without an attempt: see killed
 	barrier chan struct{}
 }
 
 // outcomeOf is the outcome of an attempt at a delivery.
 func outcomeOf(t *sending.Target, after sending.Outcome) outcome {
-	return outcome{after: after, window: t.Integration.Window, failing: sending.FailingSince(t.Integration),
+	return outcome{after: after, of: &t.Integration, window: t.Integration.Window, failing: sending.FailingSince(t.Integration),
 		system: t.Integration.System, mails: t.Mails()}
 }
 
 // killed is the outcome of a delivery that is not to be sent any more.
 func killed(d delivery.Delivery, end sending.End) outcome {
-	return outcome{after: sending.Outcome{Delivery: d.Kill(end.Why)}, window: end.Window, system: end.System,
+	return outcome{after: sending.Outcome{Delivery: d.Kill(end.Why)}, of: end.Of, window: end.Window, system: end.System,
 		ended: true}
 }
 

@@ -24,6 +24,7 @@ type Handler struct {
 	Targets    *sending.TargetCache
 	Sender     *sending.Sender
 	Monitor    *health.Monitor
+	Fallbacks  Fallbacks     // nil: what dies goes nowhere else
 	NewID      func() string // of retry batches
 	Log        *slog.Logger
 	Capacity   Capacity // of the engine
@@ -222,6 +223,9 @@ func (h *Handler) end(ctx context.Context, deliveries []delivery.Delivery, end s
 	dead := make([]delivery.Delivery, len(deliveries))
 	for i, d := range deliveries {
 		outcomes[i] = killed(d, end)
+		if err := fallBack(ctx, h.Fallbacks, end.Of, &outcomes[i].after.Delivery); err != nil {
+			return err
+		}
 		dead[i] = outcomes[i].after.Delivery
 	}
 	if err := h.settle(ctx, dead); err != nil {
@@ -241,15 +245,20 @@ func (h *Handler) conclude(ctx context.Context, target *sending.Target, sent []s
 		return nil
 	}
 	var settled, failing []delivery.Delivery
+	var wrong error
 	for _, d := range sent {
 		h.Sender.Tell(h.Log, d.Delivery)
+		if err := fallBack(ctx, h.Fallbacks, &target.Integration, &d.Delivery); err != nil {
+			wrong = errors.Join(wrong, err) // it comes again; the others are written
+			continue
+		}
 		if d.State == delivery.Retrying && d.Batch == "" {
 			failing = append(failing, d.Delivery)
 		} else {
 			settled = append(settled, d.Delivery)
 		}
 	}
-	err := h.settle(ctx, settled)
+	err := errors.Join(wrong, h.settle(ctx, settled))
 	if len(failing) > 0 {
 		err = errors.Join(err, h.claim(ctx, failing))
 	}

@@ -37,8 +37,12 @@ func (p *Pool) write(ctx context.Context, batch []outcome) {
 	whole := context.WithoutCancel(ctx) // what was sent is written though the program stops
 	deliveries := make([]delivery.Delivery, 0, len(batch))
 	retrying := false
-	for _, o := range batch {
+	for n := range batch {
+		o := &batch[n]
 		if o.barrier == nil {
+			p.persist(ctx, "make the fallback of a delivery", func() error {
+				return fallBack(whole, p.fallbacks, o.of, &o.after.Delivery)
+			})
 			deliveries = append(deliveries, o.after.Delivery)
 			retrying = retrying || o.after.State == delivery.Retrying
 			if !o.after.Kept { // else nothing was decided
@@ -64,6 +68,7 @@ func (p *Pool) write(ctx context.Context, batch []outcome) {
 	}
 	writes.Wait()
 	meter(whole, p.meter, batch)
+	p.Wake(fallenLanes(deliveries)...)
 	if len(counts) > 0 {
 		p.persist(ctx, "look after failing integrations", func() error { return p.judge(whole, counts) })
 	}

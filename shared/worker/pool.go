@@ -18,15 +18,16 @@ const pause = time.Second
 // Pool sends what an engine's queue holds: each lane for itself, within Limits. It is the embedded counterpart of the
 // deliver function and the retry state machine. Make it with NewPool, then call Run.
 type Pool struct {
-	queue    Queue
-	writer   OutcomeWriter
-	sender   *sending.Sender
-	targets  *sending.TargetCache
-	counting counting
-	logger   *slog.Logger
-	limits   Limits
-	now      func() time.Time
-	meter    metrics.Sink // nil: nobody counts
+	queue     Queue
+	writer    OutcomeWriter
+	sender    *sending.Sender
+	targets   *sending.TargetCache
+	counting  counting
+	logger    *slog.Logger
+	limits    Limits
+	now       func() time.Time
+	meter     metrics.Sink // nil: nobody counts
+	fallbacks Fallbacks    // nil: none are made
 
 	trusted, failing chan struct{} // places of all lanes together
 	mails            chan struct{}
@@ -41,7 +42,7 @@ type Pool struct {
 	work  sync.WaitGroup // running lanes
 }
 
-// PoolConfig names what a Pool works with; every field but Limits and Meter is required.
+// PoolConfig names what a Pool works with; every field but Limits, Meter and Fallbacks is required.
 type PoolConfig struct {
 	Queue        Queue
 	Outcomes     OutcomeWriter
@@ -49,6 +50,7 @@ type PoolConfig struct {
 	Integrations sending.Integrations
 	Opener       sending.Opener
 	Monitor      *health.Monitor
+	Fallbacks    Fallbacks // nil: what dies goes nowhere else
 	Logger       *slog.Logger
 	Limits       Limits
 	Meter        metrics.Sink // takes what batches of attempts came to
@@ -58,7 +60,7 @@ type PoolConfig struct {
 func NewPool(c PoolConfig) *Pool {
 	l := c.Limits.filled()
 	return &Pool{
-		queue: c.Queue, writer: c.Outcomes, sender: c.Sender,
+		queue: c.Queue, writer: c.Outcomes, sender: c.Sender, fallbacks: c.Fallbacks,
 		targets:  sending.NewTargetCache(c.Sender, c.Integrations, c.Opener),
 		counting: counting{monitor: c.Monitor, now: c.Sender.Now},
 		logger:   c.Logger, limits: l, now: c.Sender.Now, meter: c.Meter,

@@ -12,7 +12,9 @@ import (
 // OutcomeWriter writes what became of deliveries.
 type OutcomeWriter interface {
 	// Settle writes the new state of deliveries after an attempt and ends their leases. Due deliveries are handed
-	// out again when their time comes. Error: *NotWaitingError when some of them wait nowhere; the others are written.
+	// out again when their time comes. With a dead one the delivery is made that its Fallback has, and kept with its
+	// events as a new one: both or neither; one whose id exists is left as it is. Error: *NotWaitingError when some of
+	// them wait nowhere, which make none; the others are written.
 	Settle(ctx context.Context, deliveries []delivery.Delivery) error
 }
 

@@ -68,8 +68,13 @@ var paths = map[string]string{
 func (c *Client) step(ctx context.Context, s configuration.Step, ids map[string]string) (Outcome, error) {
 	o := Outcome{Step: s, Changed: true}
 	path, ifMatch := paths[s.Kind], s.ETag
+	if s.ID == "" && s.Kind == configuration.IntegrationKind && s.Verb == configuration.Change {
+		s.ID = ids[s.Name] // it was added by an earlier step
+	}
 	if s.ID != "" {
 		path += "/" + url.PathEscape(s.ID)
+	}
+	if s.Revision != 0 { // else an earlier step of the plan may have changed it
 		ifMatch = fmt.Sprintf(`"%d"`, s.Revision)
 	}
 	switch {

@@ -300,7 +300,8 @@ type integrationItem struct {
 	ID, Name, System string
 	Language, Rate   string
 	Grouping         string
-	StormGuard       string                        `json:"storm_guard"`
+	StormGuard       string `json:"storm_guard"`
+	Fallback         string
 	MessageTemplate  configuration.MessageTemplate `json:"message_template"`
 	Revision         int64
 	Enabled          bool
@@ -328,6 +329,7 @@ func (c *Client) integrations(ctx context.Context, query string) (out []configur
 		for _, i := range page.Items {
 			stored := configuration.StoredIntegration{ID: i.ID, Revision: i.Revision, Name: i.Name, System: i.System,
 				Language: i.Language, Rate: i.Rate, Grouping: i.Grouping, StormGuard: i.StormGuard,
+				Fallback:        i.Fallback,
 				MessageTemplate: i.MessageTemplate, Enabled: i.Enabled, Filters: filters(i.Filters),
 				Parameters: i.Parameters}
 			if stored.Hold, err = configuration.HoldOf(i.Hold); err != nil {

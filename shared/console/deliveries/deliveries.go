@@ -35,16 +35,33 @@ type DeliveryView struct {
 	CreatedAt time.Time      `json:"created_at"`
 	Kinds     []event.Kind   `json:"kinds" doc:"what its events are"`
 	Count     int            `json:"count" doc:"how many events it carries"`
-	Digest    string         `json:"digest,omitempty" enum:"quiet,mute,group,storm" doc:"why its events are one message where people read it: they were held by quiet hours or by a mute, they are grouped, or there were too many"`
+	Digest    string         `json:"digest,omitempty" enum:"quiet,mute,group,storm,fallback" doc:"why its events are one message where people read it: they were held by quiet hours or by a mute, they are grouped, there were too many, or they fell back from another integration within a minute"`
 	Due       *time.Time     `json:"due,omitempty" doc:"when it is sent again; of one that is held, or waits for a file of several: when it is sent"`
 	Held      *HeldView      `json:"held,omitempty" doc:"what holds it until due, or held it; absent when nothing did"`
+	Fallback  *FallbackView  `json:"fallback,omitempty" doc:"of a dead one: where its events went instead; it stays when it is sent again"`
+	From      *FromView      `json:"from,omitempty" doc:"whose events it has by fallback; absent of those that came for its integration"`
 	Reason    string         `json:"reason,omitempty" worded:"true" doc:"why it failed last, or why it is dead"`
 	Attempts  []AttemptView  `json:"attempts" doc:"oldest first; the newest 64 are kept"`
 }
 
+// FallbackView says where the events of a dead delivery went.
+type FallbackView struct {
+	Integration string               `json:"integration_id" example:"01GTD8R4000000000000000002"`
+	Delivery    string               `json:"delivery_id,omitempty" doc:"the delivery that was made there; absent: none was" example:"01GTD8R4000000000000000003"`
+	Why         delivery.NotFallback `json:"why,omitempty" enum:"deleted,disabled,direct,once" doc:"why none was made: the fallback is deleted or disabled; the events are for this integration alone, or about the fallback; or the delivery came by fallback itself, and events fall back once"`
+}
+
+// FromView says whose events a delivery has by fallback.
+type FromView struct {
+	Integration string `json:"integration_id" example:"01GTD8R4000000000000000001"`
+	Name        string `json:"name" doc:"of the integration, as it was then" example:"On call"`
+	Delivery    string `json:"delivery_id,omitempty" doc:"the dead delivery; absent: the integration was disabled when the events came" example:"01GTD8R4000000000000000003"`
+	Reason      string `json:"reason" worded:"true" doc:"why they could not be delivered"`
+}
+
 // HeldView says what held a delivery.
 type HeldView struct {
-	By      string    `json:"by" enum:"quiet,mute" doc:"quiet hours, or that somebody muted the integration"`
+	By      string    `json:"by" enum:"quiet,mute,fallback" doc:"quiet hours, that somebody muted the integration, or that what falls back within a minute is one message"`
 	Until   time.Time `json:"until" doc:"of one whose hold ended early, when it was sent for the first time"`
 	Zone    string    `json:"zone,omitempty" doc:"of the quiet hours; absent when a mute ended last" example:"Europe/Berlin"`
 	Account bool      `json:"account,omitempty" doc:"the quiet hours are the account's, not the integration's own"`
@@ -268,6 +285,12 @@ func deliveryView(d delivery.Delivery) DeliveryView {
 	}
 	if !d.Due.IsZero() {
 		v.Due = &d.Due
+	}
+	if f := d.Fallback; f != nil {
+		v.Fallback = &FallbackView{Integration: f.Integration, Delivery: f.Delivery, Why: f.Why}
+	}
+	if f := d.From; f != nil {
+		v.From = &FromView{Integration: f.Integration, Name: f.Name, Delivery: f.Delivery, Reason: f.Reason}
 	}
 	if h := d.Held; h != nil {
 		v.Held = &HeldView{By: h.By, Until: h.Until, Zone: h.Zone, Account: h.Tenant}

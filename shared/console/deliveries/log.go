@@ -29,6 +29,8 @@ type LogView struct {
 	Kinds       []event.Kind   `json:"kinds" doc:"what its events are"`
 	Count       int            `json:"count" doc:"how many events it carries"`
 	Due         *time.Time     `json:"due,omitempty" doc:"when it is sent again; of one that is held, or waits for a file of several: when it is sent"`
+	Fallback    *FallbackView  `json:"fallback,omitempty" doc:"of a dead one: where its events went instead; it stays when it is sent again"`
+	From        *FromView      `json:"from,omitempty" doc:"whose events it has by fallback; absent of those that came for its integration"`
 	Held        *HeldView      `json:"held,omitempty" doc:"what holds it until due, or held it; absent when nothing did"`
 	Reason      string         `json:"reason,omitempty" worded:"true" doc:"why it failed last, or why it is dead"`
 	Attempts    int            `json:"attempts" doc:"how often it was tried; the newest 64 are counted"`
@@ -85,7 +87,7 @@ type EventTrace struct {
 // CarriedView is a delivery of an event.
 type CarriedView struct {
 	LogView
-	Why fanout.Route `json:"why" enum:"subscription,trigger,address,not_subscribed,not_named,for_another,about_itself,filtered,for_triggers" doc:"why it went there: the integration takes this type of event (subscription), a trigger names it (trigger), it is for it alone (address). Another value says that the integration was set up otherwise then"`
+	Why fanout.Route `json:"why" enum:"subscription,trigger,address,fallback,not_subscribed,not_named,for_another,about_itself,filtered,for_triggers" doc:"why it went there: the integration takes this type of event (subscription), a trigger names it (trigger), it is for it alone (address), it could not be delivered to an integration whose fallback this one is (fallback). Another value says that the integration was set up otherwise then"`
 }
 
 // LeftOutEvent is an integration that did not get an event.
@@ -184,7 +186,7 @@ func (s *API) searchLog(ctx context.Context, in *logInput) (*logOutput, error) {
 func logView(d delivery.Delivery, to integration.Integration, summary string) LogView {
 	whole := deliveryView(d)
 	v := LogView{ID: d.ID, Integration: logTarget(to), State: d.State, CreatedAt: d.CreatedAt, Kinds: whole.Kinds,
-		Count: d.Count, Due: whole.Due, Held: whole.Held, Reason: d.Reason, Attempts: len(whole.Attempts),
+		Count: d.Count, Due: whole.Due, Held: whole.Held, Fallback: whole.Fallback, From: whole.From, Reason: d.Reason, Attempts: len(whole.Attempts),
 		Summary: summary}
 	if n := len(whole.Attempts); n > 0 {
 		v.Last = &whole.Attempts[n-1]

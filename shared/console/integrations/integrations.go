@@ -35,6 +35,7 @@ type IntegrationView struct {
 	Rate       integration.Rate       `json:"rate,omitempty" doc:"how many messages are sent at most; absent: as many as its system takes" example:"10/minute"`
 	Grouping   integration.Grouping   `json:"grouping,omitempty" doc:"one message for the events of some minutes, where people read them: every five minutes of at most 50 events; absent: each event is a message" example:"50/5m"`
 	StormGuard integration.StormGuard `json:"storm_guard,omitempty" doc:"how many messages a minute has at most, where people read them: what is beyond is told in one digest a minute; none: as many as come; absent: 60/minute" example:"60/minute"`
+	Fallback   string                 `json:"fallback,omitempty" doc:"the id of the integration that gets what can not be delivered to this one; absent: none does" example:"01GTD8R4000000000000000002"`
 	Template   *MessageTemplateView   `json:"message_template,omitempty" doc:"its own title and text of messages; absent: the standard ones"`
 	Backlog    *BacklogView           `json:"backlog,omitempty" doc:"what waits because of its rate; not in a list, not on AWS, and not while retries wait or it fails"`
 	Enabled    bool                   `json:"enabled"`
@@ -160,6 +161,7 @@ type createInput struct {
 		Rate       integration.Rate       `json:"rate,omitempty" doc:"how many messages are sent at most, 1 to 1000 a second or minute; empty: as many as its system takes" example:"10/minute"`
 		Grouping   integration.Grouping   `json:"grouping,omitempty" doc:"one message for the events of some minutes, where people read them: every five minutes of at most 50 events; empty: each event is a message. 2 to 1000 events, 1 to 10 minutes" example:"50/5m"`
 		StormGuard integration.StormGuard `json:"storm_guard,omitempty" doc:"how many messages a minute has at most, 1 to 1000, where people read them: what is beyond is told in one digest a minute; none: as many as come; empty: 60/minute" example:"60/minute"`
+		Fallback   string                 `json:"fallback,omitempty" maxLength:"100" doc:"the id of the integration that gets what can not be delivered to this one; empty: none does" example:"01GTD8R4000000000000000002"`
 		Template   *MessageTemplateView   `json:"message_template,omitempty" doc:"its own title and text of messages, where people see them"`
 		Enabled    *bool                  `json:"enabled,omitempty" doc:"true when it is left out"`
 		Events     []SubscriptionChange   `json:"events,omitempty" maxItems:"50" doc:"what to receive; nothing is sent without any"`
@@ -178,6 +180,7 @@ type patchInput struct {
 		Rate       *integration.Rate       `json:"rate,omitempty" doc:"such as 10/minute; empty: none" example:"10/minute"`
 		Grouping   *integration.Grouping   `json:"grouping,omitempty" doc:"such as 50/5m; empty: none" example:"50/5m"`
 		StormGuard *integration.StormGuard `json:"storm_guard,omitempty" doc:"such as 100/minute, or none; empty: 60/minute" example:"100/minute"`
+		Fallback   *string                 `json:"fallback,omitempty" maxLength:"100" doc:"the id of another integration; empty: none" example:"01GTD8R4000000000000000002"`
 		Template   *MessageTemplateChange  `json:"message_template,omitempty" doc:"its own title and text of messages"`
 		Enabled    *bool                   `json:"enabled,omitempty"`
 		Events     *[]SubscriptionChange   `json:"events,omitempty" maxItems:"50" doc:"replaces all subscriptions"`
@@ -346,6 +349,7 @@ func (s *API) create(ctx context.Context, in *createInput) (*integrationOutput, 
 	i, err := s.Integrations.Create(ctx, who, integration.Draft{
 		System: in.Body.System, Name: name, Language: in.Body.Language, Rate: in.Body.Rate, Grouping: in.Body.Grouping,
 		StormGuard:      in.Body.StormGuard,
+		Fallback:        in.Body.Fallback,
 		MessageTemplate: in.Body.Template.source(),
 		Disabled:        in.Body.Enabled != nil && !*in.Body.Enabled,
 		Subscriptions:   subscriptions(in.Body.Events), Filters: filters, Hold: held,
@@ -374,7 +378,7 @@ func (s *API) defaultName(system destination.System, who activity.Actor) string 
 
 func (s *API) patch(ctx context.Context, in *patchInput) (*integrationOutput, error) {
 	p := integration.Patch{Name: in.Body.Name, Language: in.Body.Language, Rate: in.Body.Rate,
-		Grouping: in.Body.Grouping, StormGuard: in.Body.StormGuard, Enabled: in.Body.Enabled,
+		Grouping: in.Body.Grouping, StormGuard: in.Body.StormGuard, Fallback: in.Body.Fallback, Enabled: in.Body.Enabled,
 		Hold:       in.Body.Hold.Rules(),
 		Parameters: in.Body.Parameters}
 	if change := in.Body.Template; change != nil {
@@ -451,9 +455,9 @@ func (s *API) brief(ctx context.Context, i integration.Integration, waiting *int
 	error) {
 	v := IntegrationView{
 		ID: i.ID, System: i.System, Name: i.Name, Language: i.Language, Rate: i.Rate, Grouping: i.Grouping,
-		StormGuard: i.StormGuard,
-		Enabled:    i.Enabled(),
-		State:      i.State(), Template: templateView(i.MessageTemplate),
+		StormGuard: i.StormGuard, Fallback: i.Fallback,
+		Enabled: i.Enabled(),
+		State:   i.State(), Template: templateView(i.MessageTemplate),
 		Revision: i.Revision, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt,
 		UpdatedBy: i.UpdatedBy, Events: []SubscriptionView{},
 		Filters: rest.FilterViews(i.Filters), Hold: rest.HoldViewOf(i.Hold), Muted: muteView(i.Hold.Muted(s.Now())),

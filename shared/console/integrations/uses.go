@@ -24,8 +24,9 @@ type Users interface {
 
 // UsesView is what an integration is used by.
 type UsesView struct {
-	Triggers []UserView   `json:"triggers" doc:"those that notify it"`
-	Reports  []event.Type `json:"reports" doc:"the scheduled reports that it is sent" example:"[\"report_daily\"]"`
+	Triggers   []UserView    `json:"triggers" doc:"those that notify it"`
+	FallbackOf []FallingView `json:"fallback_of" doc:"the integrations that name it as their fallback"`
+	Reports    []event.Type  `json:"reports" doc:"the scheduled reports that it is sent" example:"[\"report_daily\"]"`
 }
 
 // UserView is a trigger that notifies an integration.
@@ -36,11 +37,18 @@ type UserView struct {
 	Others  int    `json:"others" doc:"how many more integrations it notifies"`
 }
 
+// FallingView is an integration whose fallback is another one.
+type FallingView struct {
+	ID      string `json:"id" example:"01GTD8R4000000000000000002"`
+	Name    string `json:"name" example:"On call"`
+	Enabled bool   `json:"enabled"`
+}
+
 type (
 	usesOutput  struct{ Body UsesView }
 	deleteInput struct {
 		rest.ConditionalInput
-		Force bool `query:"force" doc:"delete it although triggers notify it"`
+		Force bool `query:"force" doc:"delete it although triggers notify it, or it is the fallback of others"`
 	}
 )
 
@@ -50,7 +58,8 @@ func (s *API) uses(api huma.API) {
 	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-integration-uses", Method: http.MethodGet, Path: "/v1/integrations/{id}/uses", Tags: tags,
 		Errors: []int{404}, Summary: "List what uses an integration",
-		Description: "The triggers that notify it, and the scheduled reports that it is sent.",
+		Description: "The triggers that notify it, the integrations whose fallback it is, and the scheduled reports that " +
+			"it is sent.",
 	}), func(ctx context.Context, in *rest.IDInput) (*usesOutput, error) {
 		i, err := s.Integrations.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
 		if err != nil {
@@ -60,7 +69,11 @@ func (s *API) uses(api huma.API) {
 		if err != nil {
 			return nil, s.Answer(err)
 		}
-		out := &usesOutput{Body: UsesView{Triggers: users, Reports: []event.Type{}}}
+		falling, err := s.falling(ctx, in.ID)
+		if err != nil {
+			return nil, s.Answer(err)
+		}
+		out := &usesOutput{Body: UsesView{Triggers: users, FallbackOf: falling, Reports: []event.Type{}}}
 		for _, sub := range i.Subscriptions {
 			if sub.Event.Report() {
 				out.Body.Reports = append(out.Body.Reports, sub.Event)
@@ -73,7 +86,8 @@ func (s *API) uses(api huma.API) {
 		Errors: []int{404, 409, 412, 422}, DefaultStatus: http.StatusNoContent,
 		Summary: "Delete an integration",
 		Description: "With all its settings; this can not be undone. What waits to be sent to it is not sent. While " +
-			"triggers notify it, 409 names them, unless `force` is true: then they stay, and notify it no more.",
+			"triggers notify it or it is the fallback of other integrations, 409 names them, unless `force` is true: then " +
+			"they stay, and notify it no more, and nothing falls back to it.",
 	}), s.remove)
 }
 
@@ -89,10 +103,21 @@ func (s *API) users(ctx context.Context, id string) ([]UserView, error) {
 	return out, err
 }
 
+func (s *API) falling(ctx context.Context, id string) ([]FallingView, error) {
+	out := []FallingView{}
+	list, err := s.Integrations.FallbackOf(ctx, rest.Principal(ctx).Tenant, id)
+	for _, i := range list {
+		out = append(out, FallingView{ID: i.ID, Name: i.Name, Enabled: i.Enabled()})
+	}
+	return out, err
+}
+
 func (s *API) remove(ctx context.Context, in *deleteInput) (*struct{}, error) {
 	remove := s.Integrations.DeleteUnused
 	if in.Force {
 		remove = s.Integrations.Delete
+	} else if err := s.isFallback(ctx, in.ID); err != nil {
+		return nil, err
 	}
 	used := false
 	err := s.UnlessChanged(ctx, in.IfMatch, func(revision int64) error {
@@ -128,5 +153,24 @@ func (s *API) inUse(ctx context.Context, id string) error {
 	}
 	return rest.NewProblem(http.StatusConflict, fmt.Sprintf("%d triggers notify this integration, such as %s: change "+
 		"them first, or repeat with force=true, which leaves them and ends that they notify it", len(users),
+		strings.Join(names, ", ")))
+}
+
+// isFallback says whose fallback an integration is that is not to be deleted therefore; nil where it is nobody's. One
+// that is named in the same moment is not seen: then its fallback was deleted, which its deliveries say.
+func (s *API) isFallback(ctx context.Context, id string) error {
+	list, err := s.falling(ctx, id)
+	if err != nil {
+		return s.Answer(err)
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	var names []string
+	for _, i := range list[:min(len(list), toldNames)] {
+		names = append(names, i.Name)
+	}
+	return rest.NewProblem(http.StatusConflict, fmt.Sprintf("%d integrations have this one as their fallback, such as "+
+		"%s: give them another one first, or repeat with force=true, which leaves them without", len(list),
 		strings.Join(names, ", ")))
 }

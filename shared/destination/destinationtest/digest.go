@@ -45,7 +45,7 @@ func digest(t *testing.T, c Case) {
 	const path = "/integrations/01GTD8R4000000000000000001/deliveries/01GTD8R400000000000000TEST"
 	var all bytes.Buffer
 	for _, l := range wording.Languages() {
-		for _, reason := range []string{"quiet", "mute", "group", "storm"} {
+		for _, reason := range []string{"quiet", "mute", "group", "storm", "fallback"} {
 			n := notification.Together(reason, "01GTD8R400000000000000TEST", path, digested(l))
 			rs := Encode(t, c, n)
 			require.NotEmpty(t, rs)

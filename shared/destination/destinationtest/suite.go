@@ -62,6 +62,7 @@ func Run(t *testing.T, c Case) {
 	t.Run("findings", func(t *testing.T) { findings(t, c) })
 	t.Run("templates", func(t *testing.T) { templates(t, c) })
 	t.Run("late", func(t *testing.T) { late(t, c) })
+	t.Run("fallback", func(t *testing.T) { fellBack(t, c) })
 	if c.Destination.System().Class.Read() { // a digest is for people
 		t.Run("digest", func(t *testing.T) { digest(t, c) })
 	}
@@ -352,6 +353,51 @@ func late(t *testing.T, c Case) {
 		}
 		if k == 0 {
 			Golden(t, filepath.Join("testdata", "late_"+string(n.Event.Kind)+".golden"), got)
+		}
+	}
+}
+
+// FellBack is where the notifications come from that came by fallback.
+var FellBack = notification.FellBack{Integration: "01GTD8R4000000000000000009", Name: "On call",
+	Reason: "the receiver answered 503"}
+
+// fellBack compares the requests of one notification that came by fallback with a file, in each language, and sees that
+// those of all kinds say it: to people in words, to machines in a member of their own.
+func fellBack(t *testing.T, c Case) {
+	marked := map[wording.Language]*regexp.Regexp{
+		wording.English: regexp.MustCompile(`could not be delivered to On call: |"fallback": \{|` +
+			`X-Amz-Meta-Fallback-Of: 01GTD8R4000000000000000009`),
+		wording.Japanese: regexp.MustCompile(`On call に配信できませんでした|"fallback": \{|` +
+			`X-Amz-Meta-Fallback-Of: 01GTD8R4000000000000000009`),
+	}
+	var all bytes.Buffer
+	for k, n := range Notifications(c.Destination.System()) {
+		if n.Test {
+			continue
+		}
+		require.NotRegexp(t, marked[wording.English], string(dump(Encode(t, c, n))))
+		n.FellBack = &FellBack
+		for _, n.Language = range wording.Languages() {
+			rs := Encode(t, c, n)
+			got := dump(rs)
+			if n.Step() != event.Closed { // which can be a request that has no text
+				require.Regexp(t, marked[n.Language], string(got), n.Event.Kind)
+			}
+			for _, r := range rs {
+				c.check(t, r)
+			}
+			if k == 0 {
+				fmt.Fprintf(&all, "== %s ==\n%s\n", n.Language, got)
+			}
+		}
+	}
+	Golden(t, filepath.Join("testdata", "fallback.golden"), all.Bytes())
+	for _, s := range Hostile() {
+		for _, n := range HostileNotifications(s) {
+			n.FellBack = &notification.FellBack{Integration: "i", Name: s, Reason: s}
+			for _, r := range Encode(t, c, n) {
+				c.check(t, r)
+			}
 		}
 	}
 }

@@ -102,7 +102,7 @@ func (p *Parameters) is(i found, n notification.Notification) bool {
 // own are the lines of a description that tell one object from another, as plain writes them: its id, or its link, or,
 // of an object without either, all its facts.
 func own(n notification.Notification) []string {
-	n.Late = false
+	n.Late, n.FellBack = false, nil
 	var all []string
 	for _, f := range n.Facts() {
 		line := n.Mark(f.Label) + escaped(cut.UTF16(destination.Printable(f.Value), valueLimits[0]))

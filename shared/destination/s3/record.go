@@ -125,6 +125,9 @@ type File struct {
 // which have no such field. Records have a time of their own.
 const lateHeader = "X-Amz-Meta-Late"
 
+// fallbackHeader names the integration that the file could not be delivered to, by its id: metadata is ASCII.
+const fallbackHeader = "X-Amz-Meta-Fallback-Of"
+
 // Files writes records as the files of one delivery, that of the notifications.
 func Files(t destination.Target, format string, ns []notification.Notification, records [][]byte) []File {
 	var out []File
@@ -138,6 +141,9 @@ func Files(t destination.Target, format string, ns []notification.Notification, 
 		}
 		if ns[0].Late {
 			f.Header.Set(lateHeader, "true")
+		}
+		if of := ns[0].FellBack; of != nil {
+			f.Header.Set(fallbackHeader, of.Integration)
 		}
 		f.Key = "hitlogs-" + stamp(t, len(out)) + "." + extension
 		out = append(out, f)

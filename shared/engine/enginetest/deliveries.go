@@ -173,6 +173,7 @@ func Deliveries(t *testing.T, open func(t *testing.T) Log) {
 	intake(run)
 	windows(run)
 	settling(run)
+	falling(run)
 	listing(run)
 	replays(run)
 }

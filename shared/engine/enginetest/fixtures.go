@@ -33,6 +33,7 @@ func Sample(tenant, id string) integration.Integration {
 		Parameters:    []byte(`{"a":1}`), Sealed: []byte{0, 1, 2, 255}, CreatedAt: At, CreatedBy: "ada@example.com",
 		UpdatedAt: At, ParametersAt: At, Language: wording.Japanese, Rate: "10/minute", Grouping: "50/5m",
 		StormGuard: "90/minute",
+		Fallback:   "j",
 		Hold: hold.Rules{Then: hold.Digest, Pass: []string{}, OwnOnly: true,
 			Quiet: []hold.Quiet{{Days: []hold.Day{"mon"}, First: "2023-01-02", Last: "2023-01-09", From: "22:00",
 				To: "07:00", Zone: "Europe/Berlin"}},

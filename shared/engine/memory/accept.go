@@ -154,6 +154,14 @@ func (e *Engine) carried(v delivery.Delivery) bool {
 
 // stored is a delivery as it is kept: with nothing that is of the last attempt alone.
 func stored(v delivery.Delivery) delivery.Delivery {
+	if v.Fallback != nil {
+		to := *v.Fallback
+		v.Fallback = &to
+	}
+	if v.From != nil {
+		from := *v.From
+		v.From = &from
+	}
 	if v.Held != nil {
 		held := *v.Held
 		v.Held = &held

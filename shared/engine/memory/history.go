@@ -17,7 +17,11 @@ var _ integration.Backlog = (*Deliveries)(nil)
 // Get returns one delivery with its events.
 func (d *Deliveries) Get(_ context.Context, tenant, integration, id string) (delivery.Delivery, error) {
 	defer d.e.lock()()
-	v, ok := d.e.deliveries[key{tenant, integration}][id]
+	k := key{tenant, integration}
+	v, ok := d.e.deliveries[k][id]
+	if m, merged := d.e.merged[k][id]; !ok && merged {
+		v, ok = d.e.deliveries[k][m.into]
+	}
 	if !ok {
 		return v, fmt.Errorf("get delivery %s: %w", id, delivery.ErrNotFound)
 	}

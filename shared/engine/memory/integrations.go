@@ -172,7 +172,7 @@ func (s *Integrations) Bound(_ context.Context, system, binding string) ([]integ
 	}), nil
 }
 
-// Enabled returns a tenant's enabled integrations.
+// Enabled returns a tenant's integrations that events are sent for.
 func (s *Integrations) Enabled(_ context.Context, tenant string) ([]integration.Integration, error) {
-	return s.where(func(i integration.Integration) bool { return i.Tenant == tenant && i.Enabled() }), nil
+	return s.where(func(i integration.Integration) bool { return i.Tenant == tenant && i.SentFor() }), nil
 }

@@ -132,6 +132,12 @@ func (d *Deliveries) Settle(_ context.Context, deliveries []delivery.Delivery) e
 		if now.State != delivery.Retrying {
 			now.Due, now.Batch = time.Time{}, ""
 		}
+		if now.Fallback != nil && now.Fallback.Made != nil {
+			to := *now.Fallback
+			d.e.insert(*to.Made)
+			to.Made = nil
+			now.Fallback = &to
+		}
 		d.e.deliveries[k][v.ID] = now
 	}
 	if len(ended) > 0 {

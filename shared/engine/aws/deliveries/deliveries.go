@@ -66,16 +66,18 @@ type deliveryRow struct {
 	State    string   `dynamodbav:"state"`
 	Count    int      `dynamodbav:"count"` // of its events
 	Kinds    []string `dynamodbav:"kinds"`
-	Events   []string `dynamodbav:"events"`             // ids
-	Intakes  []string `dynamodbav:"intakes"`            // that hold the events; none in version 1
-	Size     int      `dynamodbav:"size,omitempty"`     // bytes, of one that waits for its batch window or is held
-	Span     int64    `dynamodbav:"span,omitempty"`     // when that window closes, Unix nanoseconds
-	Due      int64    `dynamodbav:"due,omitempty"`      // of the next attempt or the window, Unix nanoseconds
-	Digest   string   `dynamodbav:"digest,omitempty"`   // why its events are one message; never changes
-	Held     string   `dynamodbav:"held,omitempty"`     // JSON of delivery.Held
-	Go       string   `dynamodbav:"go,omitempty"`       // of one that was held: by whom it was let go
-	Into     string   `dynamodbav:"into,omitempty"`     // of one that was merged: the delivery that has its events
-	Failures int      `dynamodbav:"failures,omitempty"` // of this run
+	Events   []string `dynamodbav:"events"`              // ids
+	Intakes  []string `dynamodbav:"intakes"`             // that hold the events; none in version 1
+	Size     int      `dynamodbav:"size,omitempty"`      // bytes, of one that waits for its batch window or is held
+	Span     int64    `dynamodbav:"span,omitempty"`      // when that window closes, Unix nanoseconds
+	Due      int64    `dynamodbav:"due,omitempty"`       // of the next attempt or the window, Unix nanoseconds
+	Digest   string   `dynamodbav:"digest,omitempty"`    // why its events are one message; never changes
+	Held     string   `dynamodbav:"held,omitempty"`      // JSON of delivery.Held
+	Fallback string   `dynamodbav:"fallback,omitempty"`  // JSON of delivery.Fallback: where its events went
+	From     string   `dynamodbav:"came_from,omitempty"` // JSON of delivery.From: whose events it has by fallback
+	Go       string   `dynamodbav:"go,omitempty"`        // of one that was held: by whom it was let go
+	Into     string   `dynamodbav:"into,omitempty"`      // of one that was merged: the delivery that has its events
+	Failures int      `dynamodbav:"failures,omitempty"`  // of this run
 	Reason   string   `dynamodbav:"reason,omitempty"`
 	Batch    string   `dynamodbav:"batch,omitempty"`    // the retry batch
 	Attempts []byte   `dynamodbav:"attempts,omitempty"` // JSON, compressed where that is worth it; the newest that fit
@@ -120,6 +122,9 @@ func (d *Store) write(v delivery.Delivery, intakes []string, expires int64) (tab
 	}
 	if v.Digest != "" {
 		row["digest"] = table.Text(v.Digest)
+	}
+	if err := addFrom(row, v); err != nil {
+		return nil, err
 	}
 	changes, err := d.changes(v)
 	if err != nil {
@@ -167,7 +172,7 @@ func (d *Store) changes(v delivery.Delivery) (table.Item, error) {
 		}
 		c["parts"] = raw
 	}
-	return c, nil
+	return c, addFallback(c, v)
 }
 
 // packed is a value as compressed JSON.
@@ -223,6 +228,9 @@ func ReadRow(row table.Item) (delivery.Delivery, error) {
 		if err := json.Unmarshal([]byte(held), &v.Held); err != nil {
 			return v, fmt.Errorf("what holds delivery %s is damaged: %w", v.ID, err)
 		}
+	}
+	if err := readFallback(row, &v); err != nil {
+		return v, err
 	}
 	if err := errors.Join(unpack(row, "attempts", &v.Attempts), unpack(row, "parts", &v.Parts)); err != nil {
 		return v, fmt.Errorf("the attempts of delivery %s are damaged: %w", v.ID, err)

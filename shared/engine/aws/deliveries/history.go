@@ -19,6 +19,10 @@ import (
 // Get reads a delivery with its events.
 func (d *Store) Get(ctx context.Context, tenant, integration, id string) (delivery.Delivery, error) {
 	rows, err := table.GetAll(ctx, d.DB, d.Tables.Deliveries, []table.Item{Key(tenant, integration, id)}, true)
+	if err == nil && len(rows) == 1 && merged(rows[0]) {
+		key := Key(tenant, integration, table.TextOf(rows[0], "into"))
+		rows, err = table.GetAll(ctx, d.DB, d.Tables.Deliveries, []table.Item{key}, true)
+	}
 	var found []delivery.Delivery
 	if err == nil {
 		found, err = d.open(ctx, rows)
@@ -182,6 +186,8 @@ func (d *Store) Replay(ctx context.Context, r delivery.Replay) (count int, after
 func (d *Store) replayOne(ctx context.Context, r delivery.Replay) (int, error) {
 	v, err := d.Get(ctx, r.Tenant, r.Integration, r.ID)
 	switch {
+	case err == nil && v.ID != r.ID: // another has its events
+		return 0, fmt.Errorf("replay delivery %s: %w", r.ID, delivery.ErrNotFound)
 	case err != nil:
 		return 0, err
 	case v.State == delivery.Pending:

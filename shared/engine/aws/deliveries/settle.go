@@ -36,23 +36,39 @@ func packedAttempts(list []delivery.Attempt) (*types.AttributeValueMemberB, erro
 }
 
 // Settle writes outcomes, each by itself: deliveries have nothing to do with one another, and a transaction costs twice
-// as much.
+// as much. One that falls back is a transaction.
 func (d *Store) Settle(ctx context.Context, deliveries []delivery.Delivery) error {
-	statements := make([]types.BatchStatementRequest, len(deliveries))
-	for n, v := range deliveries {
+	var ended []string
+	var alone []delivery.Delivery
+	var statements []types.BatchStatementRequest
+	for _, v := range deliveries {
+		if fellBack(v) {
+			continue
+		}
 		changes, err := d.changes(v)
 		if err != nil {
 			return err
 		}
-		statements[n] = d.outcome(v, changes)
+		alone, statements = append(alone, v), append(statements, d.outcome(v, changes))
 	}
 	unmet, err := table.ExecuteAll(ctx, d.DB, statements)
 	if err != nil {
 		return fmt.Errorf("settle %d deliveries: %w", len(deliveries), err)
 	}
-	var ended []string
-	for n, v := range deliveries {
+	for n, v := range alone {
 		if unmet[n] {
+			ended = append(ended, v.ID)
+		}
+	}
+	for _, v := range deliveries {
+		if !fellBack(v) {
+			continue
+		}
+		late, err := d.fallBack(ctx, v)
+		if err != nil {
+			return fmt.Errorf("settle delivery %s with its fallback: %w", v.ID, err)
+		}
+		if late {
 			ended = append(ended, v.ID)
 		}
 	}

@@ -35,6 +35,7 @@ type packedDelivery struct {
 	Digest      string `json:"g,omitempty"`
 
 	Held *delivery.Held `json:"h,omitempty"`
+	From *delivery.From `json:"f,omitempty"`
 }
 
 func packOf(m Intake) (p pack, err error) {
@@ -48,7 +49,8 @@ func packOf(m Intake) (p pack, err error) {
 		p.Events = append(p.Events, packedEvent{a.Event.ID, string(a.Event.Kind), a.Entry.At.UnixNano(), detail})
 	}
 	for _, v := range m.Deliveries {
-		one := packedDelivery{ID: v.ID, Integration: v.Integration, Digest: v.Digest, Held: v.Held}
+		one := packedDelivery{ID: v.ID, Integration: v.Integration, Digest: v.Digest, Held: v.Held,
+			From: v.From}
 		if !v.Due.IsZero() {
 			one.Due = v.Due.UnixNano()
 		}
@@ -103,7 +105,7 @@ func (p pack) deliveries(tenant string, events []fanout.Accepted) ([]delivery.De
 	for n, one := range p.Deliveries {
 		v := delivery.Delivery{ID: one.ID, Tenant: tenant, Integration: one.Integration, State: delivery.Pending,
 			CreatedAt: table.MadeAt(one.ID), Due: table.Instant(one.Due), Count: len(one.Events), Digest: one.Digest,
-			Held: one.Held}
+			Held: one.Held, From: one.From}
 		for _, k := range one.Events {
 			if k < 0 || k >= len(events) {
 				return nil, fmt.Errorf("delivery %s carries an event that its intake does not have", one.ID)

@@ -91,6 +91,16 @@ func (o *Store) MarkBatches(ctx context.Context, list []worker.MessageBatch) err
 	return table.PutAll(ctx, o.DB, writes)
 }
 
+// Fallback is the marker of a delivery that is made with the death of another; due is until when it is held, or zero.
+func (o *Store) Fallback(p worker.MessageBatch, due time.Time) (table.Write, error) {
+	first := o.Now()
+	if due.After(first) {
+		first = due
+	}
+	m := Marker{ID: batchID(p, o.Now()), Tenant: p.Tenant, Integration: p.Integration, Deliveries: p.IDs, Looks: 1}
+	return o.row(m, first.Add(SweepAfter))
+}
+
 func markerKey(id string) table.Item {
 	return table.Item{"shard": table.Text(markerShard(id)), "id": table.Text(id)}
 }

@@ -405,7 +405,7 @@ func (s *Integrations) Enabled(ctx context.Context, tenant string) ([]integratio
 	list, err := s.query(ctx, &dynamodb.QueryInput{
 		TableName: &s.Table, ConsistentRead: awssdk.Bool(true),
 		KeyConditionExpression:    awssdk.String("tenant = :t"),
-		FilterExpression:          awssdk.String("attribute_not_exists(#off)"),
+		FilterExpression:          awssdk.String("attribute_not_exists(#off) OR attribute_exists(fallback)"),
 		ExpressionAttributeNames:  map[string]string{"#off": "off"},
 		ExpressionAttributeValues: table.Item{":t": table.Text(tenant)},
 	}, 0)
@@ -459,6 +459,7 @@ type integrationRow struct {
 	Rate          string      `dynamodbav:"rate,omitempty"`             // such as 10/minute
 	Grouping      string      `dynamodbav:"grouping,omitempty"`         // such as 50/5m
 	StormGuard    string      `dynamodbav:"storm_guard,omitempty"`      // such as 60/minute, or none
+	Fallback      string      `dynamodbav:"fallback,omitempty"`         // the id of another
 	Template      string      `dynamodbav:"message_template,omitempty"` // JSON
 	Subscriptions string      `dynamodbav:"subscriptions"`              // JSON
 	Filters       string      `dynamodbav:"filters,omitempty"`          // JSON
@@ -494,6 +495,7 @@ func (s *Integrations) put(i integration.Integration, joined int64) (*types.Put,
 	r := integrationRow{Tenant: i.Tenant, ID: i.ID, ClientName: i.ClientName, System: i.System, Name: i.Name,
 		Language: string(i.Language), Rate: string(i.Rate), Grouping: string(i.Grouping),
 		StormGuard: string(i.StormGuard),
+		Fallback:   i.Fallback,
 		Parameters: string(i.Parameters), Sealed: i.Sealed, Revision: i.Revision, Window: i.Window,
 		Number: i.Number, CreatedAt: i.CreatedAt, CreatedBy: i.CreatedBy, UpdatedAt: i.UpdatedAt,
 		UpdatedBy: i.UpdatedBy, ParametersAt: i.ParametersAt, Joined: joined}
@@ -535,6 +537,7 @@ func readIntegration(row table.Item) (integration.Integration, error) {
 		Tenant: r.Tenant, ID: r.ID, ClientName: r.ClientName, System: r.System, Name: r.Name,
 		Language: wording.Language(r.Language), Rate: integration.Rate(r.Rate),
 		Grouping: integration.Grouping(r.Grouping), StormGuard: integration.StormGuard(r.StormGuard),
+		Fallback:   r.Fallback,
 		Parameters: json.RawMessage(r.Parameters), Sealed: r.Sealed, Revision: r.Revision, Window: r.Window,
 		Number: r.Number, CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy, UpdatedAt: r.UpdatedAt,
 		UpdatedBy: r.UpdatedBy, ParametersAt: r.ParametersAt,

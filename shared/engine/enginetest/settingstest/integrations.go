@@ -225,7 +225,7 @@ func integrationsAreListedInPages(t *testing.T, open OpenIntegrations) {
 func enabledFollowsAChange(t *testing.T, open OpenIntegrations) {
 	s, _ := open(t)
 	a, b := enginetest.Sample("42", "a"), enginetest.Sample("42", "b")
-	b.Off = &integration.Off{By: integration.ByPerson, At: at}
+	b.Off, b.Fallback = &integration.Off{By: integration.ByPerson, At: at}, ""
 	require.NoError(t, s.Create(t.Context(), a, enginetest.Record("42", event.CreateIntegration)))
 	require.NoError(t, s.Create(t.Context(), b, enginetest.Record("42", event.CreateIntegration)))
 	enabled := func(want ...string) {
@@ -242,7 +242,13 @@ func enabledFollowsAChange(t *testing.T, open OpenIntegrations) {
 		}, 2*time.Second, 5*time.Millisecond)
 	}
 	enabled("a")
-	b.Off, b.Revision = nil, 2
+	b.Fallback, b.Revision = "a", 2
+	require.NoError(t, s.Update(t.Context(), b, enginetest.Record("42", event.UpdateIntegration)))
+	enabled("a", "b") // what comes for it goes to its fallback
+	b.Fallback, b.Revision = "", 3
+	require.NoError(t, s.Update(t.Context(), b, enginetest.Record("42", event.UpdateIntegration)))
+	enabled("a")
+	b.Off, b.Revision = nil, 4
 	require.NoError(t, s.Update(t.Context(), b, enginetest.Record("42", event.EnableIntegration)))
 	enabled("a", "b")
 	require.NoError(t, s.Delete(t.Context(), "42", "a", 1, enginetest.Record("42", event.DeleteIntegration)))

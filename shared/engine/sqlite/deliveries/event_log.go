@@ -220,24 +220,7 @@ func (d *Deliveries) Recover(ctx context.Context, deliveries []delivery.Delivery
 	err = d.db.Write(ctx, func(w *db.Writer) error {
 		i.refs, i.made, i.windows = map[laneKey]int64{}, i.made[:0], windows{}
 		for _, v := range deliveries {
-			ref, err := d.lane(w, &i, laneKey{v.Tenant, v.Integration})
-			if err != nil {
-				return err
-			}
-			known := false
-			if err := db.Each(w.Conn, exists, func(s *driver.Stmt) {
-				s.BindInt64(1, ref)
-				s.BindText(2, v.ID)
-			}, func(*driver.Stmt) error {
-				known = true
-				return nil
-			}); err != nil {
-				return err
-			}
-			if known {
-				continue
-			}
-			if err := d.enqueue(w, &i, v); err != nil {
+			if err := d.enqueueNew(w, &i, v); err != nil {
 				return err
 			}
 		}
@@ -248,4 +231,23 @@ func (d *Deliveries) Recover(ctx context.Context, deliveries []delivery.Delivery
 	}
 	d.accepted(i)
 	return len(i.made), nil
+}
+
+// enqueueNew writes a delivery of an intake unless its id is known.
+func (d *Deliveries) enqueueNew(w *db.Writer, i *intake, v delivery.Delivery) error {
+	ref, err := d.lane(w, i, laneKey{v.Tenant, v.Integration})
+	if err != nil {
+		return err
+	}
+	known := false
+	if err := db.Each(w.Conn, exists, func(s *driver.Stmt) {
+		s.BindInt64(1, ref)
+		s.BindText(2, v.ID)
+	}, func(*driver.Stmt) error {
+		known = true
+		return nil
+	}); err != nil || known {
+		return err
+	}
+	return d.enqueue(w, i, v)
 }

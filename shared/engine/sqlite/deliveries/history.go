@@ -60,7 +60,21 @@ func (d *Deliveries) get(conn *driver.Conn, id string, v *delivery.Delivery) (fo
 		_, err := d.fill(conn, id, db.Blob(s, 2), v)
 		return err
 	})
-	return found, err
+	if err != nil || found {
+		return found, err
+	}
+	into := ""
+	err = db.Each(conn, "SELECT into_id FROM merged WHERE ref = ? AND id = ?", func(s *driver.Stmt) {
+		s.BindInt64(1, ref)
+		s.BindText(2, id)
+	}, func(s *driver.Stmt) error {
+		into = s.ColumnText(0)
+		return nil
+	})
+	if err != nil || into == "" {
+		return false, err
+	}
+	return d.get(conn, into, v)
 }
 
 // places numbers the states as the queries of this file do.
@@ -107,6 +121,9 @@ func (d *Deliveries) replayOne(ctx context.Context, ref int64, r delivery.Replay
 	v, err := d.Get(ctx, r.Tenant, r.Integration, r.ID)
 	if err != nil {
 		return 0, "", err
+	}
+	if v.ID != r.ID { // another has its events
+		return 0, "", fmt.Errorf("replay delivery %s: %w", r.ID, delivery.ErrNotFound)
 	}
 	if v.State != delivery.Dead && v.State != delivery.Delivered {
 		return 0, "", nil // it is on its way already

@@ -104,6 +104,7 @@ func (d *Deliveries) Lookup(ctx context.Context, tenant string, names []delivery
 		for _, name := range names {
 			v := delivery.Delivery{Tenant: tenant, Integration: name.Integration}
 			found, err := d.get(conn, name.ID, &v)
+			found = found && v.ID == name.ID // else another has its events
 			if err != nil {
 				return fmt.Errorf("delivery %s: %w", name.ID, err)
 			}

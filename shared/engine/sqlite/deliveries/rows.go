@@ -11,10 +11,10 @@ import (
 )
 
 // The body of a delivery's row: varints and length-prefixed texts, in the order of encode. It is written and read
-// for every delivery, and JSON would be a third of the engine's time. The first byte is the layout's version: 4 since a
-// delivery can be held, 3 since it can be a digest, 2 since it has parts; 1 had the number of requests that had
+// for every delivery, and JSON would be a third of the engine's time. The first byte is the layout's version: 5 since a
+// delivery can have a fallback, or come by one, 4 since it can be held, 3 since it can be a digest, 2 since it has parts; 1 had the number of requests that had
 // arrived, which said nothing after a change of settings.
-const rowVersion = 4
+const rowVersion = 5
 
 var errRow = errors.New("a delivery's row is damaged")
 
@@ -63,7 +63,31 @@ func encode(d delivery.Delivery, seqs []int64) []byte {
 		b = binary.AppendUvarint(b, uint64(p.Status))
 		b = appendText(b, p.Reason)
 	}
-	return appendHeld(appendText(b, d.Digest), d.Held)
+	return appendFallback(appendHeld(appendText(b, d.Digest), d.Held), d)
+}
+
+// The bits of where a delivery's events went, and where they came from.
+const (
+	fellBack = 1 << iota
+	cameBy
+)
+
+func appendFallback(b []byte, d delivery.Delivery) []byte {
+	bits := byte(0)
+	if d.Fallback != nil {
+		bits |= fellBack
+	}
+	if d.From != nil {
+		bits |= cameBy
+	}
+	b = append(b, bits)
+	if f := d.Fallback; f != nil {
+		b = appendText(appendText(appendText(b, f.Integration), f.Delivery), string(f.Why))
+	}
+	if f := d.From; f != nil {
+		b = appendText(appendText(appendText(appendText(b, f.Integration), f.Name), f.Delivery), f.Reason)
+	}
+	return b
 }
 
 // The bits of what holds a delivery.
@@ -148,6 +172,9 @@ func decode(b []byte, d *delivery.Delivery) (seqs []int64, err error) {
 	if version > 3 {
 		d.Held = r.held()
 	}
+	if version > 4 {
+		r.fallback(d)
+	}
 	if r.bad {
 		return nil, errRow
 	}
@@ -195,6 +222,16 @@ func (r *reader) held() *delivery.Held {
 	}
 	return &delivery.Held{Merge: bits&heldMerge != 0, Tenant: bits&heldTenant != 0, By: r.text(),
 		Until: time.Unix(0, r.varint()).UTC(), Zone: r.text()}
+}
+
+func (r *reader) fallback(d *delivery.Delivery) {
+	bits := r.uvarint()
+	if bits&fellBack != 0 {
+		d.Fallback = &delivery.Fallback{Integration: r.text(), Delivery: r.text(), Why: delivery.NotFallback(r.text())}
+	}
+	if bits&cameBy != 0 {
+		d.From = &delivery.From{Integration: r.text(), Name: r.text(), Delivery: r.text(), Reason: r.text()}
+	}
 }
 
 // count is a number of things that follow, each of at least one byte.

@@ -45,8 +45,8 @@ func TestARowOfAnOlderReleaseIsRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, want, again)
 
-	// layout 2 ended with the parts, layout 3 with the digest
-	for version, less := range map[byte]int{2: 2, 3: 1} {
+	// layout 2 ended with the parts, layout 3 with the digest, layout 4 with what holds it
+	for version, less := range map[byte]int{2: 3, 3: 2, 4: 1} {
 		older := encode(got, seqs)
 		older = older[:len(older)-less]
 		older[0] = version

@@ -21,12 +21,16 @@ func (d *Deliveries) Settle(ctx context.Context, deliveries []delivery.Delivery)
 	}
 	d.mu.Unlock()
 	var ended []string // before
+	made := intake{}   // the deliveries of fallbacks
 	err := d.db.Write(ctx, func(w *db.Writer) error {
 		ended = nil
+		made.refs, made.made, made.windows = map[laneKey]int64{}, made.made[:0], windows{}
 		for i, v := range deliveries {
 			err := settle(w, refs[i], v, carried[i])
 			if errors.Is(err, delivery.ErrNotFound) {
 				ended, err = append(ended, v.ID), nil
+			} else if err == nil && v.Fallback != nil && v.Fallback.Made != nil {
+				err = d.makeFallback(w, &made, *v.Fallback.Made)
 			}
 			if err != nil {
 				return fmt.Errorf("delivery %s: %w", v.ID, err)
@@ -37,6 +41,7 @@ func (d *Deliveries) Settle(ctx context.Context, deliveries []delivery.Delivery)
 	if err != nil {
 		return fmt.Errorf("settle %d deliveries: %w", len(deliveries), err)
 	}
+	d.accepted(made)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i, v := range deliveries {
@@ -46,6 +51,23 @@ func (d *Deliveries) Settle(ctx context.Context, deliveries []delivery.Delivery)
 		return fmt.Errorf("settle %d deliveries: %w", len(deliveries), &delivery.NotWaitingError{IDs: ended})
 	}
 	return nil
+}
+
+// makeFallback writes a new delivery of events that are stored, unless its id is known.
+func (d *Deliveries) makeFallback(w *db.Writer, i *intake, v delivery.Delivery) error {
+	i.seqs = make(map[eventKey]int64, len(v.Events))
+	for _, e := range v.Events {
+		if err := db.Each(w.Conn, "SELECT seq FROM event_ids WHERE tenant = ? AND id = ?", func(s *driver.Stmt) {
+			s.BindText(1, e.Tenant)
+			s.BindText(2, e.ID)
+		}, func(s *driver.Stmt) error {
+			i.seqs[eventKey{e.Tenant, e.ID}] = s.ColumnInt64(0)
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return d.enqueueNew(w, i, v)
 }
 
 // settle moves one delivery. seqs are its events' numbers, nil where the row has to say.

@@ -354,7 +354,7 @@ func (s *Integrations) Enabled(ctx context.Context, tenant string) ([]integratio
 			return nil, err
 		}
 		for _, i := range page {
-			if after = i.ID; i.Enabled() {
+			if after = i.ID; i.SentFor() {
 				out = append(out, i)
 			}
 		}

@@ -125,6 +125,7 @@ function copied(system, i) {
 			rate: i.rate,
 			grouping: i.grouping,
 			storm_guard: i.storm_guard,
+			fallback: i.fallback,
 			hold: i.hold,
 			message_template: i.message_template,
 			parameters,

@@ -8,6 +8,7 @@ import { useAction } from "../load.js";
 import { Fresh, More, usePager } from "../pager.js";
 import { navigate, useLocation, useUnsaved, withQuery } from "../router.js";
 import { Busy, Dialog, Empty, Failure, Pill, Said, useClosing, View, When } from "../ui.js";
+import { WentTo } from "./fallback.js";
 import { Recover } from "./recover.js";
 
 const states = ["all", "pending", "retrying", "delivered", "dead"];
@@ -174,6 +175,7 @@ function ReplayRange({ id, from, to, onClose, done }) {
 
 // heldBy says what holds a delivery; the time until which it does follows.
 export function heldBy(held) {
+	if (held.by === "fallback") return t("held.fallback");
 	if (held.by === "mute" || !held.zone) return t("held.mute");
 	return t("held.quiet", { zone: held.zone });
 }
@@ -219,6 +221,7 @@ function Row({ d, integration, reload }) {
 						<${When} at=${d.due} />
 					</p>
 				`}
+				<${WentTo} of=${d} />
 			</td>
 			<td class="act">
 				<${Replay}

@@ -6,6 +6,7 @@ import { Icon } from "../icons.js";
 import { useLoad } from "../load.js";
 import { Copy, Empty, Notice, Pill, Said, View, When } from "../ui.js";
 import { DeliveryState, heldBy, kindsOf, Replay, unsent } from "./deliveries.js";
+import { Fell } from "./fallback.js";
 import { Gone } from "./gone.js";
 import { Letter } from "./mail-log.js";
 
@@ -277,6 +278,7 @@ export function Delivery({ integration, delivery, reload }) {
 						</p>
 					<//>
 				`}
+				<${Fell} of=${d} />
 				<div class="halves">
 					<div>
 						<section class="panel">

@@ -10,6 +10,7 @@ import { useUnsaved } from "../router.js";
 import { check, fieldsOf, initial, kindOf, MASK, valueOf } from "../schema.js";
 import { Busy, Notice } from "../ui.js";
 import { Admitted } from "./addresses.js";
+import { Fallback } from "./fallback.js";
 import { Faults, focusWrong } from "./faults.js";
 import { Field, Language, Shown } from "./fields.js";
 import { draftFilters, filterMistakes, FilterRows, madeFilters } from "./filter-rows.js";
@@ -30,6 +31,7 @@ export const editable = (system, i) =>
 		i.rate || "",
 		i.grouping || "",
 		i.storm_guard || "",
+		i.fallback || "",
 		i.message_template?.title || "",
 		i.message_template?.text || "",
 		i.events,
@@ -54,6 +56,7 @@ function useDraft(system, start, rules, template) {
 	const [rate, setRate] = useState(start.rate || "");
 	const [grouping, setGrouping] = useState(start.grouping || "");
 	const [stormGuard, setStormGuard] = useState(start.storm_guard || "");
+	const [fallback, setFallback] = useState(start.fallback || "");
 	const [hold, setHold] = useState(() => draftHold(start.hold));
 	const [words, setWords] = useState({
 		title: start.message_template?.title || "",
@@ -77,6 +80,7 @@ function useDraft(system, start, rules, template) {
 	errors.rate = wrongRate(rate) || refused.rate || "";
 	errors.grouping = wrongGrouping(grouping) || refused.grouping || "";
 	errors.storm_guard = wrongStormGuard(stormGuard) || refused.storm_guard || "";
+	errors.fallback = refused.fallback || "";
 	if (system.templated) {
 		const wrong = wrongTemplate(words.title, template.most_title);
 		errors["message_template.title"] = wrong || refused["message_template.title"] || "";
@@ -111,6 +115,7 @@ function useDraft(system, start, rules, template) {
 		rate,
 		grouping,
 		stormGuard,
+		fallback,
 		hold,
 		words,
 		errors,
@@ -145,6 +150,10 @@ function useDraft(system, start, rules, template) {
 		setStormGuard: (v) => {
 			setStormGuard(v);
 			changed("storm_guard");
+		},
+		setFallback: (v) => {
+			setFallback(v);
+			changed("fallback");
 		},
 		setHold: (v) => {
 			setHold(v);
@@ -259,6 +268,7 @@ export function Form(of) {
 						? { language: draft.language, grouping: draft.grouping, storm_guard: draft.stormGuard }
 						: {}),
 					rate: draft.rate,
+					fallback: draft.fallback,
 					...(system.templated ? { message_template: draft.words } : {}),
 					events: draft.list(),
 					filters: madeFilters(draft.filters, rules),
@@ -397,6 +407,13 @@ export function Form(of) {
 						onBlur=${() => draft.blur("storm_guard")}
 					/>
 				`}
+				<${Fallback}
+					value=${draft.fallback}
+					own=${start.id}
+					error=${shown("fallback")}
+					onInput=${draft.setFallback}
+					onBlur=${() => draft.blur("fallback")}
+				/>
 				${more.length > 0 &&
 				html`
 					<details class="advanced" open=${unfolded.current}>

@@ -206,6 +206,8 @@ function Settings({ data, reload, form }) {
 		rate: i.rate,
 		grouping: i.grouping,
 		storm_guard: i.storm_guard,
+		fallback: i.fallback,
+		id: i.id,
 		hold: i.hold,
 		message_template: i.message_template,
 		parameters: i.parameters,

@@ -8,6 +8,7 @@ import { Fresh, More, usePager } from "../pager.js";
 import { navigate, useLocation, withQuery } from "../router.js";
 import { Empty, Said, View, When } from "../ui.js";
 import { DeliveryState, heldBy, kindsOf, lastWords, Meanings } from "./deliveries.js";
+import { WentTo } from "./fallback.js";
 
 const live = 4_000;
 const filters = ["event", "delivery", "kind", "integration", "state", "status", "text", "from", "to"];
@@ -45,6 +46,7 @@ export function Row({ row }) {
 						<${When} at=${row.due} />
 					</p>
 				`}
+				<${WentTo} of=${row} />
 			</td>
 		</tr>
 	`;

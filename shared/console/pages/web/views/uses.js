@@ -42,6 +42,17 @@ export function Uses({ integration: i }) {
 						: html`
 								<p class="muted">${t("uses.none")}</p>
 							`}
+					${uses.fallback_of.length > 0 &&
+					html`
+						<p class="muted">${t("uses.fallback")}</p>
+						<ul>
+							${uses.fallback_of.map(
+								(o) => html`
+									<li key=${o.id}><a href=${`/integrations/${o.id}`}>${o.name}</a></li>
+								`,
+							)}
+						</ul>
+					`}
 					${uses.reports.length > 0 &&
 					html`
 						<p class="muted">${t("uses.reports", { names: reportsOf(uses) })}</p>

@@ -1,0 +1,193 @@
+package fanout_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/fanout"
+	"tocsin/shared/hold"
+	"tocsin/shared/integration"
+)
+
+var night = time.Date(2023, 3, 1, 23, 30, 20, 0, time.UTC)
+
+// died is a delivery that died on the integration a.
+func died(events ...event.Event) delivery.Delivery {
+	d := delivery.Delivery{ID: delivery.DerivedID(night.Add(-time.Hour), []byte("0123456789")), Tenant: "42",
+		Integration: "a", State: delivery.Dead, Reason: "answered 503", CreatedAt: night.Add(-time.Hour).UTC(),
+		Count: len(events), Events: events}
+	return d
+}
+
+func told(id string, kind event.Kind, data string) event.Event {
+	return event.Event{ID: id, Tenant: "42", ClientName: "Acme", Kind: kind, Time: night, Data: []byte(data)}
+}
+
+func aFallsTo(b ...integration.Integration) subscribers {
+	a := integration.Integration{ID: "a", Tenant: "42", System: "plain", Name: "On call", Fallback: "b"}
+	return append(subscribers{a}, b...)
+}
+
+func fallbacks(system destination.System, s subscribers) *fanout.Fallbacks {
+	system.Name, system.Parameters = "plain", destination.ParametersOf[struct{}]()
+	return &fanout.Fallbacks{Integrations: s, Systems: one(system), Now: func() time.Time { return night }}
+}
+
+func TestADeadDeliveryBecomesOneOfTheFallback(t *testing.T) {
+	b := integration.Integration{ID: "b", Tenant: "42", System: "plain"}
+	s := aFallsTo(b)
+	dead := died(told("u", event.CreateUser, newUser), told("v", event.CreateUser, newUser))
+	minute := night.Truncate(time.Minute).Add(time.Minute)
+
+	f := fallbacks(people, s)
+	to, err := f.Of(t.Context(), s[0], dead)
+	require.NoError(t, err)
+	require.Equal(t, to.Delivery, to.Made.ID)
+	require.Equal(t, delivery.FallbackID(dead, "b"), to.Made.ID)
+	at, err := delivery.MadeAt(to.Made.ID)
+	require.NoError(t, err)
+	require.Equal(t, dead.CreatedAt, at, "it is as old as its events")
+	require.Equal(t, dead.Events, to.Made.Events)
+	require.Equal(t, []event.Kind{event.CreateUser}, to.Made.Kinds)
+	require.Equal(t, &delivery.From{Integration: "a", Name: "On call", Delivery: dead.ID, Reason: "answered 503"},
+		to.Made.From)
+	require.Equal(t, &delivery.Held{By: delivery.HeldByFallback, Until: minute, Merge: true}, to.Made.Held)
+	require.Equal(t, minute, to.Made.Due, "people get one message a minute")
+	require.Equal(t, delivery.FallbackDigest("a"), to.Made.Digest)
+	again, err := f.Of(t.Context(), s[0], dead)
+	require.NoError(t, err)
+	require.Equal(t, to, again)
+
+	to, err = fallbacks(machines, s).Of(t.Context(), s[0], dead)
+	require.NoError(t, err)
+	require.Nil(t, to.Made.Held, "programs get it at once")
+	require.Zero(t, to.Made.Due)
+	require.Empty(t, to.Made.Digest)
+
+	urgent := died(told("f", event.IntegrationFailing, `{"integration":{"id":"c","name":"x","type":"slack"}}`))
+	to, err = fallbacks(people, s).Of(t.Context(), s[0], urgent)
+	require.NoError(t, err)
+	require.Nil(t, to.Made.Held, "what is never held is sent at once")
+	to, err = fallbacks(onCall, s).Of(t.Context(), s[0], died(told("c", event.SecurityIssue, closedIssue)))
+	require.NoError(t, err)
+	require.Empty(t, to.Made.Digest, "what closes an incident joins no other")
+}
+
+func TestQuietHoursOfTheFallbackHoldAndNeverDrop(t *testing.T) {
+	b := integration.Integration{ID: "b", Tenant: "42", System: "plain", Hold: hold.Rules{Then: hold.Drop,
+		Quiet: []hold.Quiet{{From: "22:00", To: "07:00", Zone: "UTC"}}}}
+	s := aFallsTo(b)
+	dead := died(told("u", event.CreateUser, newUser))
+	for _, system := range []destination.System{people, machines} {
+		to, err := fallbacks(system, s).Of(t.Context(), s[0], dead)
+		require.NoError(t, err)
+		require.Equal(t, "quiet", to.Made.Held.By)
+		require.Equal(t, time.Date(2023, 3, 2, 7, 0, 0, 0, time.UTC), to.Made.Due)
+		require.Equal(t, system.Class.Read(), to.Made.Held.Merge)
+	}
+}
+
+func TestWhatDoesNotFallBackSaysWhy(t *testing.T) {
+	b := integration.Integration{ID: "b", Tenant: "42", System: "plain"}
+	off := b
+	off.Off = &integration.Off{By: integration.ByPerson}
+	user := told("u", event.CreateUser, newUser)
+	came := died(user)
+	came.From = &delivery.From{Integration: "x"}
+	about := told("i", event.UpdateIntegration, `{"integration":{"id":"b","name":"x","type":"slack"}}`)
+	direct := told("r", event.Report, `{"report":{"id":"r","receiver":"a","frequency":"report_daily"}}`)
+	_, isDirect := direct.Direct()
+	require.True(t, isDirect)
+	for name, c := range map[string]struct {
+		s    subscribers
+		dead delivery.Delivery
+		why  delivery.NotFallback
+	}{
+		"it was deleted":                  {aFallsTo(), died(user), delivery.FallbackDeleted},
+		"it is disabled":                  {aFallsTo(off), died(user), delivery.FallbackDisabled},
+		"it came by fallback itself":      {aFallsTo(b), came, delivery.FallbackOnce},
+		"it tells of the fallback itself": {aFallsTo(b), died(about), delivery.FallbackDirect},
+		"it is for one receiver alone":    {aFallsTo(b), died(direct), delivery.FallbackDirect},
+	} {
+		t.Run(name, func(t *testing.T) {
+			to, err := fallbacks(people, c.s).Of(t.Context(), c.s[0], c.dead)
+			require.NoError(t, err)
+			require.Equal(t, &delivery.Fallback{Integration: "b", Why: c.why}, to)
+		})
+	}
+	s := aFallsTo(b)
+	none := s[0]
+	none.Fallback = ""
+	to, err := fallbacks(people, s).Of(t.Context(), none, died(user))
+	require.NoError(t, err)
+	require.Nil(t, to)
+	before := died(user)
+	before.Fallback = &delivery.Fallback{Integration: "other", Delivery: "made before"}
+	to, err = fallbacks(people, s).Of(t.Context(), s[0], before)
+	require.NoError(t, err)
+	require.Equal(t, before.Fallback, to, "events fall back once")
+	mixed, err := fallbacks(people, s).Of(t.Context(), s[0], died(user, about))
+	require.NoError(t, err)
+	require.Equal(t, []event.Event{user}, mixed.Made.Events)
+}
+
+func TestWhatComesWhileAnIntegrationIsDisabledGoesToItsFallback(t *testing.T) {
+	off := &integration.Off{By: integration.ByPlatform, Reason: "too much failed", At: night}
+	takes := func(types ...event.Type) (out []integration.Subscription) {
+		for _, t := range types {
+			out = append(out, integration.Subscription{Event: t})
+		}
+		return out
+	}
+	a := integration.Integration{ID: "a", Tenant: "42", System: "plain", Name: "On call", Fallback: "b", Off: off,
+		Subscriptions: takes(event.System, event.IssueHigh)}
+	b := integration.Integration{ID: "b", Tenant: "42", System: "plain", Subscriptions: takes(event.IssueHigh)}
+	f, m := newFanout()
+	of := people
+	of.Name, of.Parameters = "plain", destination.ParametersOf[struct{}]()
+	f.Systems = one(of)
+	process := func(entries ...delivery.Entry) []delivery.Delivery {
+		m.accepted = nil
+		_, err := f.Process(t.Context(), entries)
+		require.NoError(t, err)
+		return m.accepted[0].Deliveries
+	}
+	f.Integrations = subscribers{a, b}
+	users := []delivery.Entry{entry(event.CreateUser, "u1", "42", newUser), entry(event.CreateUser, "u2", "42", newUser)}
+	got := process(users...)
+	require.Len(t, got, 1, "what comes together is one message")
+	d := got[0]
+	require.Equal(t, "b", d.Integration)
+	require.Equal(t, 2, d.Count)
+	require.Zero(t, d.Due, "at once")
+	require.Equal(t, &delivery.From{Integration: "a", Name: "On call", Reason: "the integration was disabled because it " +
+		"kept failing: too much failed"}, d.From)
+	require.Equal(t, delivery.FallbackDigest("a"), d.Digest)
+	m.known = map[string]bool{}
+	require.Equal(t, got, process(users...), "made again it is the same")
+
+	got = process(entry(event.SecurityIssue, "s", "42", `{"security_issue":{"id":"S1","risk":"High","title":"x"}}`))
+	require.Len(t, got, 1)
+	require.Nil(t, got[0].From, "the fallback gets it anyway")
+
+	got = process(entry(event.AttacksExceeded, "t", "42",
+		`{"trigger_name":"Burst","count":1,"period":60,"reaction":{"trigger":"t","integrations":["a"]}}`))
+	require.Len(t, got, 1, "a trigger names the disabled one")
+	require.Equal(t, "b", got[0].Integration)
+	require.Equal(t, "a", got[0].From.Integration)
+	got = process(entry(event.AttacksExceeded, "t2", "42",
+		`{"trigger_name":"Burst","count":1,"period":60,"reaction":{"trigger":"t","integrations":["a","b"]}}`))
+	require.Len(t, got, 1)
+	require.Nil(t, got[0].From, "the trigger names both")
+
+	b.Off = off
+	f.Integrations = subscribers{a, b}
+	require.Empty(t, process(entry(event.CreateUser, "u3", "42", newUser)), "both are disabled")
+	f.Integrations = subscribers{a}
+	require.Empty(t, process(entry(event.CreateUser, "u4", "42", newUser)), "it was deleted")
+}
