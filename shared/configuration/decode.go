@@ -271,7 +271,7 @@ func instead(name string, known []string) string {
 	if n := nearest(name, known); n != "" {
 		return fmt.Sprintf(": did you mean %q?", n)
 	}
-	if len(known) > 0 && len(known) <= 12 {
+	if len(known) > 0 && len(known) <= 14 {
 		return ": there are " + strings.Join(known, ", ")
 	}
 	return ""
