@@ -29,9 +29,10 @@ export function Delete({ integration: i, onClose }) {
 	const w = useWaiting(i.id);
 	const uses = useUses(i.id);
 	const users = uses.data?.triggers;
+	const falling = uses.data?.fallback_of;
 	const [remove, { busy, error }] = useAction(async () => {
 		// Only what was named here is confirmed: else the API names it.
-		const query = { force: users?.length ? "true" : undefined };
+		const query = { force: users?.length || falling?.length ? "true" : undefined };
 		try {
 			await call("DELETE", integrationPath(i.id), { query });
 		} catch (e) {
@@ -63,6 +64,16 @@ export function Delete({ integration: i, onClose }) {
 			${users?.length > 0 &&
 			html`
 				<${Notice} kind="warn"><p>${t("delete.triggers", { n: users.length, names: list(names) })}</p><//>
+			`}
+			${falling?.length > 0 &&
+			html`
+				<${Notice} kind="warn">
+					<p>
+						${t("delete.fallback", {
+							names: list(falling.slice(0, shownNames).map((o) => t("delete.trigger", { name: o.name }))),
+						})}
+					</p>
+				<//>
 			`}
 			${uses.error &&
 			html`
