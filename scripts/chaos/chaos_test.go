@@ -26,6 +26,7 @@ import (
 
 	"tocsin/scripts/awslocal"
 	"tocsin/scripts/awslocal/sim"
+	"tocsin/shared/delivery"
 )
 
 var (
@@ -60,10 +61,11 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// coverage counts where functions were killed.
+// coverage counts where functions were killed, and how people were told of events.
 type coverage struct {
 	mu    sync.Mutex
 	calls map[string]*killed
+	told  map[string]int // by why they were told together or later
 }
 
 type killed struct{ made, before, after int }
@@ -88,6 +90,23 @@ func (c *coverage) note(call sim.Call, f sim.Fault) {
 	}
 }
 
+// tell notes a delivery to people.
+func (c *coverage) tell(d delivery.Delivery) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.told == nil {
+		c.told = map[string]int{}
+	}
+	how := "at once"
+	switch reason := delivery.DigestReason(d.Digest); {
+	case reason != "":
+		how = reason
+	case d.Held != nil:
+		how = "held"
+	}
+	c.told[how]++
+}
+
 func (c *coverage) print(t *testing.T) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-80s %8s %15s %15s\n", "call", "made", "killed before", "killed after")
@@ -96,6 +115,7 @@ func (c *coverage) print(t *testing.T) {
 		fmt.Fprintf(&b, "%-80s %8d %15d %15d\n", name, k.made, k.before, k.after)
 	}
 	t.Logf("where functions were killed:\n%s", b.String())
+	t.Logf("how people were told of events: %v", c.told)
 }
 
 // kept are the seeds that failed before, in testdata/seeds, a line each: they run first.
@@ -112,6 +132,9 @@ func kept(t *testing.T) (list []uint64) {
 	}
 	return list
 }
+
+// enough are so many seeds that each way to tell people is among them.
+const enough = 20
 
 const keptFile = "testdata/seeds"
 
@@ -166,6 +189,12 @@ func TestChaos(t *testing.T) {
 	t.Logf("%d of %d seeds ran in %s, %d failed", ran.Load(), len(list), time.Since(began).Round(time.Second),
 		bad.Load())
 	require.Equal(t, len(list), int(ran.Load()), "all seeds must run within the bound: make them smaller")
+	if ran.Load() >= enough {
+		for _, how := range []string{"at once", "held", delivery.DigestStorm, delivery.DigestGroup,
+			delivery.DigestQuiet} {
+			require.NotZero(t, cover.told[how], "no seed tells people so: %s", how)
+		}
+	}
 }
 
 // one runs a seed, and keeps it when something is wrong.

@@ -4,6 +4,7 @@ package chaos_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"net/http"
@@ -17,6 +18,8 @@ import (
 	"tocsin/scripts/awslocal/sim"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/destinationtest"
+	"tocsin/shared/event"
+	"tocsin/shared/integration"
 )
 
 // receiver is a customer's system with an integration that leads to it.
@@ -28,6 +31,8 @@ type receiver struct {
 	from, to time.Duration
 	down     bool
 	paced    bool // it answers 429 at times
+	// draft has what is set of it beside its parameters.
+	draft integration.Draft
 
 	mu    sync.Mutex
 	count int
@@ -54,6 +59,23 @@ func (r *receiver) draw(g *rand.Rand, during time.Duration) {
 	r.paced = g.Float64() < 0.1
 }
 
+// takes is the kind of the events that it is sent.
+func (r *receiver) takes() (kind string, as event.Type) {
+	if r.system == "slack" {
+		return finding, event.VulnHigh
+	}
+	return hit, event.Hits
+}
+
+// asked is the integration that leads to it.
+func (r *receiver) asked() integration.Draft {
+	d := r.draft
+	_, as := r.takes()
+	d.System, d.Name, d.Parameters = r.system, r.name, json.RawMessage(r.parameters)
+	d.Subscriptions = []integration.Subscription{{Event: as}}
+	return d
+}
+
 var marks = regexp.MustCompile(`mark-[a-z0-9-]+`)
 
 // take is a request that comes in.
@@ -62,7 +84,7 @@ func (r *receiver) take(q destination.Request, since time.Duration) destination.
 	defer r.mu.Unlock()
 	r.count++
 	g := sim.Random(r.seed, "receiver", r.name, r.count)
-	answer := destination.Response{Status: http.StatusOK, Header: http.Header{}, At: time.Now()}
+	answer := destination.Response{Status: http.StatusOK, Header: http.Header{}, At: time.Now(), Body: []byte("ok")}
 	switch {
 	case r.down || since >= r.from && since < r.to || g.Float64() < r.fails:
 		answer.Status = http.StatusServiceUnavailable

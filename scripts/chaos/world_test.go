@@ -4,7 +4,6 @@ package chaos_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -26,6 +25,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
+	"tocsin/shared/hold"
 	"tocsin/shared/integration"
 	"tocsin/shared/sending"
 	"tocsin/shared/trigger"
@@ -153,7 +153,29 @@ func drawTenant(seed uint64, n int, during time.Duration) tenant {
 		add("minio", `{"endpoint":"https://HOST","bucket":"hits","access_key":"tocsin","secret_key":"a-secret-of-minio",
 			"format":"json"}`)
 	}
+	t.people(sim.Random(seed, "people", n), add)
 	return t
+}
+
+// people may have a messenger: with a grouping, a storm guard that a burst goes beyond, and quiet hours in the midst of
+// it. All begins at midnight.
+func (t *tenant) people(r *rand.Rand, add func(system, parameters string)) {
+	if r.Float64() < 0.3 {
+		return
+	}
+	add("slack", `{"webhook_url":"https://HOST/services/T0/B0/x"}`)
+	v := t.receivers[len(t.receivers)-1]
+	v.draft.Grouping = []integration.Grouping{"", "", "3/2m", "20/10m"}[r.IntN(4)]
+	v.draft.StormGuard = []integration.StormGuard{"1/minute", "2/minute", ""}[r.IntN(3)]
+	v.draft.Hold = hold.Rules{Then: []hold.Then{hold.Send, hold.Digest}[r.IntN(2)]}
+	if r.IntN(3) > 0 {
+		from, lasts := 5+r.IntN(40), 10+r.IntN(150)
+		clock := func(minute int) string { return fmt.Sprintf("%02d:%02d", minute/60, minute%60) }
+		v.draft.Hold.Quiet = []hold.Quiet{{From: clock(from), To: clock(from + lasts), Zone: "UTC"}}
+	}
+	if v.down {
+		v.down, v.to = false, v.from+5*time.Minute
+	}
 }
 
 // drawEvents spreads 20 to 45 events over the time of faults, some of them twice, in bursts.
@@ -188,7 +210,34 @@ func drawEvents(seed uint64, p *plan) {
 		}
 		p.events = append(p.events, v)
 	}
+	drawFindings(seed, p)
 }
+
+// drawFindings draws what people are told: vulnerabilities, in a burst and apart.
+func drawFindings(seed uint64, p *plan) {
+	r := sim.Random(seed, "findings")
+	burst := time.Duration(r.Int64N(int64(p.during)))
+	for n := range 8 + r.IntN(20) {
+		t := p.tenants[r.IntN(len(p.tenants))]
+		at := burst + time.Duration(r.IntN(90_000))*time.Millisecond
+		if r.IntN(3) == 0 {
+			at = time.Duration(r.Int64N(int64(p.during)))
+		}
+		v := publication{kind: finding, at: []time.Duration{at}}
+		v.event = event.Event{ID: fmt.Sprintf("vu-%d-%03d", seed, n), Tenant: t.id, ClientName: "Acme",
+			Kind: event.Vuln, Data: fmt.Appendf(nil, `{"vuln":{"id":"V%d","threat":"High","title":"XSS"}}`, n)}
+		if r.Float64() < 0.12 {
+			v.at = append(v.at, at+time.Duration(r.Int64N(int64(10*time.Minute))))
+		}
+		p.events = append(p.events, v)
+	}
+}
+
+// finding is the kind of what people are told, and hit of what machines are.
+const (
+	finding = "finding"
+	hit     = "hit"
+)
 
 // world is a run of a seed.
 type world struct {
@@ -277,10 +326,7 @@ func (w *world) setUp(ctx context.Context) {
 		for _, r := range t.receivers {
 			i, err := service.Create(ctx, activity.Actor{Tenant: t.id, ClientName: "Acme",
 				Email: "ada@example.com"},
-				integration.Draft{
-					System: r.system, Name: r.name, Parameters: json.RawMessage(r.parameters),
-					Subscriptions: []integration.Subscription{{Event: event.Hits}},
-				})
+				r.asked())
 			require.NoError(w.t, err)
 			r.id = i.ID
 		}

@@ -186,9 +186,11 @@ func (s *Stack) sender(transport Transport, budget time.Duration) *worker.Handle
 		Platform:   notification.Platform{Name: "Tocsin", Console: "https://console.example.com", Cloud: "eu"},
 		References: &paces.References{DB: s.DB, Table: s.prefix + "PacesTable", Now: s.Now},
 	}
+	batches := s.Deliveries()
+	batches.Holder = &fanout.Holder{Integrations: s.Integrations(), Systems: s.all, Now: s.Now}
 	return &worker.Handler{
 		Capacity:   deliveries.Capacity,
-		BatchStore: s.Deliveries(), Sender: sender, Targets: sending.NewTargetCache(sender, service.Store, service),
+		BatchStore: batches, Sender: sender, Targets: sending.NewTargetCache(sender, service.Store, service),
 		Retries: &stepfunctions.RetryStarter{SFN: sfn.NewFromConfig(s.Config()),
 			StateMachine: "arn:aws:states:eu-west-1:000000000000:stateMachine:retry"},
 		Monitor: &health.Monitor{

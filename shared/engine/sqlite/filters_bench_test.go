@@ -17,6 +17,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/filter"
+	"tocsin/shared/hold"
 	"tocsin/shared/integration"
 )
 
@@ -44,25 +45,42 @@ func BenchmarkFilters(b *testing.B) {
 		{ID: filter.ByURL, Operator: filter.NotEqual, Values: []filter.Value{"*/health/**", "*/admin/*"}},
 	}
 	stop := []filter.Filter{pass[1], {ID: filter.ByCountry, Operator: filter.Equal, Values: []filter.Value{"NL"}}}
+	// Quiet hours that hold nothing now, of the integration and of the account, and a storm guard that counts.
+	at := time.Now().Add(12 * time.Hour).UTC()
+	quiet := rules{Quiet: []hold.Quiet{{Days: []hold.Day{"mon", "tue", "wed", "thu", "fri"},
+		From: at.Format("15:00"), To: at.Add(2 * time.Hour).Format("15:00"), Zone: "UTC"},
+		{First: "2020-12-24", Last: "2020-12-26", Zone: "Europe/Berlin"}}}
 	for _, c := range []struct {
 		name    string
 		filters []filter.Filter
-	}{{"none", nil}, {"two-that-pass", pass}, {"one-stops-all", stop}} {
-		b.Run(c.name, func(b *testing.B) { benchmarkFilters(b, c.filters) })
+		quiet   rules
+		guard   fanout.MessageCounter
+	}{{name: "none"}, {name: "two-that-pass", filters: pass}, {name: "one-stops-all", filters: stop},
+		{name: "quiet-hours", quiet: quiet}, {name: "storm-guard", guard: &fanout.MessageCounts{}},
+		{"all", pass, quiet, &fanout.MessageCounts{}}} {
+		b.Run(c.name, func(b *testing.B) { benchmarkFilters(b, c.filters, c.quiet, c.guard) })
 	}
 }
 
-func benchmarkFilters(b *testing.B, filters []filter.Filter) {
+// rules are those of each tenant.
+type rules hold.Rules
+
+func (r rules) Hold(context.Context, string) hold.Rules { return hold.Rules(r) }
+
+func (r rules) Fresh(context.Context, string) (hold.Rules, error) { return hold.Rules(r), nil }
+
+func benchmarkFilters(b *testing.B, filters []filter.Filter, quiet rules, guard fanout.MessageCounter) {
 	db, err := sqlite.Open(b.Context(), filepath.Join(b.TempDir(), "state.db"), sqlite.Options{})
 	require.NoError(b, err)
 	defer db.Close()
 	to := make(hundred, 100)
 	for n := range to {
 		to[n] = integration.Integration{ID: fmt.Sprintf("i%d", n), Tenant: "42", System: "many", Revision: 1,
-			Window: 1, Filters: filters, Subscriptions: []integration.Subscription{{Event: event.Hits}}}
+			Window: 1, Filters: filters, Hold: hold.Rules(quiet), StormGuard: "1000/minute",
+			Subscriptions: []integration.Subscription{{Event: event.Hits}}}
 	}
 	f := fanout.Fanout{Integrations: to, Systems: batching{}, Store: db.Deliveries(),
-		Logger: slog.New(slog.DiscardHandler)}
+		Logger: slog.New(slog.DiscardHandler), Holds: quiet, Messages: guard}
 	const batch = 100
 	n := 0
 	began := cpu(b)
