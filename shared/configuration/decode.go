@@ -98,8 +98,8 @@ func renames[T any](r *reader, kind string, list []T, of func(T) (name, was stri
 
 func (r *reader) integration(m Member) Integration {
 	at := fmt.Sprintf("integration %q", short(m.Name))
-	o := r.object(m.Value, at, "system", "was", "language", "rate", "grouping", "storm_guard", "fallback", "message_template",
-		"enabled", "events", "filters", "hold", "parameters")
+	o := r.object(m.Value, at, "system", "was", "language", "rate", "grouping", "storm_guard", "fallback",
+		"message_template", "enabled", "events", "filters", "hold", "parameters")
 	i := Integration{Name: m.Name, Line: m.Line, System: r.text(o, m.Value, at, "system"),
 		Was: r.optional(o, at, "was"), Language: r.optional(o, at, "language"), Rate: r.optional(o, at, "rate"),
 		Grouping: r.optional(o, at, "grouping"), StormGuard: r.optional(o, at, "storm_guard"),

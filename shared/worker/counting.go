@@ -41,8 +41,8 @@ type outcome struct {
 
 // outcomeOf is the outcome of an attempt at a delivery.
 func outcomeOf(t *sending.Target, after sending.Outcome) outcome {
-	return outcome{after: after, of: &t.Integration, window: t.Integration.Window, failing: sending.FailingSince(t.Integration),
-		system: t.Integration.System, mails: t.Mails()}
+	return outcome{after: after, of: &t.Integration, window: t.Integration.Window,
+		failing: sending.FailingSince(t.Integration), system: t.Integration.System, mails: t.Mails()}
 }
 
 // killed is the outcome of a delivery that is not to be sent any more.

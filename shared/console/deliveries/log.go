@@ -186,7 +186,8 @@ func (s *API) searchLog(ctx context.Context, in *logInput) (*logOutput, error) {
 func logView(d delivery.Delivery, to integration.Integration, summary string) LogView {
 	whole := deliveryView(d)
 	v := LogView{ID: d.ID, Integration: logTarget(to), State: d.State, CreatedAt: d.CreatedAt, Kinds: whole.Kinds,
-		Count: d.Count, Due: whole.Due, Held: whole.Held, Fallback: whole.Fallback, From: whole.From, Reason: d.Reason, Attempts: len(whole.Attempts),
+		Count: d.Count, Due: whole.Due, Held: whole.Held, Fallback: whole.Fallback, From: whole.From,
+		Reason: d.Reason, Attempts: len(whole.Attempts),
 		Summary: summary}
 	if n := len(whole.Attempts); n > 0 {
 		v.Last = &whole.Attempts[n-1]
