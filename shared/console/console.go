@@ -186,14 +186,7 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 		Telegram: s.Telegram, FilterTester: s.Recovery, EgressAddresses: s.EgressAddresses, Changed: s.Changed,
 	}).Register(api)
 	(&overviews.API{Kit: kit, Reader: s.overview()}).Register(api)
-	delivered := &deliveries.API{
-		Kit: kit, Integrations: s.Integrations, Systems: s.Systems, Deliveries: s.Deliveries, Previewer: s.Tester,
-		Recovery: s.Recovery, DeadLetters: s.DeadLetters, MailQuota: s.MailQuota, Wake: s.Wake,
-	}
-	if s.Reports != nil {
-		delivered.Settings = s.Reports.Store
-	}
-	delivered.Register(api)
+	s.delivered(kit).Register(api)
 	(&triggers.API{
 		Kit: kit, Platform: s.Platform, Integrations: s.Integrations, Systems: s.Systems, Previewer: s.Tester,
 		Triggers: s.Triggers, Commands: s.Commands,
@@ -226,6 +219,18 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 		nameTenant(api.OpenAPI())
 	}
 	return api
+}
+
+// delivered are the operations about deliveries and events.
+func (s *server) delivered(kit rest.Kit) *deliveries.API {
+	a := &deliveries.API{
+		Kit: kit, Integrations: s.Integrations, Systems: s.Systems, Deliveries: s.Deliveries, Previewer: s.Tester,
+		Recovery: s.Recovery, DeadLetters: s.DeadLetters, MailQuota: s.MailQuota, Wake: s.Wake,
+	}
+	if s.Reports != nil {
+		a.Settings = s.Reports.Store
+	}
+	return a
 }
 
 // mails are the operations about mails to people and of reports.

@@ -140,7 +140,8 @@ func TestWhatIsHeldIsToldApartFromWhatWaits(t *testing.T) {
 	require.EqualValues(t, 12, one["held"])
 	require.Equal(t, until.Format(time.RFC3339), one["held_until"])
 
-	r.config.Integrations.Backlog = counted{Count: integration.WaitingLimit, Held: integration.WaitingLimit, Floor: true}
+	r.config.Integrations.Backlog = counted{Count: integration.WaitingLimit, Held: integration.WaitingLimit,
+		Floor: true}
 	r.handler = console.New(r.config)
 	v = r.overviewOf()
 	require.True(t, v.WaitingMore)

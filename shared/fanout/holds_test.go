@@ -211,7 +211,7 @@ func checkFates(t *testing.T, s *intakes, all subscribers, own map[string]daily,
 				want := oracle(own[i.ID], tenant, i.System, a.Event.Kind, a.Entry.At)
 				by, ok := cutPrefix(want, "drop by ")
 				told, said := dropper.Drops(i, fanout.BySubscription, a)
-				require.Equal(t, []any{by, ok}, []any{string(told), said}, "seed %d: what is told of it afterwards", seed)
+				require.Equal(t, []any{by, ok}, []any{string(told), said}, "seed %d: what is told of it", seed)
 				if ok {
 					left[i.ID+" "+by]--
 					want = ""

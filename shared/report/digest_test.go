@@ -212,13 +212,15 @@ func TestEachDayAndHourIsInOneDigest(t *testing.T) {
 			require.Empty(t, j.Address)
 		}
 		newest := r.now.Add(-2 * time.Hour)
-		require.GreaterOrEqual(t, string(last[calendar.APIHourly]), newest.Add(-time.Hour).UTC().Format("2006-01-02T15"))
+		require.GreaterOrEqual(t, string(last[calendar.APIHourly]),
+			newest.Add(-time.Hour).UTC().Format("2006-01-02T15"))
 		local := newest.In(clocks)
 		over := local.AddDate(0, 0, -1)
 		if local.Hour() < hour {
 			over = local.AddDate(0, 0, -2)
 		}
-		require.GreaterOrEqual(t, string(last[calendar.IssuesDaily]), over.Format(time.DateOnly), "%s at %d", name, hour)
+		require.GreaterOrEqual(t, string(last[calendar.IssuesDaily]), over.Format(time.DateOnly), "%s at %d", name,
+			hour)
 		require.NotEmpty(t, last[calendar.SurfaceWeekly])
 		require.False(t, strings.Contains(string(last[calendar.SurfaceWeekly]), "T"))
 	}

@@ -146,7 +146,8 @@ func (r *rig) hit(at time.Time, kind, host, path, source, block string) event.Ev
 
 func (r *rig) build(f calendar.Frequency, d calendar.Day, zone string, rows report.Rows) *report.Summary {
 	r.t.Helper()
-	s, err := report.Build(r.t.Context(), r.db.DailyTotals(), "42", "Acme", calendar.Containing(f, d, zone), rows, r.now)
+	s, err := report.Build(r.t.Context(), r.db.DailyTotals(), "42", "Acme", calendar.Containing(f, d, zone), rows,
+		r.now)
 	require.NoError(r.t, err)
 	return s
 }

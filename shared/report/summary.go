@@ -142,7 +142,8 @@ func (b *builder) counts(ctx context.Context) error {
 	}
 	b.Now.Hits = b.totals[daily.Total][""]
 	for dimension, into := range map[daily.Dimension]*[]Ranked{
-		daily.ByType: &b.Types, daily.ByHost: &b.Hosts, daily.ByApplication: &b.Applications, daily.BySource: &b.Sources,
+		daily.ByType: &b.Types, daily.ByHost: &b.Hosts, daily.ByApplication: &b.Applications,
+		daily.BySource:  &b.Sources,
 		daily.ByCountry: &b.Countries,
 		daily.ByStatus:  &b.Statuses, daily.ByBlock: &b.Blocks,
 	} {
