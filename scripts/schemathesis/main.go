@@ -1,11 +1,10 @@
 // Command schemathesis starts the embedded program, gives it something of everything, and lets Schemathesis call each
-// operation of the API's document (scripts/independent/schemathesis/run). Its requests to systems go nowhere.
+// operation of the API's document (scripts/independent/schemathesis/run). Its requests to systems go nowhere, but those
+// to a server of our own.
 package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -13,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"tocsin/scripts/embedded"
@@ -45,13 +45,21 @@ func run(st, binary string, examples, seed int, within time.Duration) error {
 	if err != nil {
 		return err
 	}
-	p, err := embedded.Start(binary, folder, "-proxy", closed, "-tenant-requests", "0", "-token-requests", "0",
-		"-log-level", "error")
+	answering := systems()
+	defer answering.Close()
+	at := answering.Listener.Addr().String()
+	p, err := embedded.Start(binary, folder, "-proxy", closed, "-no-proxy", at, "-allow", at, "-telegram-token",
+		"123456:"+strings.Repeat("a", 35), "-telegram-api", answering.URL, "-role", "operator", "-tenant-requests", "0",
+		"-token-requests", "0", "-log-level", "error")
 	if err != nil {
 		return err
 	}
 	defer p.Kill()
-	token, seeds, bodies, err := fill(p)
+	there, err := fill(p, answering.URL)
+	if err != nil {
+		return err
+	}
+	environment, err := there.environment()
 	if err != nil {
 		return err
 	}
@@ -59,7 +67,7 @@ func run(st, binary string, examples, seed int, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, st, "run", p.URL+"/openapi.json", "--url", p.URL,
-		"--header", "Authorization: Bearer "+token, "--phases", "examples,coverage,fuzzing", "--checks", checks,
+		"--header", "Authorization: Bearer "+there.token, "--phases", "examples,coverage,fuzzing", "--checks", checks,
 		"--max-examples", strconv.Itoa(examples), "--seed", strconv.Itoa(seed), "--generation-database", "none",
 		"--exclude-operation-id", "put-events", "--exclude-operation-id", "revoke-token",
 		// With two, Python 3.11 ends in "AST constructor recursion depth mismatch": it counts the depth of what is
@@ -68,8 +76,8 @@ func run(st, binary string, examples, seed int, within time.Duration) error {
 		"--request-timeout", "20", "--warnings", "off", "--no-color", "--suppress-health-check", "all",
 		"--generation-with-security-parameters", "false")
 	cmd.Dir = folder
-	cmd.Env = append(os.Environ(), "SCHEMATHESIS_HOOKS=hooks", "TOCSIN_SEEDS="+seeds,
-		"TOCSIN_BODIES="+bodies, "TOCSIN_CALLS="+calls, "PYTHONPATH="+mustGetwd()+"/scripts/independent/schemathesis")
+	cmd.Env = append(append(os.Environ(), environment...), "SCHEMATHESIS_HOOKS=hooks", "TOCSIN_CALLS="+calls,
+		"PYTHONPATH="+mustGetwd()+"/scripts/independent/schemathesis")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("the API and its document differ (%w); the program said:\n%s", err, p.Output())
@@ -99,58 +107,4 @@ func nowhere() (string, error) {
 	}
 	defer l.Close()
 	return "http://" + l.Addr().String(), nil
-}
-
-// fill makes something of everything, and returns a token, the ids by the part of the path before them, and what a
-// body has to name, by the operation.
-func fill(p *embedded.Process) (token, seeds, bodies string, err error) {
-	made := map[string]string{"address": "ada@example.com"}
-	keep := func(part, path string, body any) (out struct{ ID, Secret string }) {
-		if err == nil {
-			err = p.Call("POST", path, body, &out)
-		}
-		made[part] = out.ID
-		return out
-	}
-	token = keep("tokens", "/v1/tokens", map[string]any{"name": "Schemathesis", "kind": "personal",
-		"role": "administrator"}).Secret
-	hook := keep("integrations", "/v1/integrations", map[string]any{"system": "web_hooks", "name": "SOC",
-		"events":     []map[string]any{{"event": "system"}, {"event": "commands"}},
-		"parameters": map[string]any{"url": "https://hooks.example.com/tocsin"}})
-	trigger := map[string]any{"template_id": "user_created", "actions": []map[string]any{{"id": "send_notification",
-		"params": map[string]any{"integration_ids": []string{hook.ID}}}}}
-	keep("triggers", "/v1/triggers", trigger)
-	keep("reports", "/v1/reports", map[string]any{"period": map[string]any{"frequency": "weekly",
-		"from": "2023-03-01"}, "format": "csv", "recipients": []string{"ada@example.com"}})
-	for _, file := range []string{"user", "incident", "unknown_kind"} {
-		if err != nil {
-			return "", "", "", err
-		}
-		var entries []embedded.Entry
-		if entries, err = embedded.EventFile("events/" + file + ".json"); err == nil {
-			err = p.Publish(entries...)
-		}
-	}
-	made["events"] = "evt-user-1"
-	for range 100 { // the delivery is made at once
-		var list struct{ Items []struct{ ID string } }
-		err = p.Call("GET", "/v1/integrations/"+hook.ID+"/deliveries", nil, &list)
-		if err != nil || len(list.Items) > 0 {
-			for _, d := range list.Items {
-				made["delivery"] = d.ID
-			}
-			break
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	var letters struct{ Items []struct{ ID string } }
-	if err == nil {
-		err = p.Call("GET", "/v1/dead-letters", nil, &letters)
-	}
-	for _, l := range letters.Items {
-		made["dead-letters"] = l.ID
-	}
-	raw, failed := json.Marshal(made)
-	named, unnamed := json.Marshal(map[string]any{"POST /v1/triggers": trigger, "POST /v1/triggers/preview": trigger})
-	return token, string(raw), string(named), errors.Join(err, failed, unnamed)
 }
