@@ -4,12 +4,15 @@ package awslocal_test
 
 import (
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/awslocal"
@@ -195,4 +198,67 @@ func TestCostOfFilters(t *testing.T) {
 	b := r.bill(1000)
 	b.print(t, "filters leave out 99 of 100 events", 1000)
 	require.LessOrEqual(t, b.dollars/1000*1e6, targetFiltered)
+}
+
+// targetDigests is what a million events may cost that people are told of in digests.
+const targetDigests = 4.0
+
+// TestCostOfDigests counts what a million events cost of which filters leave out half, and the others are held for a
+// digest, or come faster than the storm guard lets messages through.
+func TestCostOfDigests(t *testing.T) {
+	for name, with := range map[string]func() map[string]any{
+		"filters, and quiet hours with a digest": func() map[string]any {
+			at := time.Now().UTC()
+			return map[string]any{"hold": map[string]any{"then": "digest", "quiet": []map[string]any{
+				{"from": at.Add(-time.Minute).Format("15:04"), "to": at.Add(3 * time.Minute).Format("15:04"),
+					"zone": "UTC"}}}}
+		},
+		"filters, and the storm guard": func() map[string]any { return map[string]any{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			to := receive(t, always(200))
+			told := to.Config.Handler
+			to.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+				told.ServeHTTP(w, q)
+				_, _ = io.WriteString(w, "ok") // as Slack says
+			})
+			r := deploy(t, []*receiver{to}, untouched(nil))
+			body := with()
+			body["system"], body["name"] = "slack", "Receiver"
+			body["events"] = []map[string]any{{"event": "vuln_high"}, {"event": "vuln_low"}}
+			body["filters"] = []map[string]any{{"id": "severity", "operator": "eq", "values": []string{"high"}}}
+			body["parameters"] = map[string]any{"webhook_url": to.URL + "/services/T0/B0/x"}
+			r.api("POST", "/v1/integrations", body, nil)
+			time.Sleep(time.Second) // as in webhook
+			r.quiet()
+			r.findings(1000)
+			last := 0
+			for range 12 {
+				time.Sleep(70 * time.Second) // nothing comes for longer than a minute of the guard: that is all
+				n := len(to.requests())
+				if n > 0 && n == last {
+					break
+				}
+				last = n
+			}
+			r.settled()
+			b := r.bill(1000)
+			b.print(t, fmt.Sprintf("%s, %d messages for 500 events", name, len(to.requests())), 1000)
+			require.NotEmpty(t, to.requests())
+			require.Less(t, len(to.requests()), 100)
+			require.LessOrEqual(t, b.dollars/1000*1e6, targetDigests)
+		})
+	}
+}
+
+// findings publishes vulnerabilities, every other of which is of a low risk.
+func (r *rig) findings(count int) {
+	r.t.Helper()
+	var entries []types.PutEventsRequestEntry
+	for n := range count {
+		entries = append(entries, r.entry("vuln", fmt.Sprintf(
+			`{"version":1,"id":"vuln-%d","tenant":"42","client_name":"Acme","time":"2026-03-01T12:00:00Z",`+
+				`"data":{"vuln":{"id":"V%d","threat":%q,"title":"XSS"}}}`, n, n, []string{"High", "Low"}[n%2])))
+	}
+	r.put(entries)
 }
