@@ -134,7 +134,7 @@ func kept(t *testing.T) (list []uint64) {
 }
 
 // enough are so many seeds that each way to tell people is among them.
-const enough = 20
+const enough = 60
 
 const keptFile = "testdata/seeds"
 
