@@ -12,7 +12,7 @@ func TestWhatDiesGoesToTheFallbackThatTheFormNames(t *testing.T) {
 	for name, l := range everyLook() {
 		down, up := receive(t), receive(t)
 		down.answers(http.StatusServiceUnavailable, "down")
-		p := program(t, "-allow", down.Host, "-allow", up.Host)
+		p := program(t, "-allow", down.Host+","+up.Host)
 		on := slack(t, p, down, "On call")
 		to := webhook(t, p, up.URL, "Archive")
 		b := open(t, p, l, "/integrations/"+on)
