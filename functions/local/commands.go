@@ -4,24 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"text/tabwriter"
-	"time"
 
 	"tocsin/functions/local/backups"
 	"tocsin/functions/local/commandline"
 	"tocsin/functions/local/doctor"
 	"tocsin/functions/local/keys"
+	"tocsin/functions/local/publishers"
 	"tocsin/shared/engine/sqlite"
-	"tocsin/shared/keyring"
-	"tocsin/shared/publisher"
 	"tocsin/shared/version"
 )
 
 // commands are what the program does instead of running, by its first argument.
 var commands = map[string]func(ctx context.Context, args []string) error{
-	"publisher-key": publisherKey,
+	"publisher-key": publishers.Command,
 	"keys":          keys.Command,
 	"user":          administrate("user", userCommand),
 	"sign-in":       administrate("sign-in", signInCommand),
@@ -44,68 +40,6 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 func tellVersion(context.Context, []string) error {
 	_, err := fmt.Println("tocsin " + version.Read().String())
 	return err
-}
-
-const publisherUsage = "usage: tocsin publisher-key add NAME | list | remove ID-OR-NAME   [-key var/tocsin.key]"
-
-// publisherKey keeps the key pairs of publishers; the running program sees a change within a second.
-func publisherKey(ctx context.Context, args []string) error {
-	var action string
-	if len(args) > 0 {
-		action, args = args[0], args[1:]
-	}
-	var name string
-	if len(args) > 0 && (action == "add" || action == "remove") && args[0] != "" && args[0][0] != '-' {
-		name, args = args[0], args[1:]
-	}
-	f, parse := commandline.Flags("publisher-key")
-	key := f.String("key", commandline.DefaultKey, "the key file; the publishers' file is beside it")
-	f.Usage = func() { fmt.Fprintln(f.Output(), publisherUsage) }
-	if err := parse(args); err != nil {
-		return err
-	}
-	if name == "" && f.NArg() > 0 {
-		name = f.Arg(0)
-	}
-	if action != "list" && (action != "add" && action != "remove" || name == "") {
-		return errors.New(publisherUsage)
-	}
-	ring, err := keyring.Read(*key)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no key file %s: start Tocsin once, which makes it, or name it with -key", *key)
-	}
-	if err != nil {
-		return err
-	}
-	file := publisher.At(publisher.Beside(*key), ring, time.Now)
-	switch action {
-	case "add":
-		k, secret, err := file.Add(ctx, name)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("A key pair for %s. The secret is shown this once:\n  AWS_ACCESS_KEY_ID=%s\n  "+
-			"AWS_SECRET_ACCESS_KEY=%s\nAny region will do, unless -region names one.\n", k.Name, k.ID, secret)
-		return nil
-	case "remove":
-		k, err := file.Remove(name)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("%s of %s is removed: what it signs is refused from now on.\n", k.ID, k.Name)
-		return nil
-	default:
-		keys, err := file.List()
-		if err != nil {
-			return err
-		}
-		w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-		fmt.Fprintln(w, "ACCESS KEY\tNAME\tMADE")
-		for _, k := range keys {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", k.ID, k.Name, k.CreatedAt.Format(time.RFC3339))
-		}
-		return w.Flush()
-	}
 }
 
 // compact rewrites the state file of a stopped program without its free pages.
