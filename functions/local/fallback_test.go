@@ -22,7 +22,9 @@ func TestKillsWhileDeliveriesDieMakeEachFallbackOnce(t *testing.T) {
 	require.NoError(t, err)
 	got := &seen{deliveries: map[string]map[string]bool{}}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/down", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	mux.HandleFunc("/down", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
 	mux.Handle("/up", got)
 	server := &http.Server{Handler: mux}
 	go func() { _ = server.Serve(l) }()

@@ -47,8 +47,9 @@ func outcomeOf(t *sending.Target, after sending.Outcome) outcome {
 
 // killed is the outcome of a delivery that is not to be sent any more.
 func killed(d delivery.Delivery, end sending.End) outcome {
-	return outcome{after: sending.Outcome{Delivery: d.Kill(end.Why)}, of: end.Of, window: end.Window, system: end.System,
-		ended: true}
+	return outcome{after: sending.Outcome{Delivery: d.Kill(end.Why)}, of: end.Of, window: end.Window,
+		system: end.System,
+		ended:  true}
 }
 
 // doubtSpan is how far back the success of others says that a refusal is about one record and not about the settings.

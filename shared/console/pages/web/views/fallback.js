@@ -12,7 +12,7 @@ const deliveryAt = (integration, delivery) => `/integrations/${integration}/deli
 export function Fallback({ value, own, error, onInput, onBlur }) {
 	const id = useId();
 	const load = useLoad("fallbacks", integrationsOf);
-	const others = ((load.data || load.stale)?.integrations || []).filter((i) => i.id !== own);
+	const others = (load.data || load.stale || []).filter((i) => i.id !== own);
 	return html`
 		<div class="field" data-field="fallback">
 			<label class="label" for=${id}>${t("fallback.of")}</label>
