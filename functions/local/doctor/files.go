@@ -172,8 +172,8 @@ func (d *Doctor) key(context.Context) []Finding {
 	switch {
 	case strange > 0:
 		return found(name, Fault, fmt.Sprintf("the key file %s is not the one: %d of %d secrets were sealed with "+
-			"another", d.Key, strange, len(sealed)), "put the right one back from the backup, or name it with -key; if "+
-			"it is lost for good, run `tocsin keys forget`")
+			"another", d.Key, strange, len(sealed)), "put the right one back from the backup, or name it with -key; "+
+			"if it is lost for good, run `tocsin keys forget`")
 	case older > 0 || ring.Rotating():
 		return found(name, Warning, fmt.Sprintf("a rotation of the keys is unfinished: %d of %d secrets are sealed "+
 			"with an older key", older, len(sealed)), "stop Tocsin and run `tocsin keys rotate`")
