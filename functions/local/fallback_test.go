@@ -18,18 +18,8 @@ const fallbackKills = 8
 func TestKillsWhileDeliveriesDieMakeEachFallbackOnce(t *testing.T) {
 	binary, err := build()
 	require.NoError(t, err)
-	l, host, err := embedded.Listen()
-	require.NoError(t, err)
 	got := &seen{deliveries: map[string]map[string]bool{}}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/down", func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusServiceUnavailable)
-	})
-	mux.Handle("/up", got)
-	server := &http.Server{Handler: mux}
-	go func() { _ = server.Serve(l) }()
-	defer server.Close()
-
+	host := twoReceivers(t, got)
 	state := t.TempDir()
 	start := func() *embedded.Process {
 		p, err := embedded.Start(binary, state, "-allow", host, "-faster", "2000", "-log-level", "error")
@@ -75,6 +65,27 @@ func TestKillsWhileDeliveriesDieMakeEachFallbackOnce(t *testing.T) {
 	for id, by := range got.deliveries {
 		require.Len(t, by, 1, "event %s came to the fallback under several ids", id)
 	}
+	eachNamesAnother(t, p, down)
+	t.Log(fmt.Sprint(len(acknowledged)), "events acknowledged over", 2*fallbackKills, "kills")
+}
+
+// twoReceivers are one that is always down and one that takes what it gets.
+func twoReceivers(t *testing.T, up http.Handler) (host string) {
+	l, host, err := embedded.Listen()
+	require.NoError(t, err)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/down", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	mux.Handle("/up", up)
+	server := &http.Server{Handler: mux}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { _ = server.Close() })
+	return host
+}
+
+// eachNamesAnother looks at the dead deliveries of an integration.
+func eachNamesAnother(t *testing.T, p *embedded.Process, integration string) {
 	var dead struct {
 		Items []struct {
 			ID       string
@@ -83,10 +94,10 @@ func TestKillsWhileDeliveriesDieMakeEachFallbackOnce(t *testing.T) {
 			}
 		}
 	}
-	require.NoError(t, p.Call(http.MethodGet, "/v1/integrations/"+down+"/deliveries?state=dead&limit=1000", nil, &dead))
+	require.NoError(t, p.Call(http.MethodGet, "/v1/integrations/"+integration+"/deliveries?state=dead&limit=1000", nil,
+		&dead))
 	require.NotEmpty(t, dead.Items)
 	for _, d := range dead.Items {
 		require.NotEmpty(t, d.Fallback.Delivery, "%s died and names no other", d.ID)
 	}
-	t.Log(fmt.Sprint(len(acknowledged)), "events acknowledged over", 2*fallbackKills, "kills")
 }

@@ -32,8 +32,8 @@ const maxBinary = 40_000_000
 // much code, so that the program is 1.5 MB smaller and no slower at its work.
 var small = []string{"github.com/danielgtaylor/huma/v2/...", "github.com/aws/...", "github.com/santhosh-tekuri/...",
 	"github.com/invopop/...", "github.com/pb33f/...", "github.com/go-jose/...", "github.com/coreos/...",
-	"go.yaml.in/...", "golang.org/x/oauth2/...", "encoding/xml", "tocsin/shared/console/...", "tocsin/shared/configuration/...",
-	"tocsin/functions/local/..."}
+	"go.yaml.in/...", "golang.org/x/oauth2/...", "encoding/xml", "tocsin/shared/console/...",
+	"tocsin/shared/configuration/...", "tocsin/functions/local/..."}
 
 type platform struct{ os, arch string }
 

@@ -125,9 +125,9 @@ func (f *filling) asked(systems string) {
 			"parameters": map[string]any{}}, &chat)
 	}
 	f.paths["POST /v1/integrations/{id}/telegram-link"] = map[string]string{"id": chat.ID}
-	f.bodies["POST /v1/integrations/choices"] = map[string]any{"system": "jira", "integration": "", "parameter": "project",
-		"parameters": map[string]any{"url": systems, "email": "ada@example.com", "token_type": "basic",
-			"token": "0123456789"}}
+	f.bodies["POST /v1/integrations/choices"] = map[string]any{"system": "jira", "integration": "",
+		"parameter": "project", "parameters": map[string]any{"url": systems, "email": "ada@example.com",
+			"token_type": "basic", "token": "0123456789"}}
 }
 
 // mails finds those to a person and of a report, which are kept because there is no mail server.

@@ -176,8 +176,9 @@ func (l *Log) fallen(ctx context.Context, tenant string, e Event, found map[stri
 	var names []Name
 	for _, list := range found {
 		for _, d := range list {
-			if f := d.Fallback; f != nil && f.Delivery != "" &&
-				!slices.ContainsFunc(found[f.Integration], func(o delivery.Delivery) bool { return o.ID == f.Delivery }) {
+			f := d.Fallback
+			if f != nil && f.Delivery != "" && !slices.ContainsFunc(found[f.Integration],
+				func(o delivery.Delivery) bool { return o.ID == f.Delivery }) {
 				names = append(names, Name{f.Integration, f.Delivery})
 			}
 		}

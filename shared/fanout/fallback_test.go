@@ -158,15 +158,16 @@ func TestWhatComesWhileAnIntegrationIsDisabledGoesToItsFallback(t *testing.T) {
 		return m.accepted[0].Deliveries
 	}
 	f.Integrations = subscribers{a, b}
-	users := []delivery.Entry{entry(event.CreateUser, "u1", "42", newUser), entry(event.CreateUser, "u2", "42", newUser)}
+	users := []delivery.Entry{entry(event.CreateUser, "u1", "42", newUser),
+		entry(event.CreateUser, "u2", "42", newUser)}
 	got := process(users...)
 	require.Len(t, got, 1, "what comes together is one message")
 	d := got[0]
 	require.Equal(t, "b", d.Integration)
 	require.Equal(t, 2, d.Count)
 	require.Zero(t, d.Due, "at once")
-	require.Equal(t, &delivery.From{Integration: "a", Name: "On call", Reason: "the integration was disabled because it " +
-		"kept failing: too much failed"}, d.From)
+	require.Equal(t, &delivery.From{Integration: "a", Name: "On call", Reason: "the integration was disabled because " +
+		"it kept failing: too much failed"}, d.From)
 	require.Equal(t, delivery.FallbackDigest("a"), d.Digest)
 	m.known = map[string]bool{}
 	require.Equal(t, got, process(users...), "made again it is the same")

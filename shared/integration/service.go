@@ -297,16 +297,7 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 		problems = append(problems, checkSubscriptions(system, *p.Subscriptions)...)
 		i.Subscriptions = *p.Subscriptions
 	}
-	if p.Title != nil {
-		i.MessageTemplate.Title = *p.Title
-	}
-	if p.Text != nil {
-		i.MessageTemplate.Text = *p.Text
-	}
-	i.MessageTemplate = i.MessageTemplate.Trimmed()
-	if p.Title != nil || p.Text != nil || p.Subscriptions != nil { // which may be more than the template was for
-		problems = append(problems, checkTemplate(system, i.MessageTemplate, i.Subscriptions)...)
-	}
+	problems = append(problems, p.template(&i, system)...)
 	if p.Filters != nil {
 		problems = append(problems, filter.CheckIntegration(*p.Filters, system.Title)...)
 		i.Filters = *p.Filters
@@ -345,6 +336,21 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 		return before, nil
 	}
 	return s.save(ctx, i, c)
+}
+
+// template sets what the title and the text of messages are.
+func (p Patch) template(i *Integration, system destination.System) InvalidError {
+	if p.Title != nil {
+		i.MessageTemplate.Title = *p.Title
+	}
+	if p.Text != nil {
+		i.MessageTemplate.Text = *p.Text
+	}
+	i.MessageTemplate = i.MessageTemplate.Trimmed()
+	if p.Title != nil || p.Text != nil || p.Subscriptions != nil { // which may be more than the template was for
+		return checkTemplate(system, i.MessageTemplate, i.Subscriptions)
+	}
+	return nil
 }
 
 // sent sets in which language, how fast and how many together messages are sent.

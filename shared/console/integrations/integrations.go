@@ -378,8 +378,8 @@ func (s *API) defaultName(system destination.System, who activity.Actor) string 
 
 func (s *API) patch(ctx context.Context, in *patchInput) (*integrationOutput, error) {
 	p := integration.Patch{Name: in.Body.Name, Language: in.Body.Language, Rate: in.Body.Rate,
-		Grouping: in.Body.Grouping, StormGuard: in.Body.StormGuard, Fallback: in.Body.Fallback, Enabled: in.Body.Enabled,
-		Hold:       in.Body.Hold.Rules(),
+		Grouping: in.Body.Grouping, StormGuard: in.Body.StormGuard, Fallback: in.Body.Fallback,
+		Enabled: in.Body.Enabled, Hold: in.Body.Hold.Rules(),
 		Parameters: in.Body.Parameters}
 	if change := in.Body.Template; change != nil {
 		p.Title, p.Text = change.Title, change.Text

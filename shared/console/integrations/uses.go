@@ -58,8 +58,8 @@ func (s *API) uses(api huma.API) {
 	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-integration-uses", Method: http.MethodGet, Path: "/v1/integrations/{id}/uses", Tags: tags,
 		Errors: []int{404}, Summary: "List what uses an integration",
-		Description: "The triggers that notify it, the integrations whose fallback it is, and the scheduled reports that " +
-			"it is sent.",
+		Description: "The triggers that notify it, the integrations whose fallback it is, and the scheduled reports " +
+			"that it is sent.",
 	}), func(ctx context.Context, in *rest.IDInput) (*usesOutput, error) {
 		i, err := s.Integrations.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
 		if err != nil {

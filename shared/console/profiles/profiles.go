@@ -119,8 +119,8 @@ func (s *API) notifications(ctx context.Context, p profile.Profile, err error) (
 	case err != nil:
 		return nil, s.Answer(err)
 	}
-	v := NotificationsView{Email: p.Email, Language: p.Language, Zone: p.Zone, Choices: p.Told(), Allowed: profile.Allowed(p.Role),
-		Revision: p.Revision}
+	v := NotificationsView{Email: p.Email, Language: p.Language, Zone: p.Zone, Choices: p.Told(),
+		Allowed: profile.Allowed(p.Role), Revision: p.Revision}
 	b, blocked, err := s.SuppressionList.Blocked(ctx, p.Tenant, p.ID, mail.Canonical(p.Email))
 	if err != nil {
 		return nil, s.Answer(err)

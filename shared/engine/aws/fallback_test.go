@@ -35,9 +35,11 @@ func TestADeathAndItsFallbackAreOneStepAndItsMessageIsNotLost(t *testing.T) {
 					dead = loaded[0]
 				}
 				made := delivery.Delivery{ID: delivery.FallbackID(dead, "b"), Tenant: dead.Tenant, Integration: "b",
-					State: delivery.Pending, CreatedAt: dead.CreatedAt, Kinds: dead.Kinds, Count: 1, Events: dead.Events,
-					From: &delivery.From{Integration: dead.Integration, Name: "On call", Delivery: dead.ID, Reason: "503"},
-					Due:  clock.Add(time.Minute), Held: &delivery.Held{By: delivery.HeldByFallback, Merge: true,
+					State: delivery.Pending, CreatedAt: dead.CreatedAt, Kinds: dead.Kinds, Count: 1,
+					Events: dead.Events,
+					From: &delivery.From{Integration: dead.Integration, Name: "On call", Delivery: dead.ID,
+						Reason: "503"},
+					Due: clock.Add(time.Minute), Held: &delivery.Held{By: delivery.HeldByFallback, Merge: true,
 						Until: clock.Add(time.Minute)}}
 				gone := dead.Kill("503")
 				gone.Fallback = &delivery.Fallback{Integration: "b", Delivery: made.ID, Made: &made}
@@ -68,8 +70,8 @@ func TestADeathAndItsFallbackAreOneStepAndItsMessageIsNotLost(t *testing.T) {
 				once(t, w.sent(t, as(all, "Deliver")), "a")
 				for _, u := range append(w.gate.Uses(), w.sends.Uses()...) {
 					if u.Caller != "local" { // the test itself
-						require.True(t, template.Allows(u, w.prefix), "the role of %s does not allow %s on %s", u.Caller,
-							u.Action, strings.TrimPrefix(u.Resource, w.prefix))
+						require.True(t, template.Allows(u, w.prefix), "the role of %s does not allow %s on %s",
+							u.Caller, u.Action, strings.TrimPrefix(u.Resource, w.prefix))
 					}
 				}
 			})

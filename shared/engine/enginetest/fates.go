@@ -313,7 +313,8 @@ func (w *fates) publish() {
 		e := of{found: found{id: fmt.Sprintf("%s-e%d", w.tenant, w.events),
 			threat: []string{"High", "Medium", "Low"}[w.r.IntN(3)],
 			domain: []string{"a.example", "B.example", "c.example"}[w.r.IntN(3)]},
-			kind:   []event.Kind{event.Vuln, event.Vuln, event.Vuln, event.CreateUser, event.IncidentsExceeded, event.AttacksExceeded}[w.r.IntN(6)],
+			kind: []event.Kind{event.Vuln, event.Vuln, event.Vuln, event.CreateUser, event.IncidentsExceeded,
+				event.AttacksExceeded}[w.r.IntN(6)],
 			status: []string{"open", "closed"}[w.r.IntN(2)], at: w.now.Add(-time.Duration(w.r.IntN(45)) * time.Second)}
 		batch, entries = append(batch, e), append(entries, w.entry(e))
 	}
@@ -344,7 +345,8 @@ func (w *fates) entry(e of) delivery.Entry {
 		data = map[string]any{"trigger_name": "T", "count": 1, "period": 60,
 			"reaction": map[string]any{"trigger": "t", "integrations": ids}}
 	}
-	detail, err := json.Marshal(map[string]any{"version": 1, "id": e.id, "tenant": w.tenant, "time": e.at, "data": data})
+	detail, err := json.Marshal(map[string]any{"version": 1, "id": e.id, "tenant": w.tenant, "time": e.at,
+		"data": data})
 	require.NoError(w, err)
 	return delivery.Entry{DetailType: string(e.kind), At: e.at, Detail: detail}
 }
@@ -461,7 +463,8 @@ func (w *fates) made(in fanout.Intake, want map[string]fate) {
 			key := d.Integration + " " + e.ID
 			f, ok := want[key]
 			require.True(w, ok, "seed %d: %s is in two deliveries", w.seed, key)
-			require.True(w, f.left == "" && f.due.Equal(u.due), "seed %d: %s is %+v and not %+v", w.seed, key, u.fate, f)
+			require.True(w, f.left == "" && f.due.Equal(u.due), "seed %d: %s is %+v and not %+v", w.seed, key, u.fate,
+				f)
 			require.Equal(w, [2]string{f.digest, f.held}, [2]string{u.digest, u.held}, "seed %d: %s", w.seed, key)
 			delete(want, key)
 			u.events = append(u.events, e.ID)
@@ -601,8 +604,8 @@ func (w *fates) pending(i *receiving) {
 	}
 	for _, u := range w.waiting {
 		if u.to == i.id {
-			require.True(w, u.due.Equal(until[u.id]), "seed %d: %s waits until %s and not %s", w.seed, u.id, until[u.id],
-				u.due)
+			require.True(w, u.due.Equal(until[u.id]), "seed %d: %s waits until %s and not %s", w.seed, u.id,
+				until[u.id], u.due)
 			delete(until, u.id)
 		}
 	}

@@ -12,8 +12,8 @@ import (
 
 // The body of a delivery's row: varints and length-prefixed texts, in the order of encode. It is written and read
 // for every delivery, and JSON would be a third of the engine's time. The first byte is the layout's version: 5 since a
-// delivery can have a fallback, or come by one, 4 since it can be held, 3 since it can be a digest, 2 since it has parts; 1 had the number of requests that had
-// arrived, which said nothing after a change of settings.
+// delivery can have a fallback, or come by one; 4 since it can be held; 3 since it can be a digest; 2 since it has
+// parts; 1 had the number of requests that had arrived, which said nothing after a change of settings.
 const rowVersion = 5
 
 var errRow = errors.New("a delivery's row is damaged")
