@@ -7,6 +7,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// fallenRow is a delivery that fell back, or came by fallback.
+type fallenRow struct {
+	ID, State string
+	Fallback  struct {
+		Delivery string `json:"delivery_id"`
+	}
+	From struct {
+		Delivery string `json:"delivery_id"`
+	}
+}
+
 func TestWhatDiesGoesToTheFallbackThatTheFormNames(t *testing.T) {
 	t.Parallel()
 	for name, l := range everyLook() {
@@ -29,16 +40,7 @@ func TestWhatDiesGoesToTheFallbackThatTheFormNames(t *testing.T) {
 			"422", "it would go round")
 
 		vulnerabilities(t, p, "dies-"+name, 1)
-		type row struct {
-			ID, State string
-			Fallback  struct {
-				Delivery string `json:"delivery_id"`
-			}
-			From struct {
-				Delivery string `json:"delivery_id"`
-			}
-		}
-		var rows struct{ Items []row }
+		var rows struct{ Items []fallenRow }
 		state := func(id, want string) {
 			t.Helper()
 			eventually(t, "a delivery is "+want, func() (bool, error) {
@@ -51,7 +53,7 @@ func TestWhatDiesGoesToTheFallbackThatTheFormNames(t *testing.T) {
 		state(on, "dead")
 		dead := rows.Items[0]
 		require.NotEmpty(t, dead.Fallback.Delivery)
-		var made row
+		var made fallenRow
 		eventually(t, "the fallback gets it", func() (bool, error) {
 			err := p.Call("GET", "/v1/integrations/"+to+"/deliveries/"+dead.Fallback.Delivery, nil, &made)
 			return made.State == "delivered", err
@@ -60,19 +62,24 @@ func TestWhatDiesGoesToTheFallbackThatTheFormNames(t *testing.T) {
 		bodies := up.got()
 		require.Contains(t, bodies[len(bodies)-1], `"fallback":{"integration_id":"`+on+`","integration":"On call"`)
 
-		b.follow("/integrations/" + on + "/deliveries/" + dead.ID)
-		b.sees(word(l, "Its events went to the fallback.", "イベントは代替先に送られました。"))
-		b.judgeWhole("fallback-dead-"+name, l)
-		b.click(word(l, "Open its delivery", "その配信を開く"))
-		b.sees(word(l, "By fallback: it could not be delivered to On call.",
-			"代替先として受信：On call に配信できませんでした。"))
-		b.judgeWhole("fallback-made-"+name, l)
-		b.follow("/log")
-		b.sees(word(l, "Went to the fallback", "代替先に送信"))
-		b.follow("/integrations/" + to)
-		b.sees(word(l, "It is the fallback of:", "次の連携の代替先です："))
-		b.click(word(l, "Delete", "削除"))
-		b.sees(word(l, "It is the fallback of “On call”", "この連携は「On call」の代替先です"))
-		b.judgeWhole("fallback-delete-"+name, l)
+		seesTheFallback(b, l, name, on, to, dead.ID)
 	}
+}
+
+// seesTheFallback looks at the pages of both deliveries and of both integrations.
+func seesTheFallback(b *tab, l look, name, on, to, dead string) {
+	b.follow("/integrations/" + on + "/deliveries/" + dead)
+	b.sees(word(l, "Its events went to the fallback.", "イベントは代替先に送られました。"))
+	b.judgeWhole("fallback-dead-"+name, l)
+	b.click(word(l, "Open its delivery", "その配信を開く"))
+	b.sees(word(l, "By fallback: it could not be delivered to On call.",
+		"代替先として受信：On call に配信できませんでした。"))
+	b.judgeWhole("fallback-made-"+name, l)
+	b.follow("/log")
+	b.sees(word(l, "Went to the fallback", "代替先に送信"))
+	b.follow("/integrations/" + to)
+	b.sees(word(l, "It is the fallback of:", "次の連携の代替先です："))
+	b.click(word(l, "Delete", "削除"))
+	b.sees(word(l, "It is the fallback of “On call”", "この連携は「On call」の代替先です"))
+	b.judgeWhole("fallback-delete-"+name, l)
 }

@@ -176,3 +176,24 @@ func TestHomeTellsWhatIsHeldApartFromWhatWaits(t *testing.T) {
 		b.judgeWhole("held-"+name, l)
 	}
 }
+
+func TestThePageOfAnEventSaysThatAMuteDroppedIt(t *testing.T) {
+	t.Parallel()
+	at := receive(t)
+	p := program(t, "-allow", at.Host)
+	id := slack(t, p, at, "Ops channel")
+	require.NoError(t, p.Call("POST", "/v1/integrations/"+id+"/mute",
+		map[string]any{"hours": 2, "reason": "migration", "then": "drop"}, nil))
+	vulnerabilities(t, p, "dropped", 1)
+	eventually(t, "it came in", func() (bool, error) {
+		var o struct{ Events int }
+		err := p.Call("GET", "/v1/overview", nil, &o)
+		return o.Events > 0, err
+	})
+	for name, l := range everyLook() {
+		b := open(t, p, l, "/events/dropped-0")
+		b.act("settled")
+		b.sees(word(l, "it came while the integration was muted", "ミュート中に届きました"))
+		b.judgeWhole("event-muted-"+name, l)
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"tocsin/scripts/embedded"
 )
 
 func TestWhatIsBeyondTheStormGuardIsOneMessage(t *testing.T) {
@@ -44,31 +46,37 @@ func TestWhatIsBeyondTheStormGuardIsOneMessage(t *testing.T) {
 			time.Sleep(left) // else what is published now may be sent before it is looked at
 		}
 		vulnerabilities(t, p, "stormy-"+name, 7)
-		var log struct {
-			Items []struct {
-				ID, State, Due, Digest string
-				Count                  int
-			}
-		}
-		var waiting string
-		eventually(t, "two are sent, and the others wait for the end of the minute", func() (bool, error) {
-			if err := p.Call("GET", "/v1/integrations/"+id+"/deliveries", nil, &log); err != nil {
-				return false, err
-			}
-			sent := 0
-			for _, d := range log.Items {
-				if d.Digest == "" && d.State == "delivered" {
-					sent++
-				}
-				if d.Digest == "storm" {
-					waiting = d.ID
-				}
-			}
-			return sent == 2 && waiting != "", nil
-		})
+		waiting := twoSentTheOthersWait(t, p, id)
 		b.follow("/integrations/" + id + "/deliveries/" + waiting)
 		b.sees(word(l, "they came faster than the storm guard lets messages through",
 			"大量送信防止の上限を超える速さで発生しました"))
 		b.judgeWhole("storm-"+name, l)
 	}
+}
+
+// twoSentTheOthersWait is the delivery of the integration that waits for the end of the minute.
+func twoSentTheOthersWait(t *testing.T, p *embedded.Process, id string) (waiting string) {
+	t.Helper()
+	var log struct {
+		Items []struct {
+			ID, State, Due, Digest string
+			Count                  int
+		}
+	}
+	eventually(t, "two are sent, and the others wait for the end of the minute", func() (bool, error) {
+		if err := p.Call("GET", "/v1/integrations/"+id+"/deliveries", nil, &log); err != nil {
+			return false, err
+		}
+		sent := 0
+		for _, d := range log.Items {
+			if d.Digest == "" && d.State == "delivered" {
+				sent++
+			}
+			if d.Digest == "storm" {
+				waiting = d.ID
+			}
+		}
+		return sent == 2 && waiting != "", nil
+	})
+	return waiting
 }
