@@ -616,7 +616,7 @@ func (s *Service) remove(ctx context.Context, who activity.Actor, id string, rev
 		return fmt.Errorf("delete integration %s: %w", id, err)
 	}
 	s.changed("integration deleted", i, who.Who())
-	s.release(ctx, i)
+	s.endHeld(ctx, i)
 	return nil
 }
 
