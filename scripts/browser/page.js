@@ -150,6 +150,24 @@ globalThis.tocsinTest = (() => {
 			await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
 			return performance.now() - began;
 		},
+		// shows follows an address and tells how many milliseconds it took until so many elements were there and drawn.
+		shows: async (path, selector, n) => {
+			const link = document.createElement("a");
+			link.href = path;
+			document.body.append(link);
+			const began = performance.now();
+			link.click();
+			link.remove();
+			await until(
+				`${n} of ${selector}`,
+				() =>
+					location.pathname + location.search === path &&
+					!document.querySelector(".skeletons") &&
+					document.querySelectorAll(selector).length === n,
+			);
+			await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
+			return performance.now() - began;
+		},
 		at: (path) =>
 			until(`the address ${path}`, () => (location.pathname + location.search).startsWith(path)).then(() => true),
 		rows: (n) =>
