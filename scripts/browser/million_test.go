@@ -51,6 +51,8 @@ func TestTheLogOfAMillion(t *testing.T) {
 
 	b := open(t, p, desk, "/rejected")
 	b.act("settled")
+	var first float64
+	require.NoError(t, b.eval("shows", &first, "/log", "tbody tr", 50)) // what comes after the load itself
 	for _, v := range []struct {
 		what, path, of string
 		count          int
@@ -72,6 +74,11 @@ func TestTheLogOfAMillion(t *testing.T) {
 			times[n] = shown
 		}
 		slices.Sort(times)
-		t.Logf("%-35s shown after %4.0f ms (%.0f to %.0f)", v.what, times[len(times)/2], times[0], times[len(times)-1])
+		require.NoError(t, b.eval("paints", &away, "/rejected"))
+		b.act("settled")
+		var answers float64
+		require.NoError(t, b.eval("paints", &answers, v.path))
+		t.Logf("%-35s answers after %3.0f ms, shown after %4.0f ms (%.0f to %.0f)", v.what, answers, times[len(times)/2],
+			times[0], times[len(times)-1])
 	}
 }
