@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"tocsin/scripts/embedded"
 )
 
 // Of the log that TestTheLogOfAMillion makes.
@@ -33,22 +35,7 @@ func TestTheLogOfAMillion(t *testing.T) {
 	for n := range millionReceivers {
 		hook = webhook(t, p, fmt.Sprintf("%s/%d", at.URL, n), fmt.Sprintf("Receiver %d", n))
 	}
-	began := time.Now()
-	const batch = 10
-	for n := 0; n < millionEvents; n += batch {
-		vulnerabilities(t, p, fmt.Sprintf("million-%d", n/batch), batch)
-		if n%10_000 == 0 {
-			t.Logf("%d of %d deliveries published after %s", n*millionReceivers, millionEvents*millionReceivers,
-				time.Since(began).Round(time.Second))
-		}
-	}
-	require.Eventually(t, func() bool {
-		var o struct{ Delivered int }
-		require.NoError(t, p.Call("GET", "/v1/overview", nil, &o))
-		return o.Delivered >= millionReceivers*millionEvents
-	}, 10*time.Minute, time.Second, "all are delivered")
-	t.Logf("a million deliveries after %s", time.Since(began).Round(time.Second))
-
+	millionDeliveries(t, p)
 	b := open(t, p, desk, "/rejected")
 	b.act("settled")
 	var first float64
@@ -78,7 +65,27 @@ func TestTheLogOfAMillion(t *testing.T) {
 		b.act("settled")
 		var answers float64
 		require.NoError(t, b.eval("paints", &answers, v.path))
-		t.Logf("%-35s answers after %3.0f ms, shown after %4.0f ms (%.0f to %.0f)", v.what, answers, times[len(times)/2],
-			times[0], times[len(times)-1])
+		t.Logf("%-35s answers after %3.0f ms, shown after %4.0f ms (%.0f to %.0f)", v.what, answers,
+			times[len(times)/2], times[0], times[len(times)-1])
 	}
+}
+
+// millionDeliveries publishes the events, and waits until all are delivered.
+func millionDeliveries(t *testing.T, p *embedded.Process) {
+	t.Helper()
+	began := time.Now()
+	const batch = 10
+	for n := 0; n < millionEvents; n += batch {
+		vulnerabilities(t, p, fmt.Sprintf("million-%d", n/batch), batch)
+		if n%10_000 == 0 {
+			t.Logf("%d of %d deliveries published after %s", n*millionReceivers, millionEvents*millionReceivers,
+				time.Since(began).Round(time.Second))
+		}
+	}
+	require.Eventually(t, func() bool {
+		var o struct{ Delivered int }
+		require.NoError(t, p.Call("GET", "/v1/overview", nil, &o))
+		return o.Delivered >= millionReceivers*millionEvents
+	}, 10*time.Minute, time.Second, "all are delivered")
+	t.Logf("a million deliveries after %s", time.Since(began).Round(time.Second))
 }
