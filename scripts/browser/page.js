@@ -34,6 +34,23 @@ globalThis.tocsinTest = (() => {
 			}, patience);
 		});
 
+	// follow follows an address of this page and tells when it did.
+	const follow = (path) => {
+		const link = document.createElement("a");
+		link.href = path;
+		document.body.append(link);
+		const began = performance.now();
+		link.click();
+		link.remove();
+		return began;
+	};
+
+	// drawnAfter is how many milliseconds after that all was drawn.
+	const drawnAfter = async (began) => {
+		await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
+		return performance.now() - began;
+	};
+
 	// nameOf is what assistive technology calls an element, for what the Console is made of.
 	const nameOf = (e) => {
 		const by = e.getAttribute("aria-labelledby");
@@ -141,23 +158,12 @@ globalThis.tocsinTest = (() => {
 		},
 		// paints follows an address of this page and tells how many milliseconds it took until that was drawn.
 		paints: async (path) => {
-			const link = document.createElement("a");
-			link.href = path;
-			document.body.append(link);
-			const began = performance.now();
-			link.click();
-			link.remove();
-			await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
-			return performance.now() - began;
+			const began = follow(path);
+			return drawnAfter(began);
 		},
 		// shows follows an address and tells how many milliseconds it took until so many elements were there and drawn.
 		shows: async (path, selector, n) => {
-			const link = document.createElement("a");
-			link.href = path;
-			document.body.append(link);
-			const began = performance.now();
-			link.click();
-			link.remove();
+			const began = follow(path);
 			await until(
 				`${n} of ${selector}`,
 				() =>
@@ -165,8 +171,7 @@ globalThis.tocsinTest = (() => {
 					!document.querySelector(".skeletons") &&
 					document.querySelectorAll(selector).length === n,
 			);
-			await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
-			return performance.now() - began;
+			return drawnAfter(began);
 		},
 		at: (path) =>
 			until(`the address ${path}`, () => (location.pathname + location.search).startsWith(path)).then(() => true),
