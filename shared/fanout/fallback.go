@@ -112,12 +112,9 @@ func (f *Fallbacks) hold(ctx context.Context, d *delivery.Delivery, to integrati
 		d.Digest = delivery.FallbackDigest(d.From.Integration)
 		held = delivery.Held{By: delivery.HeldByFallback, Until: spanEnd(now, delivery.FallbackSpan), Merge: true}
 	}
-	for _, k := range d.Kinds {
-		// A kind can be of several types: as with Holder, one that passes does not let it pass.
-		if h, ok := m.Hold(k, ""); ok && h.Until.After(held.Until) {
-			held = delivery.Held{By: string(h.By), Until: h.Until.UTC(), Zone: h.Zone, Tenant: h.Tenant,
-				Merge: held.Merge}
-		}
+	if by := longest(m, d.Kinds); by.Until.After(held.Until) {
+		by.Merge = held.Merge
+		held = by
 	}
 	if !held.Until.IsZero() {
 		d.Due, d.Held = held.Until, &held
@@ -164,12 +161,14 @@ func (f *Fanout) fallBack(ctx context.Context, in *Intake, h *holds, i integrati
 			slices.ContainsFunc(own, func(o routed) bool { return o.Event.ID == e.Event.ID })
 	})
 	from := delivery.From{Integration: i.ID, Name: i.Name, Reason: cut.Keep(i.Off.Ends(), reasonLimit)}
+	if len(events) > 0 {
+		f.goes(in, to)
+	}
 	now, held := f.heldOf(h, to, events)
 	in.Deliveries = append(in.Deliveries, f.fallen(to, from, now)...)
 	for _, g := range held {
-		until := delivery.Held{By: string(g.By), Until: g.Until.UTC(), Zone: g.Zone, Tenant: g.Tenant}
 		for _, d := range f.fallen(to, from, g.events) {
-			one := until
+			one := heldBy(g.Hold)
 			one.Merge = d.Digest != ""
 			d.Due, d.Held = one.Until, &one
 			in.Deliveries = append(in.Deliveries, d)

@@ -312,7 +312,7 @@ func (f *Fanout) direct(ctx context.Context, in *Intake, id string, e routed) er
 	if err != nil {
 		return fmt.Errorf("find the receiver %s of a %s event of tenant %s: %w", id, e.Event.Kind, e.Event.Tenant, err)
 	}
-	in.goes(i)
+	f.goes(in, i)
 	in.Deliveries = append(in.Deliveries, f.deliveries(i, subscribed(i, []routed{e}))...)
 	return nil
 }

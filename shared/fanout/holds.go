@@ -175,7 +175,7 @@ func (p *parted) drop(i integration.Integration, h hold.Hold, e routed) {
 // send adds to an intake what becomes of events that an integration is to get.
 func (f *Fanout) send(in *Intake, h *holds, guard *stormGuard, i integration.Integration, events []routed) {
 	if len(events) > 0 {
-		in.goes(i)
+		f.goes(in, i)
 	}
 	p := f.part(h, i, events)
 	in.Deliveries = append(in.Deliveries, f.deliveries(i, f.guard(guard, i, p.now))...)
@@ -200,8 +200,8 @@ func (f *Fanout) heldDeliveries(i integration.Integration, h heldEvents) (out []
 		}
 	}
 	batch := f.batch(i)
-	held := delivery.Held{By: string(h.By), Until: h.Until.UTC(), Zone: h.Zone, Tenant: h.Tenant,
-		Merge: batch.Every > 0}
+	held := heldBy(h.Hold)
+	held.Merge = batch.Every > 0
 	out = waiting(batched(i, alone, batch), held, "")
 	held.Merge = true
 	digests := batched(i, joined, destination.Batch{Count: destination.File.Count, Bytes: destination.File.Bytes})
@@ -250,13 +250,21 @@ func (h *Holder) Holding(ctx context.Context, tenant, id string) (delivery.Holdi
 	}
 	s, _, _ := h.Systems.Lookup(i.System)
 	m := hold.NewMoment(i.Hold, rulesFor(tenants, i, s), h.Now())
-	return func(kinds []event.Kind) (out delivery.Held) {
-		for _, k := range kinds {
-			// A kind can be of several types, of which one passes and this one was held.
-			if held, ok := m.Hold(k, ""); ok && held.Until.After(out.Until) {
-				out = delivery.Held{By: string(held.By), Until: held.Until, Zone: held.Zone, Tenant: held.Tenant}
-			}
+	return func(kinds []event.Kind) delivery.Held { return longest(m, kinds) }, nil
+}
+
+// longest is what holds deliveries of some kinds for longest; zero where nothing does. A kind can be of several types,
+// of which one passes and this one was held.
+func longest(m *hold.Moment, kinds []event.Kind) (out delivery.Held) {
+	for _, k := range kinds {
+		if h, ok := m.Hold(k, ""); ok && h.Until.After(out.Until) {
+			out = heldBy(h)
 		}
-		return out
-	}, nil
+	}
+	return out
+}
+
+// heldBy is how a delivery keeps what holds it.
+func heldBy(h hold.Hold) delivery.Held {
+	return delivery.Held{By: string(h.By), Until: h.Until.UTC(), Zone: h.Zone, Tenant: h.Tenant}
 }

@@ -7,8 +7,11 @@ import (
 	"tocsin/shared/metrics"
 )
 
-// goes notes that deliveries of an intake may go to an integration.
-func (in *Intake) goes(i integration.Integration) {
+// goes notes that deliveries of an intake may go to an integration, where somebody counts them.
+func (f *Fanout) goes(in *Intake, i integration.Integration) {
+	if f.Meter == nil {
+		return
+	}
 	if in.systems == nil {
 		in.systems = map[integration.Key]string{}
 	}
