@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/embedded"
+	"tocsin/shared/patience"
 )
 
 // commanded is a command of the program in an environment, with its exit code and what it printed.
@@ -173,7 +174,7 @@ func TestCtrlCWaitsForTheChangeThatHasBegun(t *testing.T) {
 	require.NoError(t, cmd.Start())
 	select {
 	case <-began:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience.Long):
 		_ = cmd.Process.Kill()
 		t.Fatal("no change was begun: ", out.String())
 	}

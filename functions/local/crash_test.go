@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/embedded"
+	"tocsin/shared/patience"
 )
 
 // kills is how often the program is killed while it takes, fans out, delivers and retries.
@@ -104,7 +105,7 @@ func TestKillsUnderLoadLoseNothing(t *testing.T) {
 		require.NoError(t, err)
 	}()
 	require.Greater(t, len(acknowledged), 100*kills/10, "the kills were under load")
-	require.Eventually(t, func() bool { return len(got.missing(acknowledged)) == 0 }, 40*time.Second,
+	require.Eventually(t, func() bool { return len(got.missing(acknowledged)) == 0 }, 2*patience.Long,
 		50*time.Millisecond, "accepted events that never arrived")
 
 	got.mu.Lock()

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/embedded"
+	"tocsin/shared/patience"
 )
 
 // TestTheHeadersOfARequestGoToWhoAskedForThem follows with_headers from the API to the request.
@@ -45,7 +46,7 @@ func TestTheHeadersOfARequestGoToWhoAskedForThem(t *testing.T) {
 		select {
 		case b := <-bodies:
 			got[b[0]] = b[1]
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience.Long):
 			t.Fatal("not both got the hit:", got)
 		}
 	}

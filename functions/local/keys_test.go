@@ -228,6 +228,6 @@ func TestH25TheProgramSaysWhetherItIsReady(t *testing.T) {
 		err := p.Call(http.MethodGet, "/readyz", nil, nil)
 		return err != nil && strings.Contains(err.Error(), "503") &&
 			strings.Contains(err.Error(), "keys: the key file is missing")
-	}, 10*time.Second, 100*time.Millisecond)
+	}, time.Minute, 100*time.Millisecond)
 	require.NoError(t, p.Call(http.MethodGet, "/livez", nil, nil))
 }

@@ -81,12 +81,12 @@ func TestTheConsoleSpeaksHTTPSAndReadsAChangedCertificate(t *testing.T) {
 	require.Eventually(t, func() bool {
 		got, err := serial(first)
 		return err == nil && got == "1" && strings.Contains(p.Output(), "the one before is used on")
-	}, 10*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	require.NoError(t, os.WriteFile(key, fresh, 0o600))
 	require.Eventually(t, func() bool {
 		got, err := serial(second)
 		return err == nil && got == "2"
-	}, 10*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 }
 
 func TestTLSThatCanNotBeIsExplained(t *testing.T) {

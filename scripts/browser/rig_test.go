@@ -32,7 +32,7 @@ import (
 )
 
 // patience is how long a page may take for what a test waits for. Nothing is waited out: a test goes on at once.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // What scripts/test-browser names.
 var (
@@ -43,7 +43,7 @@ var (
 )
 
 // lifetime bounds a test. One that hangs ends with its name, and leaves their time to the others.
-const lifetime = 5 * time.Minute
+const lifetime = 10 * time.Minute
 
 // browsers are those of the tests that run, by *testing.T.
 var browsers sync.Map

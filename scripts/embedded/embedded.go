@@ -24,7 +24,7 @@ import (
 )
 
 // startLimit is how long the program may take until it listens.
-const startLimit = 30 * time.Second
+const startLimit = 2 * time.Minute
 
 // answerLimit is how long a command or a request may take: who asks a program that hangs is told so.
 const answerLimit = 2 * time.Minute

@@ -197,7 +197,7 @@ func TestH4AProgramThatMailsSixEventsToFiftyPeopleEach(t *testing.T) {
 		}
 		return n, again
 	}
-	require.Eventually(t, func() bool { n, _ := mails(); return n >= 6*49+6 }, 30*time.Second, 20*time.Millisecond,
+	require.Eventually(t, func() bool { n, _ := mails(); return n >= 6*49+6 }, time.Minute, 20*time.Millisecond,
 		"%s", program.Output())
 	n, again := mails()
 	t.Log(n, "mails,", p.opened, "sessions")
@@ -233,7 +233,7 @@ func TestWhoHasATokenIsMailedThreeDaysBeforeItExpires(t *testing.T) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			return len(p.mails) > 0
-		}, 30*time.Second, 20*time.Millisecond, "%s", next.Output())
+		}, time.Minute, 20*time.Millisecond, "%s", next.Output())
 		_, err = next.Stop()
 		require.NoError(t, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/configuration"
+	"tocsin/shared/patience"
 )
 
 // laughs is a small text that is 9^9 values when its aliases are written out.
@@ -92,7 +93,7 @@ func TestWhatIsWrongWithAFileIsToldWithItsLine(t *testing.T) {
 			require.ErrorAs(t, err, &problems)
 			require.Contains(t, err.Error(), c.says)
 			require.Less(t, len(err.Error()), 5000)
-			require.Less(t, time.Since(begin), 20*time.Second)
+			require.Less(t, time.Since(begin), patience.Long)
 		})
 	}
 }

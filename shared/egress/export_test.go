@@ -10,9 +10,9 @@ import (
 	"tocsin/shared/destination"
 )
 
-// Quick has the pings of HTTP/2 come fast, for tests that wait for them.
-func (c *Client) Quick() *Client {
-	c.pingAfter, c.pingFor = 200*time.Millisecond, 400*time.Millisecond
+// Pinging sets the times of HTTP/2's pings.
+func (c *Client) Pinging(after, within time.Duration) *Client {
+	c.pingAfter, c.pingFor = after, within
 	return c
 }
 

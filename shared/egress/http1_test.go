@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -20,16 +21,17 @@ import (
 
 	"tocsin/shared/destination"
 	"tocsin/shared/egress"
+	"tocsin/shared/patience"
 	"tocsin/shared/step"
 )
 
 // script is what a server does with a request, the n-th on its connection from 0 on. It ends the connection when it
 // returns false.
-type script func(conn net.Conn, from *bufio.Reader, n int) bool
+type script func(conn net.Conn, from *bufio.Reader, n int, pause time.Duration) bool
 
 // answers reads the request, answers with the given bytes, and goes on or not.
 func answers(answer string, goesOn bool) script {
-	return func(conn net.Conn, from *bufio.Reader, _ int) bool {
+	return func(conn net.Conn, from *bufio.Reader, _ int, _ time.Duration) bool {
 		drain(from)
 		_, _ = io.WriteString(conn, answer)
 		return goesOn
@@ -44,7 +46,7 @@ const (
 )
 
 // slowly answers in pieces.
-func slowly(conn net.Conn, from *bufio.Reader, _ int) bool {
+func slowly(conn net.Conn, from *bufio.Reader, _ int, _ time.Duration) bool {
 	drain(from)
 	for piece := range slices.Chunk([]byte(fine), 5) {
 		_, _ = conn.Write(piece)
@@ -55,10 +57,10 @@ func slowly(conn net.Conn, from *bufio.Reader, _ int) bool {
 
 // resets answers with some bytes and resets the connection.
 func resets(answer string) script {
-	return func(conn net.Conn, from *bufio.Reader, _ int) bool {
+	return func(conn net.Conn, from *bufio.Reader, _ int, pause time.Duration) bool {
 		drain(from)
 		_, _ = io.WriteString(conn, answer)
-		time.Sleep(5 * time.Millisecond) // else the reset overtakes the answer
+		time.Sleep(pause) // else the reset overtakes the answer
 		if secured, ok := conn.(*tls.Conn); ok {
 			conn = secured.NetConn()
 		}
@@ -69,11 +71,11 @@ func resets(answer string) script {
 }
 
 // afterFirst is fine once, and does something before a second request comes.
-func afterFirst(then func(net.Conn)) script {
-	return func(conn net.Conn, from *bufio.Reader, _ int) bool {
+func afterFirst(then func(net.Conn, time.Duration)) script {
+	return func(conn net.Conn, from *bufio.Reader, _ int, pause time.Duration) bool {
 		drain(from)
 		_, _ = io.WriteString(conn, fine)
-		then(conn)
+		then(conn, pause)
 		return false
 	}
 }
@@ -123,34 +125,34 @@ var scripts = map[string]script{
 	"a reset behind the header":   resets("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"),
 	"a reset in the body":         resets("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"),
 	"a reset behind the body":     resets(fine),
-	"closed while it is idle":     afterFirst(func(c net.Conn) { c.Close() }),
-	"reset while it is idle": afterFirst(func(c net.Conn) {
-		time.Sleep(5 * time.Millisecond)
-		resets("")(c, bufio.NewReader(strings.NewReader("")), 0)
+	"closed while it is idle":     afterFirst(func(c net.Conn, _ time.Duration) { c.Close() }),
+	"reset while it is idle": afterFirst(func(c net.Conn, pause time.Duration) {
+		time.Sleep(pause)
+		resets("")(c, bufio.NewReader(strings.NewReader("")), 0, pause)
 	}),
-	"an answer while it is idle": afterFirst(func(c net.Conn) {
-		time.Sleep(5 * time.Millisecond)
+	"an answer while it is idle": afterFirst(func(c net.Conn, pause time.Duration) {
+		time.Sleep(pause)
 		_, _ = io.WriteString(c, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 		hold(c)
 	}),
-	"it takes and never answers": func(conn net.Conn, from *bufio.Reader, _ int) bool {
+	"it takes and never answers": func(conn net.Conn, from *bufio.Reader, _ int, _ time.Duration) bool {
 		drain(from)
 		hold(conn)
 		return false
 	},
-	"it stands still in the header": func(conn net.Conn, from *bufio.Reader, _ int) bool {
+	"it stands still in the header": func(conn net.Conn, from *bufio.Reader, _ int, _ time.Duration) bool {
 		drain(from)
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n")
 		hold(conn)
 		return false
 	},
-	"it stands still in the body": func(conn net.Conn, from *bufio.Reader, _ int) bool {
+	"it stands still in the body": func(conn net.Conn, from *bufio.Reader, _ int, _ time.Duration) bool {
 		drain(from)
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok")
 		hold(conn)
 		return false
 	},
-	"fine, then it never answers": func(conn net.Conn, from *bufio.Reader, n int) bool {
+	"fine, then it never answers": func(conn net.Conn, from *bufio.Reader, n int, _ time.Duration) bool {
 		drain(from)
 		if n == 0 {
 			_, _ = io.WriteString(conn, fine)
@@ -159,14 +161,14 @@ var scripts = map[string]script{
 		hold(conn)
 		return false
 	},
-	"fine, then closed without an answer": func(conn net.Conn, from *bufio.Reader, n int) bool {
+	"fine, then closed without an answer": func(conn net.Conn, from *bufio.Reader, n int, _ time.Duration) bool {
 		drain(from)
 		if n == 0 {
 			_, _ = io.WriteString(conn, fine)
 		}
 		return n == 0
 	},
-	"fine, then closed in the header": func(conn net.Conn, from *bufio.Reader, n int) bool {
+	"fine, then closed in the header": func(conn net.Conn, from *bufio.Reader, n int, _ time.Duration) bool {
 		drain(from)
 		if n == 0 {
 			_, _ = io.WriteString(conn, fine)
@@ -175,7 +177,7 @@ var scripts = map[string]script{
 		_, _ = io.WriteString(conn, "HTTP/1.1 2")
 		return false
 	},
-	"closed before it reads": func(net.Conn, *bufio.Reader, int) bool { return false },
+	"closed before it reads": func(net.Conn, *bufio.Reader, int, time.Duration) bool { return false },
 }
 
 // scripted is a server that follows a script. It counts connections and requests.
@@ -184,7 +186,7 @@ type scripted struct {
 	opened, requests atomic.Int64
 }
 
-func newScripted(t testing.TB, secure *tls.Config, s script) *scripted {
+func newScripted(t testing.TB, secure *tls.Config, pause time.Duration, s script) *scripted {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -208,7 +210,7 @@ func newScripted(t testing.TB, secure *tls.Config, s script) *scripted {
 						return
 					}
 					out.requests.Add(1)
-					if !s(conn, from, n) {
+					if !s(conn, from, n, pause) {
 						return
 					}
 				}
@@ -227,7 +229,7 @@ type told struct {
 }
 
 // observe sends three requests, with a pause in which a server ends what it wants to end.
-func observe(t testing.TB, c *egress.Client, s *scripted, q destination.Request) (out told) {
+func observe(t testing.TB, c *egress.Client, s *scripted, q destination.Request, pause time.Duration) (out told) {
 	for range 3 {
 		var mu sync.Mutex
 		seen := map[step.Step]bool{}
@@ -243,7 +245,7 @@ func observe(t testing.TB, c *egress.Client, s *scripted, q destination.Request)
 			a.Header = a.Header.Clone()
 			out.outcomes = append(out.outcomes, fmt.Sprint(a.Status, a.Header, a.Broken, string(a.Body)))
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(pause)
 		mu.Lock()
 		delete(seen, step.Step{Kind: step.Sent})   // an http.Transport can tell it after that the answer came
 		delete(seen, step.Step{Kind: step.Reused}) // also of a connection whose end did not come yet
@@ -264,24 +266,26 @@ func TestARequestEndsAsNetHTTPEndsIt(t *testing.T) {
 		for name, s := range scripts {
 			t.Run(scheme+", "+name, func(t *testing.T) {
 				t.Parallel()
-				send := func(standard bool) told {
-					server := newScripted(t, secure, s)
+				send := func(standard bool, unit time.Duration) told {
+					server := newScripted(t, secure, unit/60, s)
 					c := egress.New(egress.Policy{Allow: []string{server.host}}, egress.Options{})
 					q := post(scheme + "://" + server.host)
-					q.Transport = destination.Transport{Timeout: 300 * time.Millisecond, SkipVerify: secure != nil}
+					q.Transport = destination.Transport{Timeout: unit, SkipVerify: secure != nil}
 					if standard {
 						c.Standard()
 					} else {
 						c.Learn(t, q)
 					}
-					return observe(t, c, server, q)
+					return observe(t, c, server, q, unit/15)
 				}
-				var want, got told
-				var both sync.WaitGroup
-				both.Go(func() { want = send(true) })
-				both.Go(func() { got = send(false) })
-				both.Wait()
-				require.Equal(t, want, got)
+				patience.Growing(t, 300*time.Millisecond, func(unit time.Duration) (bool, string) {
+					var want, got told
+					var both sync.WaitGroup
+					both.Go(func() { want = send(true, unit) })
+					both.Go(func() { got = send(false, unit) })
+					both.Wait()
+					return reflect.DeepEqual(want, got), fmt.Sprintf("net/http: %+v; ours: %+v", want, got)
+				})
 			})
 		}
 	}
@@ -300,7 +304,7 @@ func FuzzAnAnswerIsReadAsNetHTTPReadsIt(f *testing.F) {
 			return
 		}
 		send := func(standard bool) []string {
-			server := newScripted(t, nil, answers(answer, false))
+			server := newScripted(t, nil, 0, answers(answer, false))
 			c := egress.New(egress.Policy{Allow: []string{server.host}}, egress.Options{})
 			if standard {
 				c.Standard()
@@ -344,7 +348,7 @@ func TestARequestIsWrittenAsNetHTTPWritesIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			seen := make(chan string, 1)
-			server := newScripted(t, nil, func(conn net.Conn, from *bufio.Reader, _ int) bool {
+			server := newScripted(t, nil, 0, func(conn net.Conn, from *bufio.Reader, _ int, _ time.Duration) bool {
 				var raw bytes.Buffer
 				q, err := http.ReadRequest(bufio.NewReaderSize(io.TeeReader(from, &raw), 1))
 				if err == nil {

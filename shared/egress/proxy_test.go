@@ -23,6 +23,7 @@ import (
 
 	"tocsin/shared/destination"
 	"tocsin/shared/egress"
+	"tocsin/shared/patience"
 )
 
 // realProxy is a proxy that others use, with a password, which notes what it is asked for and leads everything to one
@@ -245,7 +246,10 @@ func TestH26WhatAProxyDoesWrong(t *testing.T) {
 			require.NoError(t, err)
 			c := egress.New(egress.Policy{}, egress.Options{Proxy: p, Lookup: public})
 			q := post("https://hooks.example.com")
-			q.Transport.OpenTimeout = 500 * time.Millisecond
+			q.Transport.OpenTimeout = patience.Long
+			if f.kind == egress.OpenTimeout {
+				q.Transport.OpenTimeout = 500 * time.Millisecond
+			}
 			_, err = c.Do(t.Context(), q)
 			got := failure(t, err)
 			require.Equal(t, f.kind, got.Kind, got.Reason)

@@ -21,6 +21,7 @@ import (
 
 	"tocsin/shared/destination"
 	"tocsin/shared/egress"
+	"tocsin/shared/patience"
 )
 
 // relay is a middlebox on the way to a server. What it does to the connections that it has does not touch later ones.
@@ -138,22 +139,28 @@ func client(r *relay) *egress.Client {
 }
 
 func TestH7ADeadHTTP2ConnectionIsFoundByItsPingsAndTheRequestIsRepeated(t *testing.T) {
-	var seen atomic.Int64
-	r, q := spoken(t, true, echo(&seen))
-	c := client(r).Quick()
-	a, err := c.Do(t.Context(), q)
-	require.NoError(t, err)
-	require.Equal(t, "HTTP/2.0", string(a.Body))
-	r.each(func(c *relayed) { c.swallows.Store(true) })
-	var wait sync.WaitGroup
-	for range 20 {
-		wait.Go(func() {
-			_, err := c.Do(t.Context(), q)
-			require.NoError(t, err)
-		})
-	}
-	wait.Wait()
-	require.Equal(t, int64(21), seen.Load())
+	// A connection that lives answers a ping in time, unless the machine is busy: then a request on it is seen twice.
+	patience.Growing(t, 400*time.Millisecond, func(unit time.Duration) (bool, string) {
+		var seen atomic.Int64
+		r, q := spoken(t, true, echo(&seen))
+		c := client(r).Pinging(unit/2, unit)
+		a, err := c.Do(t.Context(), q)
+		require.NoError(t, err)
+		require.Equal(t, "HTTP/2.0", string(a.Body))
+		r.each(func(c *relayed) { c.swallows.Store(true) })
+		q.Transport.Timeout = patience.Long
+		var wait sync.WaitGroup
+		var failed atomic.Int64
+		for range 20 {
+			wait.Go(func() {
+				if _, err := c.Do(t.Context(), q); err != nil {
+					failed.Add(1)
+				}
+			})
+		}
+		wait.Wait()
+		return seen.Load() == 21 && failed.Load() == 0, fmt.Sprintf("%d seen, %d failed", seen.Load(), failed.Load())
+	})
 }
 
 func TestH7AConnectionOnWhichARequestTimedOutTakesNoMore(t *testing.T) {
@@ -172,8 +179,9 @@ func TestH7AConnectionOnWhichARequestTimedOutTakesNoMore(t *testing.T) {
 			}
 			wait.Wait()
 			r.each(func(c *relayed) { c.swallows.Store(true) })
-			q.Transport.Timeout = 150 * time.Millisecond
-			_, err := c.Do(t.Context(), q)
+			brief := q
+			brief.Transport.Timeout = 150 * time.Millisecond
+			_, err := c.Do(t.Context(), brief)
 			require.Equal(t, egress.Timeout, failure(t, err).Kind)
 			for range 3 {
 				_, err = c.Do(t.Context(), q)
@@ -231,16 +239,15 @@ func TestH7AProxyThatStopsReadingHoldsNoRequestForEver(t *testing.T) {
 				c.stuck.Store(true)
 				t.Cleanup(func() { c.stuck.Store(false) })
 			})
-			q.Body = bytes.Repeat([]byte("x"), 32<<20)
-			q.Transport.Timeout = 300 * time.Millisecond
-			begun := time.Now()
+			large := q
+			large.Body = bytes.Repeat([]byte("x"), 32<<20)
+			large.Transport.Timeout = 300 * time.Millisecond
 			for range 2 { // the relay reads on a little before it is stuck
-				if _, err = c.Do(t.Context(), q); err != nil {
+				if _, err = c.Do(t.Context(), large); err != nil {
 					break
 				}
 			}
 			require.Equal(t, egress.Timeout, failure(t, err).Kind)
-			require.Less(t, time.Since(begun), 5*time.Second)
 			q.Body = []byte("small")
 			_, err = c.Do(t.Context(), q)
 			require.NoError(t, err)
@@ -376,26 +383,30 @@ func TestH8WhatIsNotRepeated(t *testing.T) {
 		require.Equal(t, int64(2), s.seen.Load())
 	})
 	t.Run("the repeat itself, and its time is within the whole", func(t *testing.T) {
-		var n atomic.Int64
-		r, q := spoken(t, false, func(w http.ResponseWriter, q *http.Request) {
-			_, _ = io.Copy(io.Discard, q.Body)
-			switch n.Add(1) {
-			case 1:
-			case 2:
-				panic(http.ErrAbortHandler)
-			default:
-				<-q.Context().Done()
-			}
+		patience.Growing(t, 300*time.Millisecond, func(unit time.Duration) (bool, string) {
+			var n atomic.Int64
+			r, q := spoken(t, false, func(w http.ResponseWriter, q *http.Request) {
+				_, _ = io.Copy(io.Discard, q.Body)
+				switch n.Add(1) {
+				case 1:
+				case 2:
+					time.Sleep(unit / 2) // of the time that both have
+					panic(http.ErrAbortHandler)
+				default:
+					<-q.Context().Done()
+				}
+			})
+			c := client(r)
+			_, err := c.Do(t.Context(), q)
+			require.NoError(t, err)
+			brief := q
+			brief.Transport.Timeout = unit
+			begun := time.Now()
+			_, err = c.Do(t.Context(), brief)
+			took := time.Since(begun)
+			require.Equal(t, egress.Timeout, failure(t, err).Kind)
+			return took < unit*5/4 && n.Load() == 3, fmt.Sprintf("%d requests in %s", n.Load(), took)
 		})
-		c := client(r)
-		_, err := c.Do(t.Context(), q)
-		require.NoError(t, err)
-		q.Transport.Timeout = 300 * time.Millisecond
-		begun := time.Now()
-		_, err = c.Do(t.Context(), q)
-		require.Equal(t, egress.Timeout, failure(t, err).Kind)
-		require.Less(t, time.Since(begun), 2*time.Second)
-		require.Equal(t, int64(3), n.Load())
 	})
 	t.Run("a repeat that is closed too", func(t *testing.T) {
 		var n atomic.Int64
@@ -462,7 +473,7 @@ func TestConnectionsAndGoroutinesEnd(t *testing.T) {
 		_, _ = c.Do(t.Context(), q) // every second one fails at the certificate
 	}
 	c.CloseIdle()
-	require.Eventually(t, func() bool { return open.Load() == 0 && runtime.NumGoroutine() <= before+2 }, 5*time.Second,
+	require.Eventually(t, func() bool { return open.Load() == 0 && runtime.NumGoroutine() <= before+2 }, patience.Long,
 		10*time.Millisecond,
 		fmt.Sprint(open.Load(), " open connections"))
 }

@@ -30,6 +30,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/keyring"
 	"tocsin/shared/notification"
+	"tocsin/shared/patience"
 	"tocsin/shared/sending"
 	"tocsin/shared/telegrambot"
 	"tocsin/shared/telegrambot/telegramtest"
@@ -510,17 +511,17 @@ func TestThePollTakesWhatTheWebhookWould(t *testing.T) {
 		defer close(done)
 		w.bot.Poll(ctx)
 	}()
-	require.Eventually(t, w.Polled, 5*time.Second, time.Millisecond)
+	require.Eventually(t, w.Polled, time.Minute, time.Millisecond)
 	w.Say(person, start(l.Private))
-	require.Eventually(t, func() bool { return w.parameters(i).ChatID == person.ID }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return w.parameters(i).ChatID == person.ID }, time.Minute, 5*time.Millisecond)
 	w.Remove(person)
-	require.Eventually(t, func() bool { return w.parameters(i).RemovedAt != nil }, 5*time.Second, 5*time.Millisecond)
-	require.Eventually(t, func() bool { return w.Unconfirmed() == 0 }, 5*time.Second, 5*time.Millisecond,
+	require.Eventually(t, func() bool { return w.parameters(i).RemovedAt != nil }, time.Minute, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return w.Unconfirmed() == 0 }, time.Minute, 5*time.Millisecond,
 		"the next poll confirms")
 	stop()
 	select {
 	case <-done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience.Long):
 		t.Fatal("the poll did not stop")
 	}
 }

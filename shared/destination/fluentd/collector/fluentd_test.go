@@ -109,7 +109,7 @@ func start(t *testing.T, config string, env ...string) collector {
 			_ = conn.Close()
 		}
 		return err == nil
-	}, 30*time.Second, 100*time.Millisecond, "Fluentd did not start")
+	}, time.Minute, 100*time.Millisecond, "Fluentd did not start")
 	return c
 }
 

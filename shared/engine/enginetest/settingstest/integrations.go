@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
+	"tocsin/shared/patience"
 )
 
 // OpenIntegrations opens an engine. published lists the kinds of the events that the store had published on the
@@ -239,7 +240,7 @@ func enabledFollowsAChange(t *testing.T, open OpenIntegrations) {
 			}
 			slices.Sort(ids)
 			return slices.Equal(want, ids)
-		}, 2*time.Second, 5*time.Millisecond)
+		}, patience.Long, 5*time.Millisecond)
 	}
 	enabled("a")
 	b.Fallback, b.Revision = "a", 2

@@ -18,6 +18,7 @@ import (
 	"tocsin/shared/fanout"
 	"tocsin/shared/filter"
 	"tocsin/shared/integration"
+	"tocsin/shared/patience"
 	"tocsin/shared/trigger"
 )
 
@@ -213,7 +214,7 @@ func fanoutSeesAChange(t *testing.T, r *triggerRig) {
 	require.Eventually(t, func() bool {
 		list, _, err := r.Store.Active(t.Context(), "42")
 		return err == nil && len(list) == 1 && list[0].Off
-	}, time.Second, 10*time.Millisecond)
+	}, patience.Long, 10*time.Millisecond)
 }
 
 func nothingIsLeftOfAStaleIntake(t *testing.T, r *triggerRig) {
