@@ -17,6 +17,9 @@ import (
 	"time"
 )
 
+// startLimit is how long a function may take until it asks for its first invocation, on a machine that is busy.
+const startLimit = 2 * time.Minute
+
 // FunctionError is what a function answered as its error, or why it ended.
 type FunctionError struct{ Payload string }
 
@@ -234,9 +237,9 @@ func (f *Function) start() (*process, error) {
 		return p, nil
 	case <-p.ended:
 		return nil, errors.New("it ended before it asked for an invocation: see its log")
-	case <-time.After(30 * time.Second):
+	case <-time.After(startLimit):
 		p.stop()
-		return nil, errors.New("it did not ask for an invocation within 30 s")
+		return nil, fmt.Errorf("it did not ask for an invocation within %s", startLimit)
 	}
 }
 

@@ -136,7 +136,7 @@ func freePorts(n int) ([]string, error) {
 
 // listening waits until something answers.
 func listening(ctx context.Context, at string) error {
-	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	for {
 		q, err := http.NewRequestWithContext(ctx, http.MethodGet, at+"/", nil)

@@ -23,7 +23,7 @@ import (
 
 // limit is how long anything may take that has no wait of its own. A busy machine is slow, not wrong: how exact a wait
 // is, the tests of package retry prove on a clock of their own, and the delivery log says below.
-const limit = 30 * time.Second
+const limit = 2 * time.Minute
 
 func main() {
 	binary := flag.String("binary", "bin/tocsin", "the embedded program")

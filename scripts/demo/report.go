@@ -129,7 +129,7 @@ type made struct {
 // ordered asks for the report once everything is recorded, and waits for it.
 func ordered(p *embedded.Process, monday time.Time) (made, error) {
 	var r made
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
 		if r.State == "" {
 			// Fan-out may still be at it: a report without recipients tells.
 			if err := p.Call(http.MethodPost, "/v1/reports",

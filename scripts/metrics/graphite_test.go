@@ -30,7 +30,7 @@ func startGraphite(t *testing.T, l *lab, port string) *graphite {
 		folder, port, freePort(t), freePort(t)))
 	l.start(t, "carbon", "carbon-cache", "--config="+configuration, "--pidfile="+folder+"/carbon.pid", "--logdir="+
 		folder, "--nodaemon", "start")
-	l.eventually(t, 30*time.Second, func() error {
+	l.eventually(t, 2*wait, func() error {
 		connection, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if err == nil {
 			connection.Close()

@@ -31,7 +31,7 @@ func startInfluxDB(t *testing.T, l *lab, port string) *influxDB {
 		freePort(t), folder, http)
 	l.start(t, "influxdb", "influxd", "-config", l.write(t, "influxdb.conf", configuration+string(shipped)))
 	db := &influxDB{url: "http://127.0.0.1:" + http}
-	l.eventually(t, 30*time.Second, func() error {
+	l.eventually(t, 2*wait, func() error {
 		_, err := db.query("CREATE DATABASE collectd")
 		return err
 	})

@@ -132,12 +132,12 @@ func (n *node) feedPostanalytics(t *testing.T) {
 
 // dispatch hands collectd one value of each metric of postanalytics.
 func (n *node) dispatch() error {
-	connection, err := net.DialTimeout("unix", n.socket, time.Second)
+	connection, err := net.DialTimeout("unix", n.socket, wait)
 	if err != nil {
 		return nil // collectd does not listen yet, or was stopped: what does not arrive is seen at the receivers
 	}
 	defer connection.Close()
-	if err := connection.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := connection.SetDeadline(time.Now().Add(wait)); err != nil {
 		return err
 	}
 	answers := bufio.NewReader(connection)

@@ -30,7 +30,7 @@ func startZabbix(t *testing.T, l *lab, n *node) *zabbix {
 			"CacheUpdateFrequency=1\nStartPollers=2\nStartDBSyncers=1\nStartPingers=0\nStartDiscoverers=0\nStartHTTPPollers=0\nStartTrappers=1\n",
 		freePort(t), l.path("zabbix_server.pid"), l.folder, database)))
 	z := &zabbix{api: startFrontend(t, l, database), client: http.Client{Timeout: time.Minute}}
-	l.eventually(t, 30*time.Second, func() error {
+	l.eventually(t, 2*wait, func() error {
 		return z.call("user.login", map[string]any{"username": "Admin", "password": "zabbix"}, &z.token)
 	})
 	z.importTemplate(t)
@@ -65,7 +65,7 @@ func startDatabase(t *testing.T, l *lab) string {
 	l.start(t, "postgres", bin+"/postgres", "-D", data, "-c", "listen_addresses=", "-c", "unix_socket_directories="+
 		l.folder,
 		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
-	l.eventually(t, 30*time.Second, func() error {
+	l.eventually(t, 2*wait, func() error {
 		_, err := l.run("createdb", "--host="+l.folder, "--username=zabbix", "zabbix")
 		return err
 	})
