@@ -57,6 +57,7 @@ import (
 	"tocsin/shared/httpserver"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
+	sharedmetrics "tocsin/shared/metrics"
 	"tocsin/shared/notification"
 	"tocsin/shared/profile"
 	"tocsin/shared/ratelimit"
@@ -173,7 +174,16 @@ func (s *Stack) assumes() s3.Platform {
 
 // Meter counts what a function does, for CloudWatch.
 func (s *Stack) Meter(function string) *metrics.Meter {
-	return &metrics.Meter{Out: os.Stdout, Namespace: s.env.get("TOCSIN_METRICS"), Function: function, Now: time.Now}
+	return &metrics.Meter{Out: os.Stdout, Namespace: s.env.get("TOCSIN_METRICS"), Function: function, Now: time.Now,
+		Systems: s.env.get("TOCSIN_WORK_METRICS") == "systems"}
+}
+
+// Work counts what events and deliveries came to, for CloudWatch; nil where nobody is to.
+func (s *Stack) Work() sharedmetrics.Sink {
+	if s.env.get("TOCSIN_WORK_METRICS") == "off" {
+		return nil
+	}
+	return metrics.Sink
 }
 
 // EgressAddresses are those of the template's parameter.
@@ -526,7 +536,7 @@ func (s *Stack) BatchHandler(store *settings.Integrations, budget time.Duration)
 		Retries: &stepfunctions.RetryStarter{SFN: sfn.NewFromConfig(s.sdk),
 			StateMachine: s.env.need("TOCSIN_STATE_MACHINE")},
 		NewID: newID, Log: s.Log, Budget: budget,
-		Paces: s.Paces(),
+		Paces: s.Paces(), Meter: s.Work(),
 	}
 }
 

@@ -30,6 +30,7 @@ const (
 	priceRead       = 0.125 / 1e6
 	priceTransition = 0.025 / 1e3
 	priceKey        = 0.03 / 1e4
+	priceLog        = 0.50 / 1e9 // of a byte that CloudWatch Logs takes in; not in the sums
 )
 
 // What a million deliveries may cost, in dollars, without logs, storage, and what there is at rest.
@@ -133,12 +134,36 @@ func untouched(env map[string]string) func(o *awslocal.Options) {
 	return func(o *awslocal.Options) { o.BatchSize, o.Env, o.Hidden = 0, env, 30 }
 }
 
+// of has the functions write to the journal too.
+func (j *journal) of(change func(*awslocal.Options)) func(*awslocal.Options) {
+	return func(o *awslocal.Options) {
+		change(o)
+		o.Log = io.MultiWriter(o.Log, j)
+	}
+}
+
+// print tells what the lines of metrics cost that the functions wrote.
+func (j *journal) print(t *testing.T, deliveries int) {
+	t.Helper()
+	lines := j.lines()
+	bytes := 0
+	for _, line := range lines {
+		bytes += len(line) + logOverhead
+	}
+	t.Logf("  %-40s $%.3f per million, %d lines", "metrics, not in the sum",
+		float64(bytes)/float64(deliveries)*1e6*priceLog, len(lines))
+}
+
+// logOverhead is what CloudWatch Logs counts for a line besides its bytes. User Guide, "CloudWatch Logs quotas".
+const logOverhead = 26
+
 // TestCost counts what the deliveries of 1,000 events cost. Events are published ten in a call; the poller gathers them
 // as the template says (up to 100 or a second).
 func TestCost(t *testing.T) {
 	t.Run("healthy, a request for each event", func(t *testing.T) {
 		to := receive(t, always(200))
-		r := deploy(t, []*receiver{to}, untouched(nil))
+		written := &journal{}
+		r := deploy(t, []*receiver{to}, written.of(untouched(nil)))
 		r.webhook(to, 1)
 		r.quiet()
 		r.publish(1000)
@@ -146,13 +171,15 @@ func TestCost(t *testing.T) {
 		r.settled()
 		b := r.bill(1000)
 		b.print(t, "healthy, a request for each event", 1000)
+		written.print(t, 1000)
 		require.LessOrEqual(t, float64(b.total())/1000, 0.6,
 			"calls, of which 25 rows are one: dearer ones took a hundred")
 		require.LessOrEqual(t, b.dollars/1000*1e6, targetSingle)
 	})
 	t.Run("healthy, batched", func(t *testing.T) {
 		to := receive(t, always(200))
-		r := deploy(t, []*receiver{to}, untouched(nil))
+		written := &journal{}
+		r := deploy(t, []*receiver{to}, written.of(untouched(nil)))
 		r.webhook(to, 100)
 		r.quiet()
 		r.publish(1000)
@@ -160,12 +187,14 @@ func TestCost(t *testing.T) {
 		r.settled()
 		b := r.bill(1000)
 		b.print(t, fmt.Sprintf("healthy, %d requests for 1,000 events", len(to.requests())), 1000)
+		written.print(t, 1000)
 		require.LessOrEqual(t, b.dollars/1000*1e6, targetBatched)
 	})
 	t.Run("one system is down for all of the cycles", func(t *testing.T) {
 		const count = 594 // six full batches: how many are full is a matter of the pollers' luck
 		to := receive(t, always(503))
-		r := deploy(t, []*receiver{to}, untouched(map[string]string{"TOCSIN_DISABLE_MINIMUM": "1000000"}))
+		written := &journal{}
+		r := deploy(t, []*receiver{to}, written.of(untouched(map[string]string{"TOCSIN_DISABLE_MINIMUM": "1000000"})))
 		r.webhook(to, 1)
 		r.quiet()
 		r.publish(count)
@@ -174,6 +203,7 @@ func TestCost(t *testing.T) {
 		r.finished(len(r.executions()))
 		b := r.bill(count)
 		b.print(t, "down: 17 attempts each", count)
+		written.print(t, count)
 		require.LessOrEqual(t, float64(b.starts)/count, 0.1, "executions for a failed delivery: the target")
 		require.LessOrEqual(t, b.dollars/count*1e6, targetDown)
 	})

@@ -1,7 +1,7 @@
 // Package metrics names what Tocsin counts of itself, each once, and keeps and writes it.
 //
 // Whoever does the work adds what one batch of it came to (Batch) to a Sink: never one delivery at a time. On one
-// machine the Sink is a Registry, which Prometheus reads. On AWS there is none: CloudWatch has figures of its own.
+// machine the Sink is a Registry, which Prometheus reads; on AWS it is the line that a function writes for CloudWatch.
 //
 // The three formats are written here and not by Prometheus' own library: that one would add 4.6 MB to a binary that may
 // have 40 (protocol buffers by reflection, mostly), and what is written is small. Its decoder, and a Prometheus, judge

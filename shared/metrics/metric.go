@@ -23,6 +23,8 @@ type Metric struct {
 	Unit   string // of OpenMetrics; the name ends with it
 	Help   string
 	Labels []Label
+	// AWS: the functions write it for CloudWatch too.
+	AWS bool
 }
 
 // Label is a name with its possible values; nil: the systems of the catalogue.

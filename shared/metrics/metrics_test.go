@@ -398,14 +398,18 @@ var update = flag.Bool("update", false, "write the table of docs/metrics.md anew
 // table is what docs/metrics.md says of each metric.
 func table() string {
 	var out strings.Builder
-	out.WriteString("| metric | kind | labels | what it is |\n|---|---|---|---|\n")
+	out.WriteString("| metric | kind | labels | AWS | what it is |\n|---|---|---|---|---|\n")
 	for _, m := range metrics.All() {
 		var labels []string
 		for _, l := range m.Labels {
 			labels = append(labels, "`"+l.Name+"`")
 		}
-		out.WriteString("| `" + m.Name + "` | " + string(m.Kind) + " | " + strings.Join(labels, ", ") + " | " +
-			m.Help + " |\n")
+		on := ""
+		if m.AWS {
+			on = "AWS"
+		}
+		out.WriteString("| `" + m.Name + "` | " + string(m.Kind) + " | " + strings.Join(labels, ", ") + " | " + on +
+			" | " + m.Help + " |\n")
 	}
 	return out.String()
 }

@@ -44,29 +44,29 @@ var places = Label{"places", []string{PlacesWorking, PlacesFailing, PlacesMail}}
 
 // The way of an event.
 var (
-	Accepted = &Metric{Name: "tocsin_events_accepted_total", Kind: Counter,
+	Accepted = &Metric{Name: "tocsin_events_accepted_total", Kind: Counter, AWS: true,
 		Help: "Events that fan-out took for the first time."}
-	Repeated = &Metric{Name: "tocsin_events_repeated_total", Kind: Counter,
+	Repeated = &Metric{Name: "tocsin_events_repeated_total", Kind: Counter, AWS: true,
 		Help: "Entries of the bus whose event was known already."}
-	Rejected = &Metric{Name: "tocsin_events_rejected_total", Kind: Counter,
+	Rejected = &Metric{Name: "tocsin_events_rejected_total", Kind: Counter, AWS: true,
 		Help: "Entries of the bus that held no valid event; they are kept as dead letters."}
-	LeftOut = &Metric{Name: "tocsin_events_left_out_total", Kind: Counter,
+	LeftOut = &Metric{Name: "tocsin_events_left_out_total", Kind: Counter, AWS: true,
 		Help: "Events that an integration subscribes to and did not get, by its filters or its quiet hours."}
-	FannedOut = &Metric{Name: "tocsin_deliveries_created_total", Kind: Counter, Labels: []Label{system},
+	FannedOut = &Metric{Name: "tocsin_deliveries_created_total", Kind: Counter, Labels: []Label{system}, AWS: true,
 		Help: "Deliveries that fan-out made."}
-	Delivered = &Metric{Name: "tocsin_deliveries_delivered_total", Kind: Counter, Labels: []Label{system},
+	Delivered = &Metric{Name: "tocsin_deliveries_delivered_total", Kind: Counter, Labels: []Label{system}, AWS: true,
 		Help: "Deliveries that arrived."}
-	Dead = &Metric{Name: "tocsin_deliveries_dead_total", Kind: Counter,
+	Dead = &Metric{Name: "tocsin_deliveries_dead_total", Kind: Counter, AWS: true,
 		Labels: []Label{system, {"reason", []string{EndedTries, EndedOff}}},
 		Help:   "Deliveries that ended without arriving: after all tries, or because the integration is off."}
-	Attempts = &Metric{Name: "tocsin_attempts_total", Kind: Counter, Labels: []Label{system},
+	Attempts = &Metric{Name: "tocsin_attempts_total", Kind: Counter, Labels: []Label{system}, AWS: true,
 		Help: "Attempts at deliveries."}
-	Failed = &Metric{Name: "tocsin_attempts_failed_total", Kind: Counter, Labels: []Label{system, cause},
+	Failed = &Metric{Name: "tocsin_attempts_failed_total", Kind: Counter, Labels: []Label{system, cause}, AWS: true,
 		Help: "Attempts that failed, by cause."}
-	AttemptTime = &Metric{Name: "tocsin_attempt_duration_seconds", Kind: Histogram, Unit: "seconds",
+	AttemptTime = &Metric{Name: "tocsin_attempt_duration_seconds", Kind: Histogram, Unit: "seconds", AWS: true,
 		Labels: []Label{system},
 		Help:   "How long an attempt took."}
-	Latency = &Metric{Name: "tocsin_delivery_latency_seconds", Kind: Histogram, Unit: "seconds",
+	Latency = &Metric{Name: "tocsin_delivery_latency_seconds", Kind: Histogram, Unit: "seconds", AWS: true,
 		Labels: []Label{system},
 		Help: "From the arrival of a delivery's oldest event to the answer that confirmed it, with batch windows " +
 			"and retries. What was held, and what arrived before and was sent once more, is not in it."}

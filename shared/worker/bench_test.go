@@ -13,6 +13,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
+	"tocsin/shared/metrics"
 	"tocsin/shared/retry"
 	"tocsin/shared/sending"
 	"tocsin/shared/worker"
@@ -61,12 +62,20 @@ func (s *supply) Settle(_ context.Context, deliveries []delivery.Delivery) error
 
 // BenchmarkHotPathPool is the worker's share of one delivery: lease, limit, encode, judge, settle and count, without
 // an engine and without a network.
-func BenchmarkHotPathPool(b *testing.B) {
+func BenchmarkHotPathPool(b *testing.B) { benchmarkPool(b, nil) }
+
+// BenchmarkHotPathPoolMetered is the same with metrics.
+func BenchmarkHotPathPoolMetered(b *testing.B) {
+	benchmarkPool(b, metrics.NewRegistry([]string{"plain"}))
+}
+
+func benchmarkPool(b *testing.B, meter metrics.Sink) {
 	queue := &supply{left: b.N, want: b.N, all: make(chan struct{}), events: []event.Event{user("e")}}
 	all := &integrations{all: map[string]integration.Integration{}}
 	all.set(integration.Integration{ID: "i", Tenant: "42", System: "plain", Name: "i", Revision: 1, Window: 1})
 	pool := worker.NewPool(worker.PoolConfig{
-		Queue: queue, Outcomes: queue, Integrations: all, Opener: opener{}, Logger: slog.New(slog.DiscardHandler),
+		Queue: queue, Outcomes: queue, Integrations: all, Opener: opener{}, Meter: meter,
+		Logger: slog.New(slog.DiscardHandler),
 		Sender: &sending.Sender{Destinations: systems{}, Schedule: retry.Schedule{}, Now: time.Now,
 			Transport: transport(func(context.Context, destination.Request) (destination.Response, error) {
 				return destination.Response{Status: 200}, nil

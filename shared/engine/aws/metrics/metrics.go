@@ -6,8 +6,12 @@
 // the age of the oldest message of a queue counts the time that a message is meant to wait. SQS, KMS, SES and Step
 // Functions have no metric at all for a caller that they slow down.
 //
-// A line has one dimension, the function's name, and a fixed list of metrics: nothing in it comes from an event, so
+// A line has the function's name for a dimension, and a fixed list of metrics: nothing in it comes from an event, so
 // that it holds no secret and the number of metrics that CloudWatch bills is bounded.
+//
+// What all of Tocsin counts, on one machine too, has the names of the package shared/metrics here as there. It stands
+// in the same line, as sums over all systems; deliveries that died have a line for each reason. By choice
+// (Meter.Systems) there are lines of each system besides. The values of these dimensions are few and known beforehand.
 package metrics
 
 import (
@@ -52,8 +56,11 @@ var seconds = []Metric{Late, OutboxAge}
 type Meter struct {
 	Out       io.Writer // standard output
 	Namespace string    // in CloudWatch; "" writes nothing
-	Function  string    // the value of the only dimension
+	Function  string    // the value of the dimension Function
 	Now       func() time.Time
+	// Systems: what shared/metrics names has a line for each system besides, with the system as its dimension.
+	// CloudWatch bills each system's metrics.
+	Systems bool
 
 	mu sync.Mutex // one line at a time
 }
@@ -62,6 +69,7 @@ type Meter struct {
 type call struct {
 	mu     sync.Mutex
 	values map[Metric]float64
+	work   work
 }
 
 type key struct{}
@@ -107,7 +115,7 @@ func (m *Meter) begin(ctx context.Context) (counting context.Context, end func()
 	return context.WithValue(ctx, key{}, c), func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		m.write(c.values)
+		m.write(c)
 	}
 }
 
@@ -130,23 +138,61 @@ type metadata struct {
 	CloudWatchMetrics []directive
 }
 
-func (m *Meter) write(values map[Metric]float64) {
-	if len(values) == 0 {
-		return
-	}
-	const dimension = "Function"
-	of := directive{Namespace: m.Namespace, Dimensions: [][]string{{dimension}}}
-	line := map[string]any{dimension: m.Function}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
+// write writes the line of a call, and others where it does not hold all.
+func (m *Meter) write(c *call) {
+	whole := newLine(dimension{"Function", m.Function})
+	for _, name := range slices.Sorted(maps.Keys(c.values)) {
 		unit := "Count"
 		if slices.Contains(seconds, name) {
 			unit = "Seconds"
 		}
-		of.Metrics = append(of.Metrics, definition{name, unit})
-		line[string(name)] = values[name]
+		whole.put(name, unit, c.values[name])
 	}
-	line["_aws"] = metadata{m.Now().UnixMilli(), []directive{of}}
-	text, err := json.Marshal(line)
+	m.work(whole, c.work.sum())
+	if !m.Systems {
+		return
+	}
+	for _, system := range slices.Sorted(maps.Keys(c.work)) {
+		if system != "" { // what is of no system is in the line of the function
+			m.work(newLine(dimension{"system", system}), c.work[system])
+		}
+	}
+}
+
+// dimension is one of those that a line's metrics have.
+type dimension struct{ name, value string }
+
+// line is one of those that are written.
+type line struct {
+	dimensions []dimension
+	metrics    []definition
+	members    map[string]any
+}
+
+func newLine(of ...dimension) *line {
+	l := &line{dimensions: of, members: map[string]any{}}
+	for _, d := range of {
+		l.members[d.name] = d.value
+	}
+	return l
+}
+
+func (l *line) put(name Metric, unit string, value any) {
+	l.metrics = append(l.metrics, definition{name, unit})
+	l.members[string(name)] = value
+}
+
+// out writes a line that has anything to tell.
+func (m *Meter) out(l *line) {
+	if len(l.metrics) == 0 {
+		return
+	}
+	names := make([]string, len(l.dimensions))
+	for n, d := range l.dimensions {
+		names[n] = d.name
+	}
+	l.members["_aws"] = metadata{m.Now().UnixMilli(), []directive{{m.Namespace, [][]string{names}, l.metrics}}}
+	text, err := json.Marshal(l.members)
 	if err != nil {
 		return // a number that JSON has not: none of ours is
 	}
