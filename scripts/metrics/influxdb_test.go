@@ -10,7 +10,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 )
 
 // influxDB is an InfluxDB 1.x with the shipped collectd input.
