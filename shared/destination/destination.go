@@ -283,6 +283,9 @@ type Verdict struct {
 	Reference string
 	// Missing says that what the request was to be added to is not at the system any more. See Follower.
 	Missing bool
+	// Next is the request that goes on from a success, where it is made of the answer; nil = there is none. See
+	// Follower.
+	Next *Request
 	// Without names a feature of the request that the system did not take, "" for none: the request is sent once more
 	// without it (see Spare).
 	Without Feature

@@ -23,7 +23,8 @@ import (
 //   - an attempt outlives makingLimit and still makes the thing, which the deadlines of requests forbid, or
 //   - the reference was forgotten (ReferenceKeep) and Find does not list old things.
 //
-// A comment can be there twice: where its answer was lost it is added again. A reference is of the place that the
+// A comment can be there twice: where its answer was lost it is added again. Where an event is several requests (a
+// comment, and a transition), those that were done are not sent again. A reference is of the place that the
 // integration goes to: one that moved to another system begins anew there.
 type following struct {
 	sender   *Sender
@@ -34,6 +35,7 @@ type following struct {
 	n        notification.Notification
 	lane     delivery.Lane
 	object   event.Object
+	how      destination.Following
 	key      string // of the reference: the object, at the place that it goes to now
 	now      time.Time
 	requests []destination.Request // that make the thing
@@ -50,11 +52,12 @@ func (s *Sender) follow(r *Target, d *delivery.Delivery, a *attempt, ns []notifi
 	if !ok || s.References == nil || len(ns) != 1 || len(requests) != 1 || ns[0].Test {
 		return nil
 	}
+	how, follows := f.Following(s.target(r, d, now))
 	o, ok := ns[0].Event.Object()
-	if !ok {
+	if !ok || !follows {
 		return nil
 	}
-	return &following{sender: s, r: r, f: f, d: d, a: a, n: ns[0], object: o, requests: requests, now: now,
+	return &following{sender: s, r: r, f: f, d: d, a: a, n: ns[0], object: o, how: how, requests: requests, now: now,
 		key:  o.Key + " " + place(requests[0]),
 		lane: delivery.Lane{Tenant: d.Tenant, Integration: d.Integration}}
 }
@@ -81,9 +84,6 @@ func (w *following) attempt(ctx context.Context) (v destination.Verdict, wait ti
 	if w.known.ID != "" {
 		v, err := w.add(ctx, w.known.ID)
 		if err != nil || !v.Missing {
-			if err == nil && v.Delivered {
-				err = w.keep(ctx, w.known.ID)
-			}
 			return v, 0, err
 		}
 		w.known = Reference{} // gone at the system: a new one takes its place
@@ -111,7 +111,7 @@ func (w *following) make(ctx context.Context) (destination.Verdict, time.Duratio
 	} else if err != nil {
 		return destination.Verdict{}, 0, err
 	}
-	if !lost.IsZero() || w.f.Lists() {
+	if !lost.IsZero() || w.how.Lists {
 		found, err := w.request(ctx, w.f.Find(w.target(), w.n, lost))
 		if err != nil || !found.Delivered {
 			return found, 0, errors.Join(err, w.release(ctx, err == nil && lost.IsZero()))
@@ -120,7 +120,7 @@ func (w *following) make(ctx context.Context) (destination.Verdict, time.Duratio
 			return w.take(ctx, found.Reference, !lost.IsZero())
 		}
 	}
-	if w.n.Step() == event.Closed {
+	if w.n.Step() == event.Closed && !w.how.TellsClosed {
 		v := destination.Delivered()
 		v.Reason = "there is nothing of it to close"
 		return v, 0, w.release(ctx, true)
@@ -132,7 +132,7 @@ func (w *following) make(ctx context.Context) (destination.Verdict, time.Duratio
 	case err != nil:
 		return v, 0, err // the claim stays: what became of the request is not known
 	case v.Delivered && v.Reference != "":
-		return v, 0, w.keep(ctx, v.Reference)
+		return v, 0, w.keep(ctx, Reference{ID: v.Reference})
 	case v.Delivered || w.unsure():
 		return v, findAfter, nil
 	}
@@ -145,7 +145,8 @@ func (w *following) unsure() bool { return w.a.Status == 0 || w.a.Status >= 500 
 
 // take goes on with what was found.
 func (w *following) take(ctx context.Context, id string, lost bool) (destination.Verdict, time.Duration, error) {
-	if err := w.keep(ctx, id); err != nil {
+	w.known = Reference{}
+	if err := w.keep(ctx, Reference{ID: id}); err != nil {
 		return destination.Verdict{}, 0, err
 	}
 	if lost && w.n.Step() == event.Opened {
@@ -157,25 +158,47 @@ func (w *following) take(ctx context.Context, id string, lost bool) (destination
 	return v, 0, err
 }
 
-// add sends the event to the thing.
+// add sends the event to the thing, and keeps how far that came.
 func (w *following) add(ctx context.Context, id string) (destination.Verdict, error) {
-	q, err := w.f.Follow(w.target(), w.n, id)
+	requests, err := w.f.Follow(w.target(), w.n, id)
 	if err != nil {
 		return destination.Verdict{Reason: unwritable(w.r, err)}, nil
 	}
-	return w.request(ctx, q)
+	done := 0
+	if w.known.Doer == w.d.ID {
+		done = min(w.known.Done, len(requests))
+	}
+	v := destination.Delivered()
+	for first := done; done < len(requests); done++ {
+		if v, err = w.request(ctx, requests[done]); err != nil {
+			return v, err
+		}
+		if v.Delivered {
+			continue
+		}
+		if done > first && !v.Missing {
+			err = w.keep(ctx, Reference{ID: id, Doer: w.d.ID, Done: done})
+		}
+		return v, err
+	}
+	return v, w.keep(ctx, Reference{ID: id})
 }
 
 func (w *following) target() destination.Target { return w.sender.target(w.r, w.d, w.now) }
 
 func (w *following) request(ctx context.Context, q destination.Request) (destination.Verdict, error) {
 	w.asked = true
-	return w.sender.request(ctx, w.r, q, w.a)
+	v, err := w.sender.request(ctx, w.r, q, w.a)
+	for err == nil && v.Delivered && v.Next != nil {
+		v, err = w.sender.request(ctx, w.r, *v.Next, w.a)
+	}
+	return v, err
 }
 
-// keep notes what the thing is called. One that another attempt noted meanwhile stays.
-func (w *following) keep(ctx context.Context, id string) error {
-	err := w.swap(ctx, Reference{ID: id, Expires: w.now.Add(ReferenceKeep)})
+// keep notes what the thing is called. What another attempt noted meanwhile stays.
+func (w *following) keep(ctx context.Context, r Reference) error {
+	r.Expires = w.now.Add(ReferenceKeep)
+	err := w.swap(ctx, r)
 	if errors.Is(err, ErrReferenceChanged) {
 		return nil
 	}

@@ -28,6 +28,10 @@ type Reference struct {
 	Maker string    `json:"maker,omitempty"`
 	Since time.Time `json:"since,omitzero"` // when Maker began its last attempt
 	Begun time.Time `json:"begun,omitzero"` // when the first attempt whose answer may be lost began
+	// Doer is the delivery of whose requests at the thing (destination.Follower) the first Done were done and a later
+	// one failed, "" where there is none.
+	Doer string `json:"doer,omitempty"`
+	Done int    `json:"done,omitempty"`
 	// Expires is when the reference is forgotten.
 	Expires time.Time `json:"expires"`
 }

@@ -51,7 +51,12 @@ func systemOf(kind string, target json.RawMessage) (string, error) {
 // parameters are what a target says, as a change of the system's parameters: what it does not have stays.
 func parameters(system destination.System, target json.RawMessage) (json.RawMessage, error) {
 	if one, ok := oneParameter[system.Name]; ok {
-		return json.Marshal(map[string]json.RawMessage{one: target})
+		out := map[string]json.RawMessage{one: target}
+		if system.Name == "slack" && len(target) > 0 && string(target) != "null" { // the API knows webhooks only
+			out["authorization"] = quote("webhook")
+			out["token"], out["channel"] = json.RawMessage("null"), json.RawMessage("null")
+		}
+		return json.Marshal(out)
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(target, &members); err != nil {

@@ -112,6 +112,29 @@ func TestAChangeThroughThePlatformsAPIKeepsFilters(t *testing.T) {
 	require.Contains(t, raw, `"filters":[{"id":"country","operator":"eq","values":["NL"]}]`)
 }
 
+// The API knows Slack's webhooks only.
+func TestATargetMakesASlackIntegrationWithATokenOneWithAWebhook(t *testing.T) {
+	r := inMemory(t)
+	status, raw := r.call(t, "POST", "/v1/integrations", `{"system":"slack","name":"Ops",`+
+		`"events":[{"event":"vuln_high"}],"parameters":{"authorization":"token","channel":"C0123456789",`+
+		`"token":"xoxb-17653672481-19874698323-pdFZKVeTuE8sk7oOcBrzbqgy"}}`)
+	require.Equal(t, 201, status, raw)
+	require.NotContains(t, raw, "pdFZKVeTuE8sk7oOcBrzbqgy")
+	_, raw = r.call(t, "GET", "/v2/integration?clientid=42", "")
+	require.Contains(t, raw, `"target":null`)
+	id := regexp.MustCompile(`"id":(\d+)`).FindStringSubmatch(raw)
+	require.NotEmpty(t, id, raw)
+	status, raw = r.call(t, "PUT", "/v2/integration/"+id[1], `{"name":"Night"}`)
+	require.Equal(t, 200, status, raw)
+	_, raw = r.call(t, "GET", "/v1/integrations", "")
+	require.Contains(t, raw, `"authorization":"token"`)
+	status, raw = r.call(t, "PUT", "/v2/integration/"+id[1], `{"target":"https://hooks.slack.com/services/T0/B0/y"}`)
+	require.Equal(t, 200, status, raw)
+	_, raw = r.call(t, "GET", "/v1/integrations", "")
+	require.Contains(t, raw, `"authorization":"webhook"`)
+	require.NotContains(t, raw, "C0123456789")
+}
+
 func TestATelegramIntegrationIsBoundToTheChatOfItsChatData(t *testing.T) {
 	server := telegramtest.Start(t)
 	r := inMemory(t)

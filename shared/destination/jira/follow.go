@@ -117,16 +117,18 @@ func own(n notification.Notification) []string {
 	return all
 }
 
-// Lists says that only new issues are looked through.
-func (Destination) Lists() bool { return false }
+// Following is the same for all integrations: only new issues are looked through.
+func (Destination) Following(destination.Target) (destination.Following, bool) {
+	return destination.Following{}, true
+}
 
 type remark struct {
 	Body any `json:"body"` // a document, or a text
 }
 
 // Follow adds a comment. The issue's status is the team's own affair: its workflow is not known here.
-func (Destination) Follow(t destination.Target, n notification.Notification, reference string) (destination.Request,
-	error) {
+func (Destination) Follow(t destination.Target, n notification.Notification, reference string) (
+	[]destination.Request, error) {
 	p := t.Parameters.(*Parameters)
 	c := remark{comment(n)}
 	if p.TokenType == bearer {
@@ -134,13 +136,13 @@ func (Destination) Follow(t destination.Target, n notification.Notification, ref
 	}
 	body, err := ijson.Marshal(c)
 	if err != nil {
-		return destination.Request{}, fmt.Errorf("write the comment on %s: %w", reference, err)
+		return nil, fmt.Errorf("write the comment on %s: %w", reference, err)
 	}
 	q := p.request(http.MethodPost, p.api("issue", reference, "comment"))
 	q.Body = body
 	q.Header.Set("Content-Type", "application/json")
 	q.Judge = commented
-	return q, nil
+	return []destination.Request{q}, nil
 }
 
 // commented takes a 201 with the comment's id for a success. Jira, REST API, "Add comment": 404 where the issue is gone

@@ -37,10 +37,11 @@ func TestWhatBecomesOfAnIssueIsAComment(t *testing.T) {
 	for _, c := range []destinationtest.Case{cloud, onPremise} {
 		target := destination.Target{Parameters: destinationtest.Open(t, c), Now: destinationtest.Now}
 		follow := func(n notification.Notification) destination.Request {
-			r, err := jira.New().Follow(target, n, "SEC-7")
+			rs, err := jira.New().Follow(target, n, "SEC-7")
 			require.NoError(t, err)
-			comment(t, r)
-			return r
+			require.Len(t, rs, 1)
+			comment(t, rs[0])
+			return rs[0]
 		}
 		for _, n := range destinationtest.Findings(jira.New().System()) {
 			r := follow(n)
@@ -71,7 +72,7 @@ func TestTheAnswerToACommentSaysWhetherTheIssueIsThere(t *testing.T) {
 		{400, `{"errors":{"comment":"too long"}}`, false, false},
 		{401, ``, false, false}, {429, ``, false, false}, {500, ``, false, false},
 	} {
-		v := r.Judge(destination.Response{Status: c.status, Body: []byte(c.body)})
+		v := r[0].Judge(destination.Response{Status: c.status, Body: []byte(c.body)})
 		require.Equal(t, c.delivered, v.Delivered, c.status)
 		require.Equal(t, c.missing, v.Missing, c.status)
 		require.Equal(t, c.delivered, v.Reason == "", c.status)

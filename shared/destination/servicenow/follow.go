@@ -48,26 +48,28 @@ func found(r destination.Response) destination.Verdict {
 	return v
 }
 
-// Lists says that an incident is found whenever it was made.
-func (Destination) Lists() bool { return true }
+// Following is the same for all integrations: an incident is found whenever it was made.
+func (Destination) Following(destination.Target) (destination.Following, bool) {
+	return destination.Following{Lists: true}, true
+}
 
 type note struct {
 	Text string `json:"work_notes"`
 }
 
 // Follow adds a work note. The incident's state is the team's own affair: which codes close it is the instance's.
-func (Destination) Follow(t destination.Target, n notification.Notification, reference string) (destination.Request,
-	error) {
+func (Destination) Follow(t destination.Target, n notification.Notification, reference string) (
+	[]destination.Request, error) {
 	p := t.Parameters.(*Parameters)
 	body, err := ijson.Marshal(note{cut.UTF16(unmarked(destination.Printable(n.Summary()+"\n\n"+n.PlainText())),
 		descriptionLimit)})
 	if err != nil {
-		return destination.Request{}, fmt.Errorf("write the work note on %s: %w", reference, err)
+		return nil, fmt.Errorf("write the work note on %s: %w", reference, err)
 	}
 	q := destination.Post(destination.URL(p.base(), "api", "now", "table", "incident", reference)+
 		"?sysparm_fields=active%2Cnumber%2Csys_id", body, "Accept", "application/json")
 	q.Method, q.Authorizer, q.Judge = http.MethodPatch, p.authorizer(), noted
-	return q, nil
+	return []destination.Request{q}, nil
 }
 
 // noted takes the record for a success, if it is not closed: a closed one drops the note without a word. ServiceNow,

@@ -22,8 +22,10 @@ func TestWhatBecomesOfAnIncidentIsAWorkNote(t *testing.T) {
 	var all bytes.Buffer
 	target := destination.Target{Parameters: destinationtest.Open(t, suite), Now: destinationtest.Now}
 	follow := func(n notification.Notification) destination.Request {
-		r, err := servicenow.New().Follow(target, n, "c537bae64f411200adf9f8e18110c76e")
+		rs, err := servicenow.New().Follow(target, n, "c537bae64f411200adf9f8e18110c76e")
 		require.NoError(t, err)
+		require.Len(t, rs, 1)
+		r := rs[0]
 		var note struct {
 			Text string `json:"work_notes"`
 		}
@@ -85,7 +87,7 @@ func TestTheAnswerToANoteSaysWhetherTheIncidentIsThere(t *testing.T) {
 		{403, `{"error":{"message":"ACL"}}`, false, true},
 		{401, ``, false, false}, {429, ``, false, false}, {500, ``, false, false},
 	} {
-		v := r.Judge(destination.Response{Status: c.status, Body: []byte(c.body)})
+		v := r[0].Judge(destination.Response{Status: c.status, Body: []byte(c.body)})
 		require.Equal(t, c.delivered, v.Delivered, c.body)
 		require.Equal(t, c.missing, v.Missing, c.body)
 		require.Equal(t, c.status == 401, v.Stale)

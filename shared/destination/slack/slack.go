@@ -1,9 +1,12 @@
-// Package slack sends notifications to a Slack channel through an incoming webhook (product facts, 2.2): blocks for
-// the eye, and the plain text of the facts for notifications and screen readers.
+// Package slack sends notifications to a Slack channel: blocks for the eye, and the plain text of the facts for
+// notifications and screen readers. They go through an incoming webhook (product facts, 2.2), which knows nothing of
+// what it posted before; or with the bot token of an app, whose calls can: the first message of an object is kept
+// up to date, and what became of the object stands in its thread.
 package slack
 
 import (
 	"embed"
+	"regexp"
 	"strings"
 
 	"tocsin/shared/cut"
@@ -25,10 +28,51 @@ const (
 	blocksLimit  = 12_000 // ours, of all values: Slack answers msg_blocks_too_long and publishes no number
 )
 
+// Ways in.
+const (
+	byWebhook = "webhook"
+	byToken   = "token"
+)
+
 // Parameters of a Slack integration.
 type Parameters struct {
-	URL string `json:"webhook_url" jsonschema:"required,title=Webhook URL,format=uri,minLength=1,maxLength=2048,writeOnly=true" jsonschema_description:"From Slack: Apps, Incoming WebHooks, choose a channel, copy the webhook URL (https://hooks.slack.com/services/…). Whoever has it can post to the channel, so it is kept secret."`
+	Access  string `json:"authorization" receiver:"true" jsonschema:"title=Authorization,enum=webhook,enum=token,default=webhook" jsonschema_description:"webhook: the URL of one channel; each event is a message. token: the bot token of an app; what becomes of a vulnerability or a security issue goes into the thread of its first message, which is kept up to date."`
+	Token   string `json:"token,omitempty" form:"when=authorization:token" jsonschema:"title=Bot token,maxLength=255,writeOnly=true" jsonschema_description:"From Slack: your app, OAuth & Permissions, Bot User OAuth Token (xoxb-…), with the right chat:write."`
+	Channel string `json:"channel,omitempty" form:"when=authorization:token" jsonschema:"title=Channel,maxLength=32" jsonschema_description:"ID of the channel, such as C0123456789. The list shows the channels that the app may see; one that is not in it can be entered: it stands at the end of the channel's details. The app must be a member: write /invite and its name in the channel."`
+	URL     string `json:"webhook_url,omitempty" form:"when=authorization:webhook" jsonschema:"title=Webhook URL,format=uri,minLength=1,maxLength=2048,writeOnly=true" jsonschema_description:"From Slack: Apps, Incoming WebHooks, choose a channel, copy the webhook URL (https://hooks.slack.com/services/…). Whoever has it can post to the channel, so it is kept secret."`
 }
+
+// Check finds what the schema can not say.
+func (p *Parameters) Check() []destination.FieldProblem {
+	var out destination.InvalidParameters
+	if p.Access != byToken {
+		if p.URL == "" {
+			out.Add("webhook_url", "is required when the authorization is by webhook")
+		}
+		return out
+	}
+	switch {
+	case p.Token == "":
+		out.Add("token", "is required when the authorization is by token")
+	case strings.HasPrefix(p.Token, "xoxe."):
+		out.Add("token", "is a token that Slack changes every 12 hours: switch the app's token rotation off")
+	case !botToken.MatchString(p.Token):
+		out.Add("token", "must be a bot token, which begins with xoxb-: copy the Bot User OAuth Token of the app")
+	}
+	switch {
+	case p.Channel == "":
+		out.Add("channel", "is required when the authorization is by token")
+	case !channelID.MatchString(p.Channel):
+		out.Add("channel", "must be the channel's ID, such as C0123456789, and not its name: it stands at the end of "+
+			"the channel's details")
+	}
+	return out
+}
+
+var (
+	botToken  = regexp.MustCompile(`^xoxb-[A-Za-z0-9-]{12,}$`)
+	channelID = regexp.MustCompile(`^[CGD][A-Z0-9]{5,30}$`) // Slack, "conversations": public, private, direct
+)
 
 //go:embed setup*.md icon.svg *.json
 var files embed.FS
@@ -41,7 +85,7 @@ func New() Destination {
 	return Destination{destination.System{
 		Name: "slack", Title: "Slack", Group: destination.Messengers, Class: notification.Basic,
 		Events: event.Basic(), Triggered: event.Triggered(), Parameters: destination.ParametersOf[Parameters](),
-		Folder: destination.ReadFolder(files),
+		Choosable: []string{"channel"}, Folder: destination.ReadFolder(files),
 	}}
 }
 
@@ -84,6 +128,9 @@ type element struct {
 // Encode makes one message of each notification: Slack takes no two in one request.
 func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
 	p := t.Parameters.(*Parameters)
+	if p.Access == byToken {
+		return p.posts(t, ns)
+	}
 	return destination.Each(ns, func(n notification.Notification) any { return render(n) },
 		func(body []byte) destination.Request { return destination.Post(p.URL, body) })
 }

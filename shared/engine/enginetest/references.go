@@ -17,7 +17,7 @@ import (
 type OpenReferences func(t *testing.T, now func() time.Time) sending.References
 
 var referred = sending.Reference{ID: "SEC-1", Maker: "d", Since: At, Begun: At.Add(-time.Second),
-	Expires: At.Add(time.Hour)}
+	Doer: "e", Done: 1, Expires: At.Add(time.Hour)}
 
 const madeOf = "vuln:PLT-42-I0001 ~#é"
 

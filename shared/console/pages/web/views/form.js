@@ -71,7 +71,7 @@ function useDraft(system, start, rules, template) {
 	const applies = ({ "x-when": when }) =>
 		!when || (when.value ? values[when.field] === when.value : Boolean(values[when.field]?.trim()));
 	const errors = { filters: "", hold: "", ...refused, ...filterMistakes(filters, rules), ...holdMistakes(hold) };
-	for (const f of open.filter(applies)) errors[f.name] = check(f, values[f.name]) || refused[f.name] || "";
+	for (const f of open) errors[f.name] = applies(f) ? check(f, values[f.name]) || refused[f.name] || "" : "";
 	errors.name = !name.trim()
 		? t("check.required")
 		: [...name].length > 200
