@@ -52,6 +52,7 @@ func TestSlackIsSetUpWithABotTokenAndBackWithAWebhook(t *testing.T) {
 		b.fill("Webhook URL", at.URL+"/services/T0/B0/x")
 		b.act("clickIn", "form", word(l, "Save", "保存"))
 		b.sees(word(l, "Saved.", "保存しました。"))
+		list.Items = nil
 		require.NoError(t, p.Call("GET", "/v1/integrations", nil, &list))
 		require.Equal(t, map[string]string{"authorization": "webhook", "webhook_url": "********"},
 			list.Items[0].Parameters)

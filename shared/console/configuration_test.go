@@ -80,8 +80,9 @@ func (r *rig) exported(yaml bool) string {
 
 // settings are good parameters of every system that an integration can be made for.
 var settings = map[string][]string{
-	"email":      {`{"addresses":["b@example.com","a@example.com"]}`},
-	"slack":      {`{"webhook_url":"https://hooks.slack.com/services/T/B/%s"}`},
+	"email": {`{"addresses":["b@example.com","a@example.com"]}`},
+	"slack": {`{"webhook_url":"https://hooks.slack.com/services/T/B/%s"}`,
+		`{"authorization":"token","channel":"C0123456789","token":"xoxb-17653672481-%s"}`},
 	"telegram":   {`{}`},
 	"ms_teams":   {`{"webhook_url":"https://prod.westeurope.logic.azure.com/workflows/%s"}`},
 	"opsgenie":   {`{"token":"0123456789"}`, `{"token":"%s-long","api":"https://api.eu.opsgenie.com/v2/alerts"}`},
@@ -452,8 +453,8 @@ func TestWhatCanNotBePlannedIsToldBeforeAnythingIsChanged(t *testing.T) {
 	}{
 		"a variable that is not set": {small, nil, false,
 			`line 6: integration "Ops": webhook_url: the environment variable HOOK is not set, or is empty`},
-		"a secret that a new one needs": {replace(`{webhook_url: "${HOOK}"}`, "{}", "  Ops:", "  New:", "[Ops,", "["),
-			nil, false, `line 3: integration "New": webhook_url is required, because there is no such integration yet`},
+		"a secret that a new one needs": {replace(`{webhook_url: "${HOOK}"}`, "{}", "  Ops:", "  New:", "[Ops,", "[",
+			"system: slack", "system: ms_teams"), nil, false, `line 3: integration "New": webhook_url is required, because there is no such integration yet`},
 		"a name that two have": {replace("  Ops:", "  Twice:", "[Ops,", "[Twice,"), hookEnv, false,
 			`there are 2 integrations with the name "Twice"`},
 		"a name that two have, which would be pruned": {small, hookEnv, true, `with the name "Twice"`},

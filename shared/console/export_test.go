@@ -35,6 +35,7 @@ integrations:
     events:
       - system
     parameters:
+      authorization: webhook
       webhook_url: ${SLACK_OPS_WEBHOOK_URL}
 triggers:
   Graylist IPs with high count of malicious payloads:
@@ -92,7 +93,8 @@ func TestTheExportIsADocumentWithoutSecretsInAFixedOrder(t *testing.T) {
 		a := r.call("GET", "/v1/export", "", "Accept", accept)
 		require.Equal(t, "application/json", a.header.Get("Content-Type"))
 		ops := a.body["integrations"].(map[string]any)["Ops"].(map[string]any)
-		require.Equal(t, map[string]any{"webhook_url": "${SLACK_OPS_WEBHOOK_URL}"}, ops["parameters"])
+		require.Equal(t, map[string]any{"authorization": "webhook", "webhook_url": "${SLACK_OPS_WEBHOOK_URL}"},
+			ops["parameters"])
 	}
 	r.token = r.issue("43", access.Administrator)
 	require.NotContains(t, r.call("GET", "/v1/export", "").raw, "Ops", "another tenant's is another document")

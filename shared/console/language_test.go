@@ -23,7 +23,7 @@ func TestAnswersAreInTheLanguageThatTheCallerAsksFor(t *testing.T) {
 		"no header, at all;;q=x,": {"en", "the request is not valid", "is required"},
 	} {
 		w := r.call(http.MethodPost, "/v1/integrations",
-			`{"system":"slack","name":"Ops","events":[{"event":"system"}],"parameters":{}}`, "Accept-Language", asked)
+			`{"system":"ms_teams","name":"Ops","events":[{"event":"system"}],"parameters":{}}`, "Accept-Language", asked)
 		require.Equal(t, http.StatusUnprocessableEntity, w.status, asked)
 		require.Equal(t, want.language, w.header.Get("Content-Language"), asked)
 		require.Contains(t, w.header.Values("Vary"), "Accept-Language", asked)

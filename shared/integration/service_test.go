@@ -69,7 +69,7 @@ func TestAnIntegrationOpensWithItsSecretsAndIsStoredWithout(t *testing.T) {
 	require.NotContains(t, string(i.Parameters)+string(i.Sealed), "s3cr3t")
 	opened, err := s.Open(t.Context(), i)
 	require.NoError(t, err)
-	require.Equal(t, &slack.Parameters{URL: secret}, opened.Parameters)
+	require.Equal(t, &slack.Parameters{Access: "webhook", URL: secret}, opened.Parameters)
 	require.Equal(t, []string{secret}, opened.Secrets)
 
 	moved := i
