@@ -48,7 +48,7 @@ func TestSlackIsSetUpWithABotTokenAndBackWithAWebhook(t *testing.T) {
 			list.Items[0].Parameters)
 		b.follow("/integrations/" + list.Items[0].ID)
 		b.fill(way, "webhook")
-		b.seesNot(token)
+		b.seesNot(word(l, "ID of the channel, such as", "チャンネルの ID です（例"))
 		b.fill("Webhook URL", at.URL+"/services/T0/B0/x")
 		b.act("clickIn", "form", word(l, "Save", "保存"))
 		b.sees(word(l, "Saved.", "保存しました。"))

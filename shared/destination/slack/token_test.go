@@ -115,7 +115,7 @@ func TestWhatIsWrongWithTheParametersOfAnApp(t *testing.T) {
 		`{"token":"` + botToken + `"}`: "parameters.webhook_url: is required",
 		`{"authorization":"token","token":"xoxp-1-2-abcdefghijklmnop","channel":"C0123456789"}`:        "parameters.token: must be a bot token",
 		`{"authorization":"token","token":"xoxe.xoxb-1-abcdefghijklmnop","channel":"C0123456789"}`:     "parameters.token: is a token that Slack changes",
-		`{"authorization":"token","token":"xoxb-1-2-abc\r\nHost: x","channel":"C0123456789"}`:          "parameters.token: must be a bot token",
+		`{"authorization":"token","token":"xoxb-1-2-abc\r\nHost: x","channel":"C0123456789"}`:          "parameters.token: has the wrong form",
 		`{"authorization":"token","token":"` + botToken + `","channel":"#general"}`:                    "parameters.channel: must be the channel's ID",
 		`{"authorization":"token","token":"` + botToken + `","channel":"C0123456789&x=y"}`:             "parameters.channel: must be the channel's ID",
 		`{"authorization":"token","token":"` + botToken + `","channel":"C0123456789","colour":"blue"}`: "parameters.colour",
