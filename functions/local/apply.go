@@ -7,9 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -19,47 +17,33 @@ import (
 
 	"github.com/mattn/go-isatty"
 
+	"tocsin/functions/local/commandline"
+	"tocsin/functions/local/remote"
 	"tocsin/shared/configuration"
 	"tocsin/shared/configuration/client"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
 )
 
-// Exit codes of the commands on configurations, beside 0 and 1.
-const (
-	exitDiffers     = 2   // diff, and apply -dry-run: the account is not as the file says
-	exitConflict    = 3   // apply: somebody else changed something meanwhile
-	exitInterrupted = 130 // 128 and SIGINT, as shells say it
-)
-
-// exitError ends the program with a code of its own; without words where everything is said.
-type exitError struct {
-	code  int
-	words string
-}
-
-func (e *exitError) Error() string { return e.words }
+// Exit codes of the commands on configurations, beside those of package commandline.
+const exitConflict = 3 // apply: somebody else changed something meanwhile
 
 // configuring is one call of a command on configurations, with what it has of the world.
 type configuring struct {
-	in       io.Reader
-	out, err io.Writer
-	getenv   func(string) string
+	*remote.Session
 	terminal bool // somebody is there to be asked
 	// transport is nil for the usual one.
 	transport http.RoundTripper
 
-	url, tenant      string
-	token, tokenFile string
-	prune, yes, dry  bool
-	json, schema     bool
+	prune, yes, dry bool
+	schema          bool
 }
 
 // configuringCommand runs a command on configurations with the process's world.
 func configuringCommand(run func(*configuring, context.Context, []string) error) func(context.Context,
 	[]string) error {
 	return func(ctx context.Context, args []string) error {
-		c := &configuring{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv,
+		c := &configuring{Session: remote.New(),
 			terminal: isatty.IsTerminal(os.Stdin.Fd()) || isatty.IsCygwinTerminal(os.Stdin.Fd())}
 		return run(c, ctx, args)
 	}
@@ -69,22 +53,18 @@ func configuringCommand(run func(*configuring, context.Context, []string) error)
 func (c *configuring) parse(command, usage string, args []string, more func(*flag.FlagSet)) (files []string,
 	err error) {
 	f := flag.NewFlagSet("tocsin "+command, flag.ContinueOnError)
-	f.SetOutput(c.err)
-	f.StringVar(&c.url, "url", or(c.getenv("TOCSIN_URL"), "http://localhost:8080"), "the address of the Console")
-	f.StringVar(&c.tenant, "tenant", "", "the linked tenant that a global role acts for (default: the token's own)")
-	f.StringVar(&c.token, "token", "", "an API token of an administrator; better in the environment's TOCSIN_TOKEN, "+
-		"because every user of this machine can read a command line")
-	f.StringVar(&c.tokenFile, "token-file", c.getenv("TOCSIN_TOKEN_FILE"), "a file with the token")
+	f.SetOutput(c.Err)
+	c.Connection(f)
 	if more != nil {
 		more(f)
 	}
 	f.Usage = func() {
-		fmt.Fprintln(c.err, usage)
+		fmt.Fprintln(c.Err, usage)
 		f.PrintDefaults()
 	}
 	for {
 		if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
-			return nil, &exitError{}
+			return nil, &commandline.Exit{}
 		} else if err != nil {
 			return nil, err
 		}
@@ -93,63 +73,26 @@ func (c *configuring) parse(command, usage string, args []string, more func(*fla
 		}
 		files, args = append(files, f.Arg(0)), f.Args()[1:]
 	}
-	return files, c.credentials()
-}
-
-func or(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a
-}
-
-// credentials finds the token: nearest first.
-func (c *configuring) credentials() error {
-	switch {
-	case c.token != "":
-		fmt.Fprintln(c.err, "warning: the token is in the command line, where every user of this machine can read it: "+
-			"give it as TOCSIN_TOKEN or with -token-file")
-	case c.getenv("TOCSIN_TOKEN") != "":
-		c.token = c.getenv("TOCSIN_TOKEN")
-	case c.tokenFile != "":
-		raw, err := os.ReadFile(c.tokenFile)
-		if err != nil {
-			return fmt.Errorf("read the token: %w", err)
-		}
-		c.token = string(raw)
-	}
-	c.token = strings.TrimSpace(c.token)
-	if strings.ContainsFunc(c.token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return errors.New("the token holds a space, or a character that no token has")
-	}
-	return nil
+	return files, c.Resolve()
 }
 
 // client makes the client of the API.
 func (c *configuring) client() (*client.Client, error) {
-	if c.token == "" {
+	if c.Token == "" {
 		return nil, errors.New("an API token of an administrator is needed: give it as TOCSIN_TOKEN")
 	}
-	if u, err := url.Parse(c.url); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
-		fmt.Fprintf(c.err, "warning: the token goes to %s without TLS, where everybody on the way can read it\n",
-			u.Host)
-	}
-	made, err := client.New(c.url, c.token, c.transport)
+	c.WarnOfPlainText()
+	made, err := client.New(c.URL, c.Token, c.transport)
 	if err != nil {
 		return nil, err
 	}
-	made.Tenant = c.tenant
+	made.Tenant = c.Tenant
 	wait := made.Sleep
 	made.Sleep = func(ctx context.Context, d time.Duration) error {
-		fmt.Fprintf(c.err, "waiting for %s\n", d)
+		fmt.Fprintf(c.Err, "waiting for %s\n", d)
 		return wait(ctx, d)
 	}
 	return made, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 const exportUsage = "usage: tocsin export [FILE]   [-url URL] [-token-file FILE] [-json]\n" +
@@ -158,7 +101,7 @@ const exportUsage = "usage: tocsin export [FILE]   [-url URL] [-token-file FILE]
 // exportCommand writes the account's configuration, or the JSON Schema of configurations.
 func exportCommand(c *configuring, ctx context.Context, args []string) error {
 	files, err := c.parse("export", exportUsage, args, func(f *flag.FlagSet) {
-		f.BoolVar(&c.json, "json", false, "write JSON, not YAML; a FILE that ends in .json is JSON without it")
+		f.BoolVar(&c.JSON, "json", false, "write JSON, not YAML; a FILE that ends in .json is JSON without it")
 		f.BoolVar(&c.schema, "schema", false, "write the JSON Schema of this release's configurations")
 	})
 	if err != nil {
@@ -179,14 +122,14 @@ func exportCommand(c *configuring, ctx context.Context, args []string) error {
 	} else {
 		var api *client.Client
 		if api, err = c.client(); err == nil {
-			document, err = api.Export(ctx, !c.json && !strings.HasSuffix(file, ".json"))
+			document, err = api.Export(ctx, !c.JSON && !strings.HasSuffix(file, ".json"))
 		}
 	}
 	if err != nil {
 		return err
 	}
 	if file == "" || file == "-" {
-		_, err = c.out.Write(document)
+		_, err = c.Out.Write(document)
 		return err
 	}
 	return replace(file, document)
@@ -234,9 +177,9 @@ func diffCommand(c *configuring, ctx context.Context, args []string) error {
 
 // compared shows a plan; that the account differs is an exit code.
 func (c *configuring) compared(plan configuration.Plan) error {
-	show(c.out, plan)
+	show(c.Out, plan)
 	if plan.Differs() {
-		return &exitError{code: exitDiffers}
+		return &commandline.Exit{Code: commandline.ExitNo}
 	}
 	return nil
 }
@@ -255,7 +198,7 @@ func (c *configuring) plan(ctx context.Context, file string, secretsLater bool) 
 	in := func(err error) error {
 		var problems configuration.Problems
 		if errors.As(err, &problems) {
-			return fmt.Errorf("%s is not good, and nothing was changed:\n%s", name, clean(problems.Error()))
+			return fmt.Errorf("%s is not good, and nothing was changed:\n%s", name, commandline.Clean(problems.Error()))
 		}
 		return err
 	}
@@ -273,7 +216,7 @@ func (c *configuring) plan(ctx context.Context, file string, secretsLater bool) 
 	if err != nil {
 		return nil, state, plan, err
 	}
-	err = document.Fill(state.Systems, c.getenv, secretsLater)
+	err = document.Fill(state.Systems, c.Getenv, secretsLater)
 	if err = configuration.Join(err, configuration.Check(document, schema)); err == nil {
 		plan, err = configuration.NewPlan(document, state, c.prune)
 	}
@@ -281,7 +224,7 @@ func (c *configuring) plan(ctx context.Context, file string, secretsLater bool) 
 }
 
 func (c *configuring) read(file string) ([]byte, error) {
-	from := c.in
+	from := c.In
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
@@ -318,10 +261,10 @@ func applyCommand(c *configuring, ctx context.Context, args []string) error {
 		return c.compared(plan)
 	}
 	if len(plan.Steps) == 0 {
-		fmt.Fprintln(c.out, "Nothing to do: the account is as the file says.")
+		fmt.Fprintln(c.Out, "Nothing to do: the account is as the file says.")
 		return nil
 	}
-	show(c.out, plan)
+	show(c.Out, plan)
 	if err := c.ask(files[0], plan.Removals()); err != nil {
 		return err
 	}
@@ -337,8 +280,8 @@ func (c *configuring) ask(file string, removals []configuration.Step) error {
 		return fmt.Errorf("nothing was changed: %d would be removed, and nobody is here to be asked: say -yes",
 			len(removals))
 	}
-	fmt.Fprintf(c.out, "Remove these %d for good? What waits to be sent to them is not sent. Type yes: ", len(removals))
-	line, err := bufio.NewReader(c.in).ReadString('\n')
+	fmt.Fprintf(c.Out, "Remove these %d for good? What waits to be sent to them is not sent. Type yes: ", len(removals))
+	line, err := bufio.NewReader(c.In).ReadString('\n')
 	if strings.TrimSpace(line) != "yes" || err != nil && !errors.Is(err, io.EOF) {
 		return errors.New("nothing was changed")
 	}
@@ -350,7 +293,7 @@ func (c *configuring) apply(ctx context.Context, api *client.Client, plan config
 	state configuration.State) error {
 	defer context.AfterFunc(ctx, func() {
 		signal.Reset(os.Interrupt, syscall.SIGTERM)
-		fmt.Fprintln(c.err, "stopping after the change that has begun; once more ends at once")
+		fmt.Fprintln(c.Err, "stopping after the change that has begun; once more ends at once")
 	})()
 	done, changed := 0, 0
 	err := api.Apply(ctx, plan, state, func(o client.Outcome) {
@@ -358,23 +301,23 @@ func (c *configuring) apply(ctx context.Context, api *client.Client, plan config
 		if o.Changed {
 			changed++
 		}
-		fmt.Fprintln(c.out, told(o))
+		fmt.Fprintln(c.Out, told(o))
 		if o.Step.BoundThere && o.ID != "" {
-			fmt.Fprintf(c.out, "  It needs a chat: open %s/integrations/%s and bind one.\n",
-				strings.TrimSuffix(c.url, "/"), o.ID)
+			fmt.Fprintf(c.Out, "  It needs a chat: open %s/integrations/%s and bind one.\n",
+				strings.TrimSuffix(c.URL, "/"), o.ID)
 		}
 	})
 	if err == nil {
 		switch {
 		case changed > 0:
-			fmt.Fprintf(c.out, "Done: %d changed.\n", changed)
+			fmt.Fprintf(c.Out, "Done: %d changed.\n", changed)
 		default:
-			fmt.Fprintln(c.out, "Nothing changed: the account is as the file says, with the secrets that it gives.")
+			fmt.Fprintln(c.Out, "Nothing changed: the account is as the file says, with the secrets that it gives.")
 		}
 		return nil
 	}
 	at := plan.Steps[done]
-	words := fmt.Sprintf("stopped at: %s %s: %s. ", at.Verb, name(at), clean(err.Error()))
+	words := fmt.Sprintf("stopped at: %s %s: %s. ", at.Verb, name(at), commandline.Clean(err.Error()))
 	if done == 0 {
 		words += "Nothing was changed before it."
 	} else {
@@ -384,9 +327,9 @@ func (c *configuring) apply(ctx context.Context, api *client.Client, plan config
 	words += " See what is left with `tocsin diff`, then apply again."
 	switch {
 	case errors.Is(err, client.ErrConflict):
-		return &exitError{exitConflict, words}
+		return &commandline.Exit{Code: exitConflict, Words: words}
 	case ctx.Err() != nil:
-		return &exitError{exitInterrupted, words}
+		return &commandline.Exit{Code: commandline.ExitInterrupted, Words: words}
 	}
 	return errors.New(words)
 }

@@ -4,19 +4,35 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
+	"slices"
 
 	"tocsin/functions/local/backups"
 	"tocsin/functions/local/commandline"
+	"tocsin/functions/local/completion"
+	"tocsin/functions/local/deliveries"
 	"tocsin/functions/local/doctor"
+	"tocsin/functions/local/events"
+	"tocsin/functions/local/integrations"
 	"tocsin/functions/local/keys"
+	"tocsin/functions/local/listening"
 	"tocsin/functions/local/publishers"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/version"
 )
 
+// groups are the commands over the API, which say of themselves what help and completion need.
+func groups() []commandline.Group {
+	return []commandline.Group{events.Group(), deliveries.Group(), integrations.Group(), listening.Group(),
+		completion.Group()}
+}
+
 // commands are what the program does instead of running, by its first argument.
 var commands = map[string]func(ctx context.Context, args []string) error{
+	"help":          help,
+	completion.Ask:  complete,
 	"publisher-key": publishers.Command,
 	"keys":          keys.Command,
 	"user":          administrate("user", userCommand),
@@ -34,6 +50,66 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"version":       tellVersion,
 	"-version":      tellVersion,
 	"--version":     tellVersion,
+}
+
+// named is what the first argument names.
+func named(name string) (run func(ctx context.Context, args []string) error, ok bool) {
+	for _, g := range groups() {
+		if g.Name == name {
+			return g.Run, true
+		}
+	}
+	run, ok = commands[name]
+	return run, ok
+}
+
+// others are the commands without a group, by their names, with the actions that they have.
+func others() map[string][]string {
+	all := map[string][]string{"publisher-key": {"add", "list", "remove"}, "keys": {"rotate"}}
+	for _, name := range []string{"export", "diff", "apply", "compact", "doctor", "backup", "restore", "ready",
+		"version", "help"} {
+		all[name] = nil
+	}
+	for name, c := range administrativeCommands {
+		actions := slices.Sorted(maps.Keys(c.actions))
+		all[name] = slices.DeleteFunc(actions, func(a string) bool { return a == "" })
+	}
+	return all
+}
+
+// complete answers a shell.
+func complete(_ context.Context, words []string) error {
+	completion.Tree{Groups: groups(), Others: others()}.Complete(os.Stdout, words)
+	return nil
+}
+
+// help says what the commands are, or what one is.
+func help(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		listCommands(os.Stdout)
+		return nil
+	}
+	for _, g := range groups() {
+		if g.Name == args[0] {
+			return g.Run(ctx, append(args[1:], "-help"))
+		}
+	}
+	if _, ok := others()[args[0]]; ok {
+		return fmt.Errorf("`tocsin %s -help` has the flags of that command", args[0])
+	}
+	return fmt.Errorf("there is no command %q: `tocsin help` lists them", args[0])
+}
+
+func listCommands(out io.Writer) {
+	fmt.Fprintln(out, "tocsin [flags] starts Tocsin on this machine; `tocsin -help` has its flags.")
+	fmt.Fprintln(out, "\nOver the API of any installation, with a token (`tocsin help COMMAND`):")
+	for _, g := range groups() {
+		fmt.Fprintf(out, "  %-14s %s\n", g.Name, g.Summary)
+	}
+	fmt.Fprintln(out, "  export, diff, apply: configuration as code")
+	fmt.Fprintln(out, "\nOn the machine of an installation (`tocsin COMMAND -help`):")
+	fmt.Fprintln(out, "  user, sign-in, token, tenant, publisher-key, keys: who may do what")
+	fmt.Fprintln(out, "  backup, restore, compact, doctor, ready, version: how it is kept")
 }
 
 // tellVersion says which release this is.

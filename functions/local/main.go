@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"tocsin/functions/local/commandline"
 	"tocsin/functions/local/doctor"
 	"tocsin/functions/local/keys"
 	"tocsin/shared/console/mails"
@@ -44,12 +45,12 @@ func main() {
 	defer stop()
 	err := start(ctx, os.Args[1:])
 	stopProfile()
-	var exit *exitError
+	var exit *commandline.Exit
 	if errors.As(err, &exit) {
-		if exit.words != "" {
-			fmt.Fprintln(os.Stderr, "tocsin:", exit.words)
+		if exit.Words != "" {
+			fmt.Fprintln(os.Stderr, "tocsin:", exit.Words)
 		}
-		os.Exit(exit.code)
+		os.Exit(exit.Code)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tocsin:", err)
@@ -60,7 +61,7 @@ func main() {
 // start runs the program, or the command that the first argument names.
 func start(ctx context.Context, args []string) error {
 	if len(args) > 0 {
-		if run, ok := commands[args[0]]; ok {
+		if run, ok := named(args[0]); ok {
 			return run(ctx, args[1:])
 		}
 	}

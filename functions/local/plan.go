@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 
+	"tocsin/functions/local/commandline"
 	"tocsin/shared/configuration"
 )
 
@@ -16,7 +16,7 @@ func show(out io.Writer, plan configuration.Plan) {
 			configuration.Remove: "-", configuration.Send: "?"}[s.Verb]
 		fmt.Fprintf(out, "%s %s\n", sign, name(s))
 		for _, d := range s.Differences {
-			fmt.Fprintf(out, "    %s: %s\n", d.Field, clean(difference(s, d)))
+			fmt.Fprintf(out, "    %s: %s\n", d.Field, commandline.Clean(difference(s, d)))
 		}
 		for _, field := range s.Secrets {
 			fmt.Fprintf(out, "    parameters.%s: a secret%s\n", field, map[bool]string{true: "",
@@ -24,7 +24,7 @@ func show(out io.Writer, plan configuration.Plan) {
 		}
 	}
 	for _, note := range plan.Notes {
-		fmt.Fprintln(out, "! "+clean(note))
+		fmt.Fprintln(out, "! "+commandline.Clean(note))
 	}
 	fmt.Fprintln(out, summary(plan))
 }
@@ -64,17 +64,4 @@ func summary(plan configuration.Plan) string {
 	}
 	return fmt.Sprintf("%d to add, %d to change, %d to remove.%s", count[configuration.Add],
 		count[configuration.Change], count[configuration.Remove], secrets)
-}
-
-// clean writes what a terminal would take for a command as what it is.
-func clean(s string) string {
-	var out strings.Builder
-	for _, r := range s {
-		if strconv.IsPrint(r) || r == '\n' {
-			out.WriteRune(r)
-		} else {
-			out.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-		}
-	}
-	return out.String()
 }

@@ -33,7 +33,8 @@ const maxBinary = 40_000_000
 var small = []string{"github.com/danielgtaylor/huma/v2/...", "github.com/aws/...", "github.com/santhosh-tekuri/...",
 	"github.com/invopop/...", "github.com/pb33f/...", "github.com/go-jose/...", "github.com/coreos/...",
 	"go.yaml.in/...", "golang.org/x/oauth2/...", "encoding/xml", "tocsin/shared/console/...",
-	"tocsin/shared/configuration/...", "tocsin/functions/local/..."}
+	"tocsin/shared/configuration/...", "tocsin/functions/local/...", "tocsin/shared/client",
+	"github.com/oapi-codegen/..."}
 
 type platform struct{ os, arch string }
 

@@ -3,7 +3,7 @@
 //
 // client.gen.go is made by oapi-codegen from the API's document and overlay.yaml (go run ./scripts/client), and a test
 // holds it to them. What is refused comes in ApplicationproblemJSONDefault of an answer, whatever the status. A program
-// that must be small uses Client and the function Parse…Response of an operation: it is then linked with those alone.
+// that must be small makes its requests with the functions New…Request: it is then linked with those alone.
 //
 // Events are published with any SDK of AWS: see events/README.md.
 package client

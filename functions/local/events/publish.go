@@ -1,0 +1,270 @@
+package events
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"tocsin/functions/local/commandline"
+	"tocsin/functions/local/remote"
+	"tocsin/shared/client"
+	"tocsin/shared/plaintext"
+)
+
+// Bounds of publishing. Amazon EventBridge, PutEvents: a call has at most 10 entries and 256 KB.
+const (
+	maxEntries = 10
+	maxCall    = 256 << 10
+	maxFile    = 64 << 20 // bytes
+	maxAnswer  = 1 << 20
+	maxTries   = 5
+	callTime   = 30 * time.Second
+)
+
+func publish() commandline.Command {
+	s := remote.New()
+	var region string
+	return commandline.Command{
+		Name: "publish", Takes: "FILE...", Least: 1, Most: -1,
+		Summary: "publish the entries of files (- is the standard input) as the platform does, with PutEvents",
+		Help: `A file is a list of entries, one call ({"Entries": [...]}) or an entry a line. The call is signed with the
+publisher's key pair of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, where they are set: tocsin publisher-key
+makes one. An API token publishes nothing. It ends with 2 when an entry was refused.`,
+		Examples: []string{"tocsin events publish events/vulnerability.json",
+			"tocsin events sample vuln | tocsin events publish -"},
+		Flags: func(f *flag.FlagSet) {
+			f.StringVar(&s.EventsURL, "events-url", "", "where events are published (default "+
+				remote.DefaultEventsURL+", or TOCSIN_EVENTS_URL)")
+			f.StringVar(&region, "region", "", "the region that is signed (default AWS_REGION, or us-east-1)")
+			f.BoolVar(&s.JSON, "json", false, "print a line of JSON for each entry")
+		},
+		Run: func(ctx context.Context, files []string) error {
+			if err := s.Resolve(); err != nil {
+				return err
+			}
+			var entries []json.RawMessage
+			for _, file := range files {
+				more, err := read(s.In, file)
+				if err != nil {
+					return err
+				}
+				entries = append(entries, more...)
+			}
+			p, err := newPublisher(s, region)
+			if err != nil {
+				return err
+			}
+			return p.all(ctx, entries)
+		},
+	}
+}
+
+// read reads the entries of a file.
+func read(in io.Reader, file string) (entries []json.RawMessage, err error) {
+	name := "the standard input"
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in, name = f, file
+	}
+	raw, err := io.ReadAll(io.LimitReader(in, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if len(raw) > maxFile {
+		return nil, fmt.Errorf("read %s: it has more than %d MiB", name, maxFile>>20)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	for {
+		var value json.RawMessage
+		if err := decoder.Decode(&value); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, fmt.Errorf("read %s: it is no JSON after byte %d: %w", name, decoder.InputOffset(), err)
+		}
+		var list []json.RawMessage
+		var call struct{ Entries []json.RawMessage }
+		switch {
+		case json.Unmarshal(value, &list) == nil:
+			entries = append(entries, list...)
+		case json.Unmarshal(value, &call) == nil && call.Entries != nil:
+			entries = append(entries, call.Entries...)
+		default:
+			entries = append(entries, value)
+		}
+	}
+	for n, e := range entries {
+		var object map[string]json.RawMessage
+		if json.Unmarshal(e, &object) != nil {
+			return nil, fmt.Errorf("read %s: entry %d is no object with Source, DetailType and Detail", name, n+1)
+		}
+	}
+	if len(entries) == 0 {
+		return nil, fmt.Errorf("read %s: it holds no entry", name)
+	}
+	return entries, nil
+}
+
+// publisher makes PutEvents calls.
+type publisher struct {
+	*remote.Session
+	http   *http.Client
+	signer *v4.Signer
+	keys   aws.Credentials
+	region string
+}
+
+func newPublisher(s *remote.Session, region string) (*publisher, error) {
+	u, err := url.Parse(s.EventsURL)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return nil, errors.New("-events-url must be where events are published, such as " + remote.DefaultEventsURL)
+	}
+	p := &publisher{Session: s, region: region, http: &http.Client{Timeout: callTime, CheckRedirect: client.Stay},
+		keys: aws.Credentials{AccessKeyID: s.Getenv("AWS_ACCESS_KEY_ID"),
+			SecretAccessKey: s.Getenv("AWS_SECRET_ACCESS_KEY"), SessionToken: s.Getenv("AWS_SESSION_TOKEN")}}
+	if p.region == "" {
+		p.region = s.Getenv("AWS_REGION")
+	}
+	if p.region == "" {
+		p.region = "us-east-1"
+	}
+	if p.keys.AccessKeyID != "" {
+		p.signer = v4.NewSigner()
+	}
+	return p, nil
+}
+
+// result is what became of an entry.
+type result struct {
+	EventID      string `json:"EventId,omitempty"`
+	ErrorCode    string `json:"ErrorCode,omitempty"`
+	ErrorMessage string `json:"ErrorMessage,omitempty"`
+}
+
+// all publishes entries, call by call.
+func (p *publisher) all(ctx context.Context, entries []json.RawMessage) error {
+	kept, refused := 0, 0
+	for done := 0; done < len(entries); {
+		size, end := 0, done
+		for end < len(entries) && end-done < maxEntries && (end == done || size+len(entries[end]) <= maxCall) {
+			size += len(entries[end])
+			end++
+		}
+		results, err := p.call(ctx, entries[done:end])
+		if err != nil {
+			return fmt.Errorf("publish: %w (%d of %d entries were published before)", err, kept, len(entries))
+		}
+		for n, r := range results {
+			if r.ErrorCode == "" {
+				kept++
+			} else {
+				refused++
+			}
+			p.tell(done+n+1, r)
+		}
+		done = end
+	}
+	if !p.JSON {
+		fmt.Fprintf(p.Out, "%d of %d entries are published.\n", kept, len(entries))
+	}
+	if refused > 0 {
+		return &commandline.Exit{Code: commandline.ExitNo}
+	}
+	return nil
+}
+
+// tell tells what became of an entry.
+func (p *publisher) tell(n int, r result) {
+	switch {
+	case p.JSON:
+		_ = p.PrintLine(r) // who reads has gone away if this fails
+	case r.ErrorCode != "":
+		fmt.Fprintf(p.Err, "entry %d was refused: %s: %s\n", n, plaintext.Line(r.ErrorCode),
+			plaintext.Line(r.ErrorMessage))
+	}
+}
+
+// call makes one call, and makes it again where nothing was kept for now.
+func (p *publisher) call(ctx context.Context, entries []json.RawMessage) ([]result, error) {
+	body, err := json.Marshal(map[string]any{"Entries": entries})
+	if err != nil {
+		return nil, err
+	}
+	for try := 1; ; try++ {
+		results, wait, err := p.once(ctx, body)
+		if err == nil && len(results) != len(entries) {
+			return nil, fmt.Errorf("the answer of %s tells of %d entries, not of %d", p.EventsURL, len(results),
+				len(entries))
+		}
+		if wait == 0 || try == maxTries {
+			return results, err
+		}
+		fmt.Fprintf(p.Err, "%s; trying again in %s\n", err, wait)
+		if err := remote.Sleep(ctx, wait); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// once makes a call once; a wait says that it may be made again.
+func (p *publisher) once(ctx context.Context, body []byte) (results []result, wait time.Duration, err error) {
+	q, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(p.EventsURL, "/")+"/",
+		bytes.NewReader(body))
+	if err != nil {
+		return nil, 0, err
+	}
+	q.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	q.Header.Set("X-Amz-Target", "AWSEvents.PutEvents")
+	if p.signer != nil {
+		sum := sha256.Sum256(body)
+		err := p.signer.SignHTTP(ctx, p.keys, q, hex.EncodeToString(sum[:]), "events", p.region, time.Now())
+		if err != nil {
+			return nil, 0, fmt.Errorf("sign the call: %w", err)
+		}
+	}
+	r, err := p.http.Do(q)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer r.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(r.Body, maxAnswer))
+	if err != nil {
+		return nil, 0, fmt.Errorf("read the answer: %w", err)
+	}
+	if r.StatusCode != http.StatusOK {
+		var refusal struct {
+			Type    string `json:"__type"`
+			Message string
+		}
+		_ = json.Unmarshal(raw, &refusal) // what is no JSON has no words
+		if r.StatusCode == http.StatusTooManyRequests || r.StatusCode >= http.StatusInternalServerError {
+			seconds, _ := strconv.Atoi(r.Header.Get("Retry-After"))
+			wait = min(max(time.Duration(seconds)*time.Second, time.Second), time.Minute)
+		}
+		return nil, wait, fmt.Errorf("answered %d: %s", r.StatusCode,
+			commandline.Clean(strings.TrimSpace(refusal.Type+" "+refusal.Message)))
+	}
+	var answer struct{ Entries []result }
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		return nil, 0, fmt.Errorf("read the answer of %s: %w", p.EventsURL, err)
+	}
+	return answer.Entries, 0, nil
+}
