@@ -23,9 +23,10 @@ import (
 	"tocsin/shared/notification"
 )
 
-// Fates is the suite of what filters, quiet hours, mutes, grouping, storm guards and digests make of events together,
-// against a plain oracle: each event is sent at once, or in a digest, or held until a time, or left out for a reason;
-// none is unaccounted for, and none is sent twice. A seed has a tenant of its own; an engine has some of them.
+// Fates is the suite of what filters, quiet hours, mutes, grouping, storm guards, digests and fallbacks make of events
+// together, against a plain oracle: each event is sent at once, or in a digest, or held until a time, or left out for a
+// reason; what dies, and what comes for a disabled integration, falls back once or not at all, and says why; none is
+// unaccounted for, and none is sent twice. A seed has a tenant of its own; an engine has some of them.
 func Fates(t *testing.T, open OpenHolds, seeds uint64) {
 	const together = 5
 	w := &fates{}
@@ -37,8 +38,13 @@ func Fates(t *testing.T, open OpenHolds, seeds uint64) {
 		w.run(At.Add(time.Duration(seed) * 24 * time.Hour))
 	}
 	require.Greater(t, w.seen["storm"], 20)
-	for _, what := range []string{"at once", "group", "quiet", "mute", "held alone", "put off", "left out", "off"} {
-		require.Greater(t, w.seen[what], 20, "the seeds do not try: %s", what)
+	tries := []string{"at once", "group", "quiet", "mute", "held alone", "put off", "left out", "off", "fallback",
+		"fell back: at arrival", "fell back: partly", "fell back: by health", "fell back: held", "gets it anyway"}
+	for _, why := range append(delivery.NotFallbacks(), "") {
+		tries = append(tries, "fell back: "+string(why))
+	}
+	for _, what := range tries {
+		require.Greater(t, w.seen[what], 10, "the seeds do not try: %s", what)
 	}
 }
 
@@ -91,7 +97,8 @@ type receiving struct {
 	own         plain
 	every, upTo int // of its grouping; minutes
 	guard       int
-	off         bool
+	off         *integration.Off
+	fallback    string
 }
 
 func (i *receiving) people() bool { return i.system == "messenger" || i.system == "incidents" }
@@ -102,6 +109,7 @@ type of struct {
 	kind   event.Kind
 	status string
 	at     time.Time
+	names  []string // whom its trigger sends it to; the integration that it tells of
 }
 
 func (e of) reaction() bool {
@@ -125,6 +133,7 @@ type fate struct {
 type unit struct {
 	fate
 	id, to string
+	from   string // whose events it has by fallback
 	kinds  []event.Kind
 	events []string
 	merge  bool
@@ -142,11 +151,13 @@ type fates struct {
 	now    time.Time
 
 	f       *fanout.Fanout
+	falls   *fanout.Fallbacks
 	store   *capturing
 	minutes map[string]int // messages, by integration and minute
 	waiting []*unit
-	sent    map[string]bool // by integration and event
+	sent    map[string]bool // by way: see way
 	events  int
+	known   map[string]of
 	seen    map[string]int // what was tried
 }
 
@@ -163,9 +174,12 @@ func (c *capturing) Accept(ctx context.Context, in fanout.Intake) error {
 
 // The world as fan-out and engines ask it.
 
+// noParameters are much to make for each question.
+var noParameters = destination.ParametersOf[struct{}]()
+
 func (w *fates) Lookup(name string) (destination.System, bool, bool) {
 	s := destination.System{Name: name, Class: notification.Advanced, Batch: destination.Batch{Count: 10},
-		Parameters: destination.ParametersOf[struct{}]()}
+		Parameters: noParameters}
 	switch name {
 	case "messenger":
 		s.Class, s.Batch = notification.Basic, destination.Batch{}
@@ -191,6 +205,7 @@ func (w *fates) Get(_ context.Context, _, id string) (integration.Integration, e
 	i := w.to[n]
 	out := integration.Integration{ID: i.id, Tenant: w.tenant, System: i.system, Name: i.id, Revision: 1, Window: 1,
 		Parameters: []byte(`{}`), Filters: i.filters, Hold: i.own.rules(), StormGuard: integration.NoStormGuard,
+		Fallback: i.fallback, Off: i.off,
 		Subscriptions: []integration.Subscription{{Event: event.VulnHigh}, {Event: event.VulnMedium},
 			{Event: event.System}}}
 	if i.every > 0 {
@@ -199,16 +214,13 @@ func (w *fates) Get(_ context.Context, _, id string) (integration.Integration, e
 	if i.guard > 0 {
 		out.StormGuard = integration.StormGuard(fmt.Sprintf("%d/minute", i.guard))
 	}
-	if i.off {
-		out.Off = &integration.Off{}
-	}
 	return out, nil
 }
 
 func (w *fates) Enabled(ctx context.Context, tenant string) (out []integration.Integration, err error) {
 	for _, i := range w.to {
 		one, err := w.Get(ctx, tenant, i.id)
-		if err == nil && one.Enabled() {
+		if err == nil && one.SentFor() {
 			out = append(out, one)
 		}
 	}
@@ -226,7 +238,7 @@ func (w *fates) Holding(ctx context.Context, tenant, id string) (delivery.Holdin
 func (w *fates) run(from time.Time) {
 	w.tenant, w.now, w.events = fmt.Sprintf("t%d", w.seed), from.Add(time.Duration(w.r.IntN(24*60))*time.Minute), 0
 	w.rules, w.to, w.waiting = w.drawRules(), nil, nil
-	w.minutes, w.sent = map[string]int{}, map[string]bool{}
+	w.minutes, w.sent, w.known = map[string]int{}, map[string]bool{}, map[string]of{}
 	w.store = &capturing{Store: w.engine.Log}
 	if w.seen == nil {
 		w.seen = map[string]int{}
@@ -244,8 +256,11 @@ func (w *fates) run(from time.Time) {
 		i.own.ownOnly = w.r.IntN(5) == 0
 		w.to = append(w.to, i)
 	}
+	w.drawFallbacks()
+	now := func() time.Time { return w.now }
 	w.f = &fanout.Fanout{Integrations: w, Systems: w, Store: w.store, Holds: w, Messages: &fanout.MessageCounts{},
-		Now: func() time.Time { return w.now }, Logger: slog.New(slog.DiscardHandler)}
+		Now: now, Logger: slog.New(slog.DiscardHandler)}
+	w.falls = &fanout.Fallbacks{Integrations: w, Systems: w, Tenants: w, Now: now}
 	for range 14 {
 		switch w.r.IntN(8) {
 		case 0:
@@ -284,7 +299,7 @@ func (w *fates) drawRules() (p plain) {
 func (w *fates) change() {
 	i := w.to[w.r.IntN(len(w.to))]
 	looked := []*receiving{i}
-	switch w.r.IntN(6) {
+	switch w.r.IntN(7) {
 	case 0, 1:
 		i.own.muted = w.now.Truncate(time.Minute).Add(time.Duration(1+w.r.IntN(48)) * time.Hour)
 	case 2:
@@ -292,9 +307,8 @@ func (w *fates) change() {
 	case 3:
 		p := w.drawRules()
 		i.own.from, i.own.to = p.from, p.to
-	case 4:
-		i.off = !i.off
-		w.seen["off"]++
+	case 4, 5:
+		w.switchOver(i)
 	default:
 		w.rules, looked = w.drawRules(), w.to
 	}
@@ -314,8 +328,10 @@ func (w *fates) publish() {
 			threat: []string{"High", "Medium", "Low"}[w.r.IntN(3)],
 			domain: []string{"a.example", "B.example", "c.example"}[w.r.IntN(3)]},
 			kind: []event.Kind{event.Vuln, event.Vuln, event.Vuln, event.CreateUser, event.IncidentsExceeded,
-				event.AttacksExceeded}[w.r.IntN(6)],
+				event.AttacksExceeded, event.UpdateIntegration}[w.r.IntN(7)],
 			status: []string{"open", "closed"}[w.r.IntN(2)], at: w.now.Add(-time.Duration(w.r.IntN(45)) * time.Second)}
+		e.names = w.drawNames(e)
+		w.known[e.id] = e
 		batch, entries = append(batch, e), append(entries, w.entry(e))
 	}
 	entries = w.engine.Log.Take(w.T, entries)
@@ -337,13 +353,11 @@ func (w *fates) entry(e of) delivery.Entry {
 			"status": e.status}}
 	case e.kind == event.CreateUser:
 		data = map[string]any{"user": map[string]any{"name": "Ada"}}
+	case e.kind == event.UpdateIntegration:
+		data = map[string]any{"integration": map[string]any{"id": e.names[0], "name": "I", "type": "log"}}
 	default:
-		var ids []string
-		for _, i := range w.to {
-			ids = append(ids, i.id)
-		}
 		data = map[string]any{"trigger_name": "T", "count": 1, "period": 60,
-			"reaction": map[string]any{"trigger": "t", "integrations": ids}}
+			"reaction": map[string]any{"trigger": "t", "integrations": e.names}}
 	}
 	detail, err := json.Marshal(map[string]any{"version": 1, "id": e.id, "tenant": w.tenant, "time": e.at,
 		"data": data})
@@ -353,7 +367,7 @@ func (w *fates) entry(e of) delivery.Entry {
 
 // The oracle.
 
-// predict says what becomes of each event of a batch, by integration and event.
+// predict says what becomes of each event of a batch, by its way.
 func (w *fates) predict(batch []of) map[string]fate {
 	out := map[string]fate{}
 	for _, i := range w.to {
@@ -364,7 +378,10 @@ func (w *fates) predict(batch []of) map[string]fate {
 					continue
 				}
 				f, goes := w.before(i, e)
-				if out[i.id+" "+e.id] = f; !goes {
+				if out[way(i.id, e.id, "")] = f; f.left == "off" {
+					w.instead(out, i, e)
+				}
+				if !goes {
 					continue
 				}
 				if i.people() && !e.alone(i) {
@@ -373,7 +390,7 @@ func (w *fates) predict(batch []of) map[string]fate {
 			}
 		}
 		for n, e := range together {
-			out[i.id+" "+e.id] = w.guarded(i, e, n)
+			out[way(i.id, e.id, "")] = w.guarded(i, e, n)
 		}
 		w.minutes[w.minute(i, 0)] += len(together)
 	}
@@ -386,13 +403,13 @@ func (w *fates) minute(i *receiving, ago time.Duration) string {
 
 // before is what becomes of an event before messages are counted; goes where it is neither left out nor held.
 func (w *fates) before(i *receiving, e of) (f fate, goes bool) {
-	switch {
-	case i.off:
-		return fate{left: "off"}, false
-	case e.kind == event.Vuln && e.threat == "Low":
+	switch left := e.leftOut(i); {
+	case left != "" && i.off != nil:
 		return fate{left: "not taken"}, false
-	case e.kind == event.Vuln && e.stoppedBy(i.filters) != "":
-		return fate{left: string(e.stoppedBy(i.filters))}, false
+	case left != "":
+		return fate{left: left}, false
+	case i.off != nil:
+		return fate{left: "off"}, false
 	}
 	if i.system == "files" {
 		f.due = e.at.Truncate(10 * time.Minute).Add(10 * time.Minute)
@@ -453,21 +470,22 @@ func (w *fates) guarded(i *receiving, e of, n int) fate {
 func (w *fates) made(in fanout.Intake, want map[string]fate) {
 	left := map[string]int{}
 	for _, d := range in.Deliveries {
-		u := &unit{id: d.ID, to: d.Integration, kinds: d.Kinds, merge: d.Held != nil && d.Held.Merge,
-			fate: fate{digest: d.Digest, due: d.Due}}
+		u := unitOf(d)
 		if d.Held != nil {
-			u.held = d.Held.By
 			require.Equal(w, d.Due, d.Held.Until)
 		}
+		if u.from != "" {
+			w.seen["fell back: at arrival"] += d.Count
+			require.Equal(w, *w.fromOff(u.from), *d.From, "seed %d", w.seed)
+		}
 		for _, e := range d.Events {
-			key := d.Integration + " " + e.ID
+			key := way(d.Integration, e.ID, u.from)
 			f, ok := want[key]
 			require.True(w, ok, "seed %d: %s is in two deliveries", w.seed, key)
 			require.True(w, f.left == "" && f.due.Equal(u.due), "seed %d: %s is %+v and not %+v", w.seed, key, u.fate,
 				f)
 			require.Equal(w, [2]string{f.digest, f.held}, [2]string{u.digest, u.held}, "seed %d: %s", w.seed, key)
 			delete(want, key)
-			u.events = append(u.events, e.ID)
 		}
 		w.waiting = append(w.waiting, u)
 		w.tried(u)
@@ -512,7 +530,7 @@ func (w *fates) reconsidered(i *receiving) {
 func (w *fates) keep(i *receiving, u *unit) {
 	u.due = w.now
 	for _, k := range u.kinds {
-		if by, _, until := w.holds(i, k, w.now); by != "" && !i.off && until.After(u.due) {
+		if by, _, until := w.holds(i, k, w.now); by != "" && i.off == nil && until.After(u.due) {
 			u.due = until
 			w.seen["put off"]++
 		}
@@ -552,6 +570,7 @@ func (w *fates) compare(i *receiving, due []*unit, got []delivery.Delivery) {
 			key = u.digest + u.due.String()
 		}
 		for _, id := range u.events {
+			id += " " + u.from
 			if strings.HasPrefix(u.digest, "group/") {
 				groups[id] = key
 				continue
@@ -567,12 +586,13 @@ func (w *fates) compare(i *receiving, due []*unit, got []delivery.Delivery) {
 	for _, d := range got {
 		var ids []string
 		for _, e := range d.Events {
-			require.False(w, w.sent[i.id+" "+e.ID], "seed %d: %s is sent to %s twice", w.seed, e.ID, i.id)
-			w.sent[i.id+" "+e.ID] = true
-			ids = append(ids, e.ID)
+			key := way(i.id, e.ID, unitOf(d).from)
+			require.False(w, w.sent[key], "seed %d: %s is sent twice", w.seed, key)
+			w.sent[key] = true
+			ids = append(ids, e.ID+" "+unitOf(d).from)
 		}
 		require.Equal(w, len(ids), d.Count)
-		require.NoError(w, w.engine.Log.Settle(w.Context(), []delivery.Delivery{arrived(d)}))
+		w.ends(i, d)
 		if group, ok := groups[ids[0]]; ok {
 			require.LessOrEqual(w, len(ids), i.upTo, "seed %d", w.seed)
 			for _, id := range ids {

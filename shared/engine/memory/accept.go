@@ -137,12 +137,16 @@ func (e *Engine) insert(v delivery.Delivery) (made bool) {
 	return true
 }
 
-// carried reports whether the events of a delivery are in another one already: its batch window is closed.
+// carried reports whether the events of a delivery are in another one already: its batch window is closed. An event that
+// falls back to an integration may have come to it by itself, too.
 func (e *Engine) carried(v delivery.Delivery) bool {
-	if v.Due.IsZero() || len(v.Events) == 0 {
+	if v.Due.IsZero() || len(v.Events) == 0 || v.From != nil {
 		return false
 	}
 	for _, other := range e.deliveries[key{v.Tenant, v.Integration}] {
+		if other.From != nil {
+			continue
+		}
 		for _, carried := range other.Events {
 			if carried.ID == v.Events[0].ID && carried.Tenant == v.Events[0].Tenant {
 				return true
