@@ -182,11 +182,11 @@ func (f *Fanout) heldOf(h *holds, to integration.Integration, events []routed) (
 	s, _, _ := f.Systems.Lookup(to.System)
 	tenants := rulesFor(h.tenants, to, s)
 	var p parted
-	for _, e := range events {
+	for n, e := range events {
 		m := hold.NewMoment(to.Hold, tenants, exactly(e.Entry.At, to.Hold.Mute, tenants.Mute))
 		by, ok := m.Hold(e.Event.Kind, e.Event.Type())
 		if by.Then = ""; ok {
-			p.hold(by, e)
+			p.hold(by, events, n)
 		} else {
 			now = append(now, e)
 		}

@@ -71,6 +71,8 @@ type parted struct {
 type heldEvents struct {
 	hold.Hold
 	events []routed
+	from   int  // the place of the first
+	row    bool // they are the events from there on
 }
 
 // part tells events that are sent at once from those that are held, and those that are not sent at all. Where nothing
@@ -111,7 +113,7 @@ func (f *Fanout) part(h *holds, i integration.Integration, events []routed) (out
 		case held.Then == hold.Drop:
 			out.drop(i, held, e)
 		default:
-			out.hold(held, e)
+			out.hold(held, events, n)
 		}
 	}
 	if !parts {
@@ -148,14 +150,21 @@ func (h *holds) moment(i integration.Integration, tenants hold.Rules, s destinat
 	return h.moments[key]
 }
 
-func (p *parted) hold(h hold.Hold, e routed) {
+// hold has the event at a place wait. Events that are held in a row, as all of a night are, are not copied.
+func (p *parted) hold(h hold.Hold, events []routed, at int) {
 	for n := range p.held {
-		if p.held[n].Hold == h {
-			p.held[n].events = append(p.held[n].events, e)
-			return
+		g := &p.held[n]
+		switch {
+		case g.Hold != h:
+			continue
+		case g.row && g.from+len(g.events) == at:
+			g.events = events[g.from : at+1 : at+1]
+		default:
+			g.events, g.row = append(g.events, events[at]), false
 		}
+		return
 	}
-	p.held = append(p.held, heldEvents{h, []routed{e}})
+	p.held = append(p.held, heldEvents{Hold: h, events: events[at : at+1 : at+1], from: at, row: true})
 }
 
 // drop counts an event as left out, by what held it.
@@ -215,8 +224,7 @@ func waiting(deliveries []delivery.Delivery, held delivery.Held, digest string) 
 		if d.Due.After(held.Until) {
 			continue
 		}
-		one := held
-		d.Due, d.Held, d.Digest = held.Until, &one, digest
+		d.Due, d.Held, d.Digest = held.Until, &held, digest // of all: who changes what holds one writes it anew
 	}
 	return deliveries
 }

@@ -196,7 +196,7 @@ func (r *Rules) free(from, to time.Time) (out time.Duration) {
 func (r *Rules) next(t, to time.Time) time.Time {
 	for _, q := range r.Quiet {
 		z := location(q.Zone)
-		y, m, d := t.In(z).Date()
+		y, m, d := t.In(z.Location).Date()
 		day := time.Date(y, m, d-1, 0, 0, 0, 0, time.UTC)
 		if begin, ok := date(q.First); ok && begin.After(day) {
 			day = begin

@@ -3,6 +3,7 @@ package hold
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 	_ "time/tzdata" // zones are the same wherever we run; a Lambda function's image has none
 )
@@ -41,13 +42,21 @@ func (r *Rules) quietUntil(t time.Time) (end time.Time, zone string) {
 	return end, zone
 }
 
-// until is the end of the quiet hours that the moment is in; zero when it is in none.
+// until is the end of the quiet hours that the moment is in; zero when it is in none. Every batch of events asks every
+// integration, and nearly always in a week in which the zone's clock is not set: then a time of the day is arithmetic,
+// and days are looked at when the hours fit.
 func (q Quiet) until(t time.Time) (end time.Time) {
 	z := location(q.Zone)
-	y, m, d := t.In(z).Date()
+	offset, steady := z.steady(t)
+	y, m, d := t.UTC().Add(offset).Date()
+	begin, over := q.hours()
 	for back := range 4 { // those that began two days ago last into a day that a zone skips
-		from, to := q.on(z, time.Date(y, m, d+1-back, 0, 0, 0, 0, time.UTC))
-		if !from.After(t) && to.After(t) && to.After(end) {
+		date := time.Date(y, m, d+1-back, 0, 0, 0, 0, time.UTC)
+		from, to := date.Add(begin-offset), date.Add(over-offset)
+		if !steady {
+			from, to = first(z.Location, date.Add(begin)), last(z.Location, date.Add(over))
+		}
+		if !from.After(t) && to.After(t) && to.After(end) && q.begins(date) {
 			end = to
 		}
 	}
@@ -58,15 +67,24 @@ const dateForm = "2006-01-02"
 
 // on are the quiet hours that begin on a date, which is written as its midnight in UTC; from is not before to when none
 // do.
-func (q Quiet) on(z *time.Location, date time.Time) (from, to time.Time) {
-	if len(q.Days) > 0 && !slices.Contains(q.Days, dayOf(date.Weekday())) {
-		return from, to
-	}
-	if day := date.Format(dateForm); q.First != "" && (day < q.First || day > q.Last) {
+func (q Quiet) on(z zone, date time.Time) (from, to time.Time) {
+	if !q.begins(date) {
 		return from, to
 	}
 	begin, end := q.hours()
-	return first(z, date.Add(begin)), last(z, date.Add(end))
+	return first(z.Location, date.Add(begin)), last(z.Location, date.Add(end))
+}
+
+// begins reports whether they begin on a date.
+func (q Quiet) begins(date time.Time) bool {
+	if len(q.Days) > 0 && !slices.Contains(q.Days, dayOf(date.Weekday())) {
+		return false
+	}
+	if q.First == "" {
+		return true
+	}
+	day := date.Format(dateForm)
+	return day >= q.First && day <= q.Last
 }
 
 const wholeDay = 24 * time.Hour
@@ -88,11 +106,23 @@ func clock(s string) (time.Duration, bool) {
 	if s == "24:00" {
 		return wholeDay, true
 	}
-	t, err := time.Parse("15:04", s)
-	if err != nil || len(s) != len("15:04") {
+	if len(s) != len("15:04") || s[2] != ':' {
 		return 0, false
 	}
-	return time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute, true
+	h, okH := digits(s[:2], 23)
+	m, okM := digits(s[3:], 59)
+	return time.Duration(h)*time.Hour + time.Duration(m)*time.Minute, okH && okM
+}
+
+// digits reads a number of two digits.
+func digits(s string, most int) (n int, ok bool) {
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = 10*n + int(c-'0')
+	}
+	return n, n <= most
 }
 
 // far is more than any clock of a zone is away from UTC.
@@ -132,17 +162,50 @@ func last(z *time.Location, wall time.Time) time.Time {
 	}
 }
 
-var locations sync.Map // name to *time.Location, which is read from a file of zones: as many as there are zones
+// zone is a time zone that remembers between which two times its clock was not set, of the last that it was asked for.
+type zone struct {
+	*time.Location
+	last *atomic.Pointer[span]
+}
+
+// span is a time in which the clock of a zone is not set.
+type span struct {
+	start, end time.Time // zero = none
+	offset     time.Duration
+}
+
+// margin is more than lies between a moment and the clock times that it is compared with.
+const margin = 8 * wholeDay
+
+// steady is how much a zone's clock is before UTC at a moment, and whether it is so for some days before and after.
+func (z zone) steady(t time.Time) (offset time.Duration, ok bool) {
+	s := z.last.Load()
+	if s == nil || !s.has(t, 0) {
+		in := t.In(z.Location)
+		_, seconds := in.Zone()
+		s = &span{offset: time.Duration(seconds) * time.Second}
+		s.start, s.end = in.ZoneBounds()
+		z.last.Store(s)
+	}
+	return s.offset, s.has(t, margin)
+}
+
+// has reports whether a moment is in it, and its ends are further away than some time.
+func (s *span) has(t time.Time, margin time.Duration) bool {
+	return (s.start.IsZero() || !t.Add(-margin).Before(s.start)) && (s.end.IsZero() || t.Add(margin).Before(s.end))
+}
+
+var locations sync.Map // name to zone, which is read from a file of zones: as many as there are zones
 
 // location opens a zone that was checked when it was saved.
-func location(name string) *time.Location {
-	if l, ok := locations.Load(name); ok {
-		return l.(*time.Location)
+func location(name string) zone {
+	if z, ok := locations.Load(name); ok {
+		return z.(zone)
 	}
 	l, err := time.LoadLocation(name)
 	if err != nil {
-		return time.UTC
+		return zone{time.UTC, &atomic.Pointer[span]{}}
 	}
-	locations.Store(name, l)
-	return l
+	z, _ := locations.LoadOrStore(name, zone{l, &atomic.Pointer[span]{}})
+	return z.(zone)
 }

@@ -477,6 +477,7 @@ func (w *fates) made(in fanout.Intake, want map[string]fate) {
 		if u.from != "" {
 			w.seen["fell back: at arrival"] += d.Count
 			require.Equal(w, *w.fromOff(u.from), *d.From, "seed %d", w.seed)
+			require.Equal(w, u.digest != "" && u.held != "", u.merge, "seed %d: from %s", w.seed, u.from)
 		}
 		for _, e := range d.Events {
 			key := way(d.Integration, e.ID, u.from)

@@ -137,8 +137,8 @@ func (e *Engine) insert(v delivery.Delivery) (made bool) {
 	return true
 }
 
-// carried reports whether the events of a delivery are in another one already: its batch window is closed. An event that
-// falls back to an integration may have come to it by itself, too.
+// carried reports whether the events of a delivery are in another one already: its batch window is closed. An event
+// that falls back to an integration may have come to it by itself, too.
 func (e *Engine) carried(v delivery.Delivery) bool {
 	if v.Due.IsZero() || len(v.Events) == 0 || v.From != nil {
 		return false
