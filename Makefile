@@ -5,7 +5,7 @@ PACKAGES    := ./...
 ARGS        ?=
 
 .PHONY: help run build test race lint vulncheck notices fmt fmt-web golden demo demo-fast bench bench-parts bench-compare bench-peers bench-reports bench-aws bench-cold fuzz \
-	test-independent test-metrics test-monitoring test-packaging release test-reports test-aws test-aws-chaos test-browser clean
+	test-crashes test-independent test-metrics test-monitoring test-packaging release test-reports test-aws test-aws-chaos test-browser clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -21,7 +21,10 @@ test: ## run all tests that need nothing but Go; say which were skipped, and wha
 	@$(GO) run $(GOTESTSUM) --format pkgname -- -coverprofile bin/coverage.all $(PACKAGES)
 	@grep -v -e ^tocsin/scripts/ -e test/[a-z_]*.go: bin/coverage.all >bin/coverage
 	@printf 'covered, without the tests of make test-aws: '; $(GO) tool cover -func bin/coverage | awk 'END {print $$NF}'
-	@echo "Not among them, because they need more: make test-aws, test-browser, test-independent, test-metrics, test-monitoring, test-reports."
+	@echo "Not among them, because they need more: make test-aws, test-browser, test-crashes, test-independent, test-metrics, test-monitoring, test-reports."
+
+test-crashes: ## run the embedded engine over a disk that loses power, fills up and fails, seed by seed (ARGS="-seeds 20000 -first 1000")
+	$(GO) test -count=1 -timeout 0 ./shared/engine/sqlite/crashtest -run UnderFaults -seeds 500 $(ARGS)
 
 test-independent: ## decode what is sent with libraries and parsers that are not ours (installs them; minutes the first time)
 	@scripts/independent/install

@@ -54,6 +54,7 @@ require (
 	golang.org/x/text v0.44.0
 	maragu.dev/gomponents v1.2.0
 	modernc.org/libc v1.65.7
+	modernc.org/sqlite v1.37.1
 	zombiezen.com/go/sqlite v1.4.2
 )
 
@@ -92,7 +93,6 @@ require (
 	google.golang.org/protobuf v1.36.11 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.11.0 // indirect
-	modernc.org/sqlite v1.37.1 // indirect
 )
 
 // What tests install below these folders is not ours.

@@ -38,7 +38,7 @@ func TestKillsWhileDeliveriesDieMakeEachFallbackOnce(t *testing.T) {
 	down := add("down", add("up", "", nil), []map[string]any{{"event": "siem"}})
 	var acknowledged []string
 	for round := range fallbackKills {
-		acknowledged = append(acknowledged, load(p, round, time.Duration(20+rand.IntN(40))*time.Millisecond)...)
+		acknowledged = append(acknowledged, load(p, round, 0, time.Duration(20+rand.IntN(40))*time.Millisecond)...)
 		p = start()
 		time.Sleep(time.Duration(rand.IntN(500)) * time.Millisecond) // deliveries die
 		p.Kill()

@@ -17,6 +17,8 @@ type Options struct {
 	// MaxPages bounds the file, in pages of 4 KiB, for tests of a full disk; 0 = no bound.
 	MaxPages int
 	Log      *slog.Logger // nil = none
+	// RewriteLog does what rewrite does, on a disk that a test can break; nil = on the real one.
+	RewriteLog func(path string) error
 }
 
 // ErrInUse: another process has the state file.
@@ -65,6 +67,12 @@ func (f *File) open(ctx context.Context, o Options) error {
 	size, err := size(f.path)
 	if err != nil {
 		return err
+	}
+	if o.RewriteLog == nil {
+		o.RewriteLog = rewrite
+	}
+	if err := o.RewriteLog(f.path + "-wal"); err != nil {
+		return fmt.Errorf("write the log of the state file anew: %w", err)
 	}
 	conn, err := f.connect(driver.OpenReadWrite | driver.OpenCreate)
 	if err != nil {
