@@ -1,6 +1,7 @@
 package sending_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -34,11 +35,13 @@ type tracker struct {
 	wrong  []string
 	lose   int  // so many answers to requests that make something are lost, after it was made
 	blind  bool // the user may not read
+	final  bool // what is closed can not be opened again
 }
 
 // thing is an issue, or an incident.
 type thing struct {
 	key, summary, description, correlation string
+	status, code                           string // of an issue, "" for To Do; the state of an incident
 	property                               json.RawMessage
 	notes                                  []string
 	gone, closed                           bool
@@ -59,6 +62,7 @@ func (s *tracker) broken(w http.ResponseWriter, format string, args ...any) {
 }
 
 var (
+	issuePath   = regexp.MustCompile(`^/rest/api/([23])/issue/(SEC-\d+)(/transitions)?$`)
 	commentPath = regexp.MustCompile(`^/rest/api/([23])/issue/(SEC-\d+)/comment$`)
 	jql         = regexp.MustCompile(
 		`^project = "SEC" AND reporter = currentUser\(\) AND created >= -(\d+)m ORDER BY created DESC$`)
@@ -71,6 +75,7 @@ func (s *tracker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
+	issue := issuePath.FindStringSubmatch(r.URL.Path)
 	comment, incident := commentPath.FindStringSubmatch(r.URL.Path), incidentPath.FindStringSubmatch(r.URL.Path)
 	switch {
 	case r.URL.Path == "/oauth_token.do":
@@ -79,6 +84,10 @@ func (s *tracker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.issue(w, body)
 	case r.URL.Path == "/rest/api/3/search/jql" || r.URL.Path == "/rest/api/2/search":
 		s.search(w, r)
+	case issue != nil && s.find(issue[2]) != nil:
+		s.move(w, r, s.find(issue[2]), body)
+	case r.URL.Path == "/api/now/table/sys_choice":
+		s.states(w, r)
 	case r.Method == http.MethodPost && comment != nil:
 		s.comment(w, comment[2], body)
 	case r.Method == http.MethodPost && r.URL.Path == "/api/now/table/incident":
@@ -204,7 +213,20 @@ func (s *tracker) note(w http.ResponseWriter, key string, body []byte) {
 		_, _ = io.WriteString(w, `{"error":{"message":"No Record found","detail":"Record doesn't exist"}}`)
 		return
 	}
-	if !made.closed {
+	var change map[string]string
+	if json.Unmarshal(body, &change) == nil && change["state"] != "" {
+		if change["state"] == "7" && change["close_code"] == "" {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, `{"error":{"message":"Operation Failed","detail":"Data Policy Exception: Resolution code is mandatory"}}`)
+			return
+		}
+		if made.closed && s.final {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, `{"error":{"message":"Operation Failed","detail":"ACL Exception"}}`)
+			return
+		}
+		made.status, made.code, made.closed = change["state"], change["close_code"], change["state"] == "7"
+	} else if !made.closed {
 		made.notes = append(made.notes, string(body))
 	}
 	_, _ = fmt.Fprintf(w, `{"result":{"sys_id":%q,"number":"x","active":"%t"}}`, key, !made.closed)
@@ -219,6 +241,54 @@ type customer struct {
 	n      atomic.Int64
 }
 
+// ways are the transitions of the project's workflow, by status.
+var ways = map[string][]map[string]any{
+	"To Do": {way("11", "Start", "In Progress", "indeterminate"), way("31", "Resolve issue", "Done", "done")},
+	"Done":  {way("41", "Open again", "To Do", "new")},
+}
+
+func way(id, name, to, category string) map[string]any {
+	return map[string]any{"id": id, "name": name, "to": map[string]any{"name": to,
+		"statusCategory": map[string]string{"key": category}}}
+}
+
+// move shows an issue with its transitions, and makes one of them.
+func (s *tracker) move(w http.ResponseWriter, r *http.Request, made *thing, body []byte) {
+	now := cmp.Or(made.status, "To Do")
+	if r.Method == http.MethodGet && r.URL.RawQuery == "fields=status&expand=transitions" {
+		category := map[string]string{"Done": "done"}[now]
+		_ = json.NewEncoder(w).Encode(map[string]any{"key": made.key, "transitions": ways[now], "fields": map[string]any{
+			"status": map[string]any{"name": now, "statusCategory": map[string]string{"key": cmp.Or(category, "new")}}}})
+		return
+	}
+	var asked struct{ Transition struct{ ID string } }
+	if r.Method != http.MethodPost || json.Unmarshal(body, &asked) != nil {
+		s.broken(w, "%s %s", r.Method, r.URL)
+		return
+	}
+	for _, t := range ways[now] {
+		if t["id"] == asked.Transition.ID {
+			made.status = t["to"].(map[string]any)["name"].(string)
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+	}
+	w.WriteHeader(http.StatusBadRequest)
+}
+
+func (s *tracker) states(w http.ResponseWriter, r *http.Request) {
+	if s.blind {
+		_, _ = io.WriteString(w, `{"result":[]}`)
+		return
+	}
+	if q := r.URL.Query().Get("sysparm_query"); !strings.HasPrefix(q, "name=incident^element=state^inactive=false") {
+		s.broken(w, "a query: %s", q)
+		return
+	}
+	_, _ = io.WriteString(w, `{"result":[{"label":"New","value":"1"},{"label":"In Progress","value":"2"},`+
+		`{"label":"Resolved","value":"6"},{"label":"Closed","value":"7"}]}`)
+}
+
 var trackers = map[string]struct{ system, parameters string }{
 	"Jira Cloud": {"jira", `{"url":"{{url}}","email":"sec@example.com","token":"ATATT3xFfGF0secret","project":"SEC",` +
 		`"issue_type":"Bug"}`},
@@ -228,15 +298,21 @@ var trackers = map[string]struct{ system, parameters string }{
 		`"client_id":"c0ffee","client_secret":"s3cr3t-of-client"}`},
 }
 
-func of(t *testing.T, s *tracker, name string) *customer {
+func of(t *testing.T, s *tracker, name string) *customer { return set(t, s, name, nil) }
+
+// set is of with further settings of the integration.
+func set(t *testing.T, s *tracker, name string, settings map[string]string) *customer {
 	t.Helper()
 	c := &customer{t: t}
 	c.now.Store(time.Date(2023, 3, 1, 0, 0, 0, 0, time.UTC).UnixNano())
 	now := func() time.Time { return time.Unix(0, c.now.Load()).UTC() }
 	known, _, ok := catalogue.Default().Lookup(trackers[name].system)
 	require.True(t, ok)
-	full, err := known.Parameters.Complete(json.RawMessage(strings.ReplaceAll(trackers[name].parameters, "{{url}}",
-		s.URL)))
+	parameters := strings.ReplaceAll(trackers[name].parameters, "{{url}}", s.URL)
+	for field, value := range settings {
+		parameters = strings.TrimSuffix(parameters, "}") + fmt.Sprintf(`,%q:%q}`, field, value)
+	}
+	full, err := known.Parameters.Complete(json.RawMessage(parameters))
 	require.NoError(t, err)
 	opened, err := known.Parameters.Open(full)
 	require.NoError(t, err)

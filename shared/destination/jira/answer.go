@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"tocsin/shared/destination"
 )
@@ -70,7 +71,7 @@ const keep = destination.MaxKeep
 // page is how many projects are asked for at once. Jira Cloud, "Get projects paginated": 100 at most.
 const page = 100
 
-// Choose asks for the projects in which the user may create issues, or for the issue types of one.
+// Options asks for the projects in which the user may create issues, or for the issue types or statuses of one.
 func (Destination) Options(parameters any, field, after string) (destination.Request, error) {
 	p := parameters.(*Parameters)
 	q := p.request(http.MethodGet, "")
@@ -86,8 +87,12 @@ func (Destination) Options(parameters any, field, after string) (destination.Req
 		q.URL = p.api("project", "search") + "?" + v.Encode()
 	case field == "issue_type" && p.Project == "":
 		return q, errors.New("choose the project first: the issue types are those of a project")
+	case strings.HasPrefix(field, "on_") && p.Project == "":
+		return q, errors.New("choose the project first: the statuses are those of a project")
 	case field == "issue_type":
 		q.URL = p.api("project", p.Project)
+	case strings.HasPrefix(field, "on_"):
+		q.URL = p.api("project", p.Project, "statuses")
 	default:
 		return q, errors.New(field + " is not a parameter that Jira lists")
 	}
@@ -114,6 +119,9 @@ func (Destination) Choices(field string, r destination.Response) ([]destination.
 	if field == "project" {
 		return projects(r)
 	}
+	if strings.HasPrefix(field, "on_") {
+		return statuses(r)
+	}
 	var p project
 	if json.Unmarshal(r.Body, &p) != nil {
 		return nil, "", unreadable(r)
@@ -122,6 +130,23 @@ func (Destination) Choices(field string, r destination.Response) ([]destination.
 	for _, t := range p.IssueTypes {
 		if !t.Subtask {
 			out = append(out, destination.Option{Value: t.ID, Title: t.Name})
+		}
+	}
+	return out, "", destination.Delivered()
+}
+
+// statuses reads those of a project's issue types. Jira, REST API, "Get all statuses for project".
+func statuses(r destination.Response) ([]destination.Option, string, destination.Verdict) {
+	var types []struct{ Statuses []status }
+	if json.Unmarshal(r.Body, &types) != nil {
+		return nil, "", unreadable(r)
+	}
+	var out []destination.Option
+	for _, t := range types {
+		for _, s := range t.Statuses {
+			if o := (destination.Option{Value: s.Name, Title: s.Name}); !slices.Contains(out, o) {
+				out = append(out, o)
+			}
 		}
 	}
 	return out, "", destination.Delivered()

@@ -126,7 +126,8 @@ type remark struct {
 	Body any `json:"body"` // a document, or a text
 }
 
-// Follow adds a comment. The issue's status is the team's own affair: its workflow is not known here.
+// Follow adds a comment, and moves the issue where the integration says where to. Otherwise its status is the team's
+// own affair: its workflow is not known here.
 func (Destination) Follow(t destination.Target, n notification.Notification, reference string) (
 	[]destination.Request, error) {
 	p := t.Parameters.(*Parameters)
@@ -142,7 +143,7 @@ func (Destination) Follow(t destination.Target, n notification.Notification, ref
 	q.Body = body
 	q.Header.Set("Content-Type", "application/json")
 	q.Judge = commented
-	return []destination.Request{q}, nil
+	return append([]destination.Request{q}, p.moves(n, reference)...), nil
 }
 
 // commented takes a 201 with the comment's id for a success. Jira, REST API, "Add comment": 404 where the issue is gone

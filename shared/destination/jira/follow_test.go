@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,4 +106,61 @@ func TestAListOfIssuesHasThatOfTheObjectOrNone(t *testing.T) {
 		require.False(t, r.Judge(destination.Response{Status: 200, Body: []byte(`<html>`)}).Delivered, name)
 		require.False(t, r.Judge(destination.Response{Status: 401}).Delivered, name)
 	}
+}
+
+func TestTheStatusesOfAProjectAreListed(t *testing.T) {
+	d := jira.New()
+	for _, c := range []destinationtest.Case{cloud, onPremise} {
+		for _, field := range []string{"on_closed", "on_reopened"} {
+			q, err := d.Options(destinationtest.Open(t, c), field, "")
+			require.NoError(t, err)
+			require.Contains(t, q.URL, "/project/SEC/statuses")
+			list, next, v := d.Choices(field, destination.Response{Status: 200, Body: []byte(
+				`[{"id":"1","name":"Bug","subtask":false,"statuses":[{"id":"1","name":"To Do"},{"id":"3","name":"Done"}]},` +
+					`{"id":"2","name":"Task","statuses":[{"id":"3","name":"Done"}]}]`)})
+			require.True(t, v.Delivered, v.Reason)
+			require.Empty(t, next)
+			require.Equal(t, []destination.Option{{Value: "To Do", Title: "To Do"}, {Value: "Done", Title: "Done"}}, list)
+			_, _, v = d.Choices(field, destination.Response{Status: 200, Body: []byte(`<html>`)})
+			require.False(t, v.Delivered)
+		}
+	}
+	_, err := d.Options(&jira.Parameters{URL: "https://jira.example.com"}, "on_closed", "")
+	require.ErrorContains(t, err, "choose the project first")
+}
+
+func TestTheAnswersToAMove(t *testing.T) {
+	c := cloud
+	c.Parameters = strings.TrimSuffix(c.Parameters, "}") + `,"on_closed":"Done"}`
+	n := destinationtest.Findings(jira.New().System())[2]
+	rs, err := jira.New().Follow(destination.Target{Parameters: destinationtest.Open(t, c)}, n, "SEC-7")
+	require.NoError(t, err)
+	require.Len(t, rs, 2)
+	require.Contains(t, rs[1].URL, "/rest/api/3/issue/SEC-7?fields=status&expand=transitions")
+	look := func(status int, body string) destination.Verdict {
+		return rs[1].Judge(destination.Response{Status: status, Body: []byte(body)})
+	}
+	v := look(200, `{"fields":{"status":{"name":"To Do"}},"transitions":[{"id":"31","name":"x","to":{"name":"done"}}]}`)
+	require.True(t, v.Delivered)
+	require.NotNil(t, v.Next)
+	require.JSONEq(t, `{"transition":{"id":"31"}}`, string(v.Next.Body))
+	require.Contains(t, v.Next.URL, "/rest/api/3/issue/SEC-7/transitions")
+	require.Nil(t, look(200, `{"fields":{"status":{"name":"Done"}},"transitions":[]}`).Next, "it is there already")
+	none := look(200, `{"fields":{"status":{"name":"To Do"}},"transitions":[]}`)
+	require.True(t, none.Apart)
+	require.Contains(t, none.Reason, "no transition or status Done, but none")
+	require.False(t, look(200, `<html>`).Delivered)
+	require.False(t, look(200, `{"fields":{}}`).Delivered)
+	require.Contains(t, look(401, ``).Reason, "the token was not accepted")
+	for status, says := range map[int]string{200: "Jira answers 204", 403: "Transition issues", 404: "the issue is gone",
+		409: "somebody else", 429: "slow down"} {
+		got := v.Next.Judge(destination.Response{Status: status})
+		require.False(t, got.Delivered, status)
+		require.False(t, got.Apart, status)
+		require.Contains(t, got.Reason, says)
+	}
+	require.True(t, v.Next.Judge(destination.Response{Status: 204}).Delivered)
+	refused := v.Next.Judge(destination.Response{Status: 400, Body: []byte(`{"errors":{"resolution":"is required"}}`)})
+	require.True(t, refused.Apart)
+	require.Contains(t, refused.Reason, "resolution: is required")
 }

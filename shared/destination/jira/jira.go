@@ -1,6 +1,7 @@
 // Package jira creates an issue in Jira for each security issue (product facts, section 8), and comments on it when
 // that is closed or opened again: in Jira Cloud through version 3 of its REST API, whose texts are Atlassian Document
-// Format, and on premise through version 2, whose texts are plain.
+// Format, and on premise through version 2, whose texts are plain. Where the
+// integration names a status for that, the issue is moved there.
 //
 // Jira has no call that creates an issue once. The key of the issue is kept (sending.References). After an answer that
 // got lost the user's newest issues are looked through (Find) before another is made: of an object there are two issues
@@ -47,6 +48,8 @@ type Parameters struct {
 	Project   string `json:"project" jsonschema:"required,title=Project,pattern=^[A-Za-z][A-Za-z0-9_]*$,maxLength=255" jsonschema_description:"Key of the project (space) that the issues go to, such as SEC. The list shows those in which the user may create issues."`
 	IssueType string `json:"issue_type" jsonschema:"required,title=Issue type,minLength=1,maxLength=255" jsonschema_description:"Name or ID of a type of that project. It must need no fields but summary and description."`
 	Priority  bool   `json:"set_priority" form:"advanced" jsonschema:"title=Set the priority,default=false" jsonschema_description:"Highest, High, Medium, Low or Lowest by the risk. Only if the project has these priorities and the field is on its create screen: else Jira refuses the issues."`
+	Closed    string `json:"on_closed,omitempty" form:"advanced" jsonschema:"title=Status when closed,maxLength=255" jsonschema_description:"Name of the status that an issue is moved to when its security issue is closed, or of the transition. The workflow must have a transition there that needs no fields. Empty: the issue keeps its status and gets a comment."`
+	Reopened  string `json:"on_reopened,omitempty" form:"advanced" jsonschema:"title=Status when re-opened,maxLength=255" jsonschema_description:"Likewise, when it is opened again. An issue that is not done then stays where it is."`
 }
 
 var address = regexp.MustCompile(`^[^@\s:]+@[^@\s:]+$`)
@@ -97,9 +100,10 @@ type Destination struct{ system destination.System }
 func New() Destination {
 	return Destination{destination.System{
 		Name: "jira", Title: "Jira", Group: destination.Incidents, Class: notification.Issues,
-		Parameters: destination.ParametersOf[Parameters](), Choosable: []string{"project", "issue_type"},
-		Folder: destination.ReadFolder(files),
-		Events: []event.Type{event.IssueCritical, event.IssueHigh, event.IssueMedium, event.IssueLow, event.IssueInfo},
+		Parameters: destination.ParametersOf[Parameters](),
+		Choosable:  []string{"project", "issue_type", "on_closed", "on_reopened"},
+		Folder:     destination.ReadFolder(files),
+		Events:     []event.Type{event.IssueCritical, event.IssueHigh, event.IssueMedium, event.IssueLow, event.IssueInfo},
 	}}
 }
 

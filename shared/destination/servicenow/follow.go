@@ -9,6 +9,7 @@ import (
 
 	"tocsin/shared/cut"
 	"tocsin/shared/destination"
+	"tocsin/shared/event"
 	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 )
@@ -57,7 +58,8 @@ type note struct {
 	Text string `json:"work_notes"`
 }
 
-// Follow adds a work note. The incident's state is the team's own affair: which codes close it is the instance's.
+// Follow adds a work note, and sets the state where the integration says which. Otherwise that is the team's own
+// affair: which codes close an incident is the instance's. One that is closed takes no note: it is opened before.
 func (Destination) Follow(t destination.Target, n notification.Notification, reference string) (
 	[]destination.Request, error) {
 	p := t.Parameters.(*Parameters)
@@ -66,10 +68,23 @@ func (Destination) Follow(t destination.Target, n notification.Notification, ref
 	if err != nil {
 		return nil, fmt.Errorf("write the work note on %s: %w", reference, err)
 	}
+	q := p.change(reference, body)
+	q.Judge = noted
+	switch set, ok := p.sets(n, reference); {
+	case ok && n.Step() == event.Reopened:
+		return []destination.Request{set, q}, nil
+	case ok:
+		return []destination.Request{q, set}, nil
+	}
+	return []destination.Request{q}, nil
+}
+
+// change writes fields of an incident.
+func (p *Parameters) change(reference string, body []byte) destination.Request {
 	q := destination.Post(destination.URL(p.base(), "api", "now", "table", "incident", reference)+
 		"?sysparm_fields=active%2Cnumber%2Csys_id", body, "Accept", "application/json")
-	q.Method, q.Authorizer, q.Judge = http.MethodPatch, p.authorizer(), noted
-	return []destination.Request{q}, nil
+	q.Method, q.Authorizer = http.MethodPatch, p.authorizer()
+	return q
 }
 
 // noted takes the record for a success, if it is not closed: a closed one drops the note without a word. ServiceNow,

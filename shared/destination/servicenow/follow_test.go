@@ -93,3 +93,57 @@ func TestTheAnswerToANoteSaysWhetherTheIncidentIsThere(t *testing.T) {
 		require.Equal(t, c.status == 401, v.Stale)
 	}
 }
+
+func TestTheStatesOfIncidentsAreListed(t *testing.T) {
+	d := servicenow.New()
+	q, err := d.Options(destinationtest.Open(t, suite), "on_closed", "")
+	require.NoError(t, err)
+	require.Contains(t, q.URL, "https://acme.service-now.com/api/now/table/sys_choice?")
+	require.NotNil(t, q.Authorizer)
+	list, _, v := d.Choices("on_closed", destination.Response{Status: 200, Body: []byte(
+		`{"result":[{"label":"Resolved","value":"6"},{"label":"解決済み","value":"6"},{"label":"Resolved","value":"6"}]}`)})
+	require.True(t, v.Delivered)
+	require.Equal(t, []destination.Option{{Value: "Resolved", Title: "Resolved (6)"},
+		{Value: "解決済み", Title: "解決済み (6)"}}, list)
+	for status, body := range map[int]string{200: `{"result":[]}`, 403: `{"error":{"message":"ACL"}}`, 404: `{}`} {
+		_, _, v := d.Choices("on_closed", destination.Response{Status: status, Body: []byte(body)})
+		require.Contains(t, v.Reason, "enter the state's number, such as 6", status)
+	}
+	_, _, v = d.Choices("on_closed", destination.Response{Status: 200, Body: []byte(`<html>`)})
+	require.False(t, v.Delivered)
+	_, err = d.Options(destinationtest.Open(t, suite), "username", "")
+	require.ErrorContains(t, err, "is not a parameter that ServiceNow lists")
+}
+
+func TestTheRequestThatSetsAState(t *testing.T) {
+	c := suite
+	c.Parameters = strings.TrimSuffix(c.Parameters, "}") +
+		`,"on_closed":"6","close_code":"Solution provided","on_reopened":"In Progress"}`
+	findings := destinationtest.Findings(servicenow.New().System())
+	follow := func(n notification.Notification) []destination.Request {
+		rs, err := servicenow.New().Follow(destination.Target{Parameters: destinationtest.Open(t, c)}, n, "x")
+		require.NoError(t, err)
+		return rs
+	}
+	require.Len(t, follow(findings[0]), 1, "that it is new sets nothing")
+	closing := follow(findings[2])
+	require.Len(t, closing, 2)
+	require.JSONEq(t, `{"state":"6","close_code":"Solution provided","close_notes":"[Platform] Security issue was closed"}`,
+		string(closing[1].Body))
+	require.True(t, closing[1].Judge(destination.Response{Status: 200,
+		Body: []byte(`{"result":{"sys_id":"x","active":"false"}}`)}).Delivered, "it is closed, as it should be")
+	refused := closing[1].Judge(destination.Response{Status: 403, Body: []byte(`{"error":{"message":"Data Policy Exception"}}`)})
+	require.True(t, refused.Apart)
+	require.Contains(t, refused.Reason, "Data Policy Exception")
+	require.True(t, closing[1].Judge(destination.Response{Status: 404}).Missing)
+	require.True(t, closing[1].Judge(destination.Response{Status: 401}).Stale)
+	reopening := follow(findings[1])
+	require.Len(t, reopening, 2)
+	v := reopening[0].Judge(destination.Response{Status: 200,
+		Body: []byte(`{"result":[{"label":"in progress","value":"2"}]}`)})
+	require.True(t, v.Delivered, v.Reason)
+	require.JSONEq(t, `{"state":"2"}`, string(v.Next.Body))
+	require.Contains(t, string(reopening[1].Body), "work_notes")
+	limited := reopening[0].Judge(destination.Response{Status: 429})
+	require.True(t, limited.Pace)
+}

@@ -40,6 +40,9 @@ type Parameters struct {
 	Password string `json:"password" jsonschema:"required,title=Password,minLength=1,maxLength=256,writeOnly=true" jsonschema_description:"Of that user."`
 	Client   string `json:"client_id" jsonschema:"required,title=OAuth client ID,minLength=1,maxLength=128" jsonschema_description:"From ServiceNow: System OAuth, Application Registry, an OAuth API endpoint for external clients."`
 	Secret   string `json:"client_secret" jsonschema:"required,title=OAuth client secret,minLength=4,maxLength=256,writeOnly=true" jsonschema_description:"On the same page."`
+	Closed   string `json:"on_closed,omitempty" form:"advanced" jsonschema:"title=State when closed,maxLength=128" jsonschema_description:"Name or number of the state that an incident gets when its finding is closed, such as Resolved or 6. Empty: the incident keeps its state and gets a work note."`
+	Code     string `json:"close_code,omitempty" form:"advanced when=on_closed:" jsonschema:"title=Resolution code,maxLength=128" jsonschema_description:"Of the incident that is closed so, such as Solution provided. Most instances ask for one. The resolution notes say that the platform closed it."`
+	Reopened string `json:"on_reopened,omitempty" form:"advanced" jsonschema:"title=State when re-opened,maxLength=128" jsonschema_description:"Name or number of the state that an incident gets when its finding is opened again, such as In Progress or 2."`
 }
 
 // name is an instance's name: a label of a host name.
@@ -89,6 +92,7 @@ func New() Destination {
 	return Destination{destination.System{
 		Name: "servicenow", Title: "ServiceNow", Group: destination.Incidents, Class: notification.Tickets,
 		Events:     events(),
+		Choosable:  []string{"on_closed", "on_reopened"},
 		Parameters: destination.ParametersOf[Parameters](), Folder: destination.ReadFolder(files),
 	}}
 }
@@ -172,11 +176,7 @@ var reasons = map[int]string{
 // Judge takes a 2xx with a record for a success: an instance that sleeps answers 200 with a page. ServiceNow, Table
 // API, "Create a record": 201 with result, which holds the fields that were asked for.
 func (Destination) Judge(r destination.Response) destination.Verdict {
-	var a struct {
-		Error struct{ Message, Detail string }
-	}
-	_ = json.Unmarshal(r.Body, &a) // what is no JSON has no result
-	said := destination.Said(a.Error.Message, a.Error.Detail)
+	said := words(r)
 	if destination.Success(r.Status) {
 		switch {
 		case ijson.Fields(r.Body)["result.sys_id"] != "":
@@ -198,11 +198,16 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 
 // failed puts ServiceNow's words beside the status's.
 func failed(r destination.Response) destination.Verdict {
+	v := destination.JudgeSaid(r, reasons, words(r))
+	v.Stale = r.Status == http.StatusUnauthorized
+	return v
+}
+
+// words are ServiceNow's own.
+func words(r destination.Response) string {
 	var a struct {
 		Error struct{ Message, Detail string }
 	}
 	_ = json.Unmarshal(r.Body, &a) // without words the status speaks
-	v := destination.JudgeSaid(r, reasons, destination.Said(a.Error.Message, a.Error.Detail))
-	v.Stale = r.Status == http.StatusUnauthorized
-	return v
+	return destination.Said(a.Error.Message, a.Error.Detail)
 }
