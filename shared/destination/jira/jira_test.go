@@ -266,7 +266,7 @@ func TestAnswers(t *testing.T) {
 
 func TestChoices(t *testing.T) {
 	d := jira.New()
-	require.Equal(t, []string{"project", "issue_type"}, d.System().Choosable)
+	require.Equal(t, []string{"project", "issue_type", "on_closed", "on_reopened"}, d.System().Choosable)
 	p := destinationtest.Open(t, cloud).(*jira.Parameters)
 	for _, c := range []struct {
 		name, field, body, url, next string
