@@ -66,6 +66,7 @@ type coverage struct {
 	mu    sync.Mutex
 	calls map[string]*killed
 	told  map[string]int // by why they were told together or later
+	fell  map[string]int // deliveries by how they fell back
 }
 
 type killed struct{ made, before, after int }
@@ -116,6 +117,7 @@ func (c *coverage) print(t *testing.T) {
 	}
 	t.Logf("where functions were killed:\n%s", b.String())
 	t.Logf("how people were told of events: %v", c.told)
+	t.Logf("how deliveries fell back: %v", c.fell)
 }
 
 // kept are the seeds that failed before, in testdata/seeds, a line each: they run first.
@@ -193,6 +195,10 @@ func TestChaos(t *testing.T) {
 		for _, how := range []string{"at once", "held", delivery.DigestStorm, delivery.DigestGroup,
 			delivery.DigestQuiet} {
 			require.NotZero(t, cover.told[how], "no seed tells people so: %s", how)
+		}
+		for _, how := range []string{"at arrival", "died", "died: by health", "died: by hand", "once", "to people",
+			"held"} {
+			require.NotZero(t, cover.fell[how], "in no seed falls anything back so: %s", how)
 		}
 	}
 }

@@ -24,10 +24,13 @@ import (
 // judge says what is wrong after the storm.
 func (w *world) judge(ctx context.Context) (wrong []string) {
 	for _, t := range w.plan.tenants {
+		lanes := map[*receiver]lane{}
 		for n, r := range t.receivers {
-			wrong = append(wrong, w.judgeLane(ctx, t, r, n == 0)...)
+			l, bad := w.judgeLane(ctx, t, r, n == 0)
+			lanes[r], wrong = l, append(wrong, bad...)
 			wrong = append(wrong, judgeReceived(r)...)
 		}
+		wrong = append(wrong, w.judgeFallbacks(t, lanes)...)
 		wrong = append(wrong, w.judgeRecord(ctx, t)...)
 		wrong = append(wrong, w.judgeTriggers(t)...)
 	}
@@ -35,20 +38,23 @@ func (w *world) judge(ctx context.Context) (wrong []string) {
 }
 
 // judgeLane: each event is in one delivery, and that is delivered, or dead with a reason.
-func (w *world) judgeLane(ctx context.Context, t tenant, r *receiver, noticed bool) (wrong []string) {
+func (w *world) judgeLane(ctx context.Context, t tenant, r *receiver, noticed bool) (l lane, wrong []string) {
 	log := w.tool.Deliveries()
 	list, err := log.List(ctx, delivery.Query{Tenant: t.id, Integration: r.id, Limit: 1000})
 	if err != nil {
-		return []string{err.Error()}
+		return l, []string{err.Error()}
 	}
+	l = lane{own: map[string][]string{}, fallen: map[string][]delivery.Delivery{}}
 	in := map[string][]string{} // deliveries by event
-	state := map[string]delivery.State{}
 	for _, d := range list {
 		full, err := log.Get(ctx, t.id, r.id, d.ID)
 		if err != nil {
-			return append(wrong, err.Error())
+			return l, append(wrong, err.Error())
 		}
-		state[d.ID] = d.State
+		l.all = append(l.all, full)
+		if full.From != nil {
+			w.cover.fallen(full, r.system == "slack")
+		}
 		if r.system == "slack" {
 			w.cover.tell(d)
 		}
@@ -57,7 +63,11 @@ func (w *world) judgeLane(ctx context.Context, t tenant, r *receiver, noticed bo
 				len(full.Events), d.Count))
 		}
 		for _, e := range full.Events {
-			in[e.ID] = append(in[e.ID], d.ID)
+			if full.From != nil {
+				l.fallen[e.ID] = append(l.fallen[e.ID], full)
+				continue
+			}
+			in[e.ID], l.own[e.ID] = append(in[e.ID], d.ID), append(l.own[e.ID], d.ID)
 		}
 		if d.State == delivery.Dead && full.Reason == "" {
 			wrong = append(wrong, fmt.Sprintf("delivery %s of %s is dead without a reason", d.ID, r.name))
@@ -71,7 +81,7 @@ func (w *world) judgeLane(ctx context.Context, t tenant, r *receiver, noticed bo
 			continue
 		}
 		switch got := in[v.event.ID]; {
-		case len(got) == 0:
+		case len(got) == 0 && !r.off:
 			wrong = append(wrong, fmt.Sprintf("event %s is in no delivery to %s", v.event.ID, r.name))
 		case len(got) > 1:
 			wrong = append(wrong, fmt.Sprintf("event %s is in deliveries %v to %s", v.event.ID, got, r.name))
@@ -87,7 +97,7 @@ func (w *world) judgeLane(ctx context.Context, t tenant, r *receiver, noticed bo
 			wrong = append(wrong, fmt.Sprintf("notice %s is in deliveries %v to %s", id, got, r.name))
 		}
 	}
-	return wrong
+	return l, wrong
 }
 
 // took reports whether it took a request of the delivery. A file's address does not hold the id, nor does a message.
@@ -100,16 +110,20 @@ func (r *receiver) took(id string) bool {
 func judgeReceived(r *receiver) (wrong []string) {
 	content := map[string][]string{}
 	under := map[string]string{}
+	if r.system == "slack" {
+		return nil // its address is the same for all
+	}
 	for _, t := range r.got {
 		if was, ok := content[t.id]; ok && !slices.Equal(was, t.marks) {
 			wrong = append(wrong, fmt.Sprintf("%s saw %s with %v and with %v", r.name, t.id, was, t.marks))
 		}
 		content[t.id] = t.marks
 		for n, m := range t.marks {
-			if id, ok := under[m]; ok && id != t.id {
+			as := fmt.Sprint(m, t.fell)
+			if id, ok := under[as]; ok && id != t.id {
 				wrong = append(wrong, fmt.Sprintf("%s saw %s under %s and under %s", r.name, m, id, t.id))
 			}
-			under[m] = t.id
+			under[as] = t.id
 			if slices.Contains(t.marks[:n], m) {
 				wrong = append(wrong, fmt.Sprintf("%s saw %s twice in %s", r.name, m, t.id))
 			}
@@ -170,8 +184,7 @@ func (w *world) judgeRecord(ctx context.Context, t tenant) (wrong []string) {
 func (w *world) judgeTriggers(t tenant) (wrong []string) {
 	fired := map[string]int{}
 	for id := range w.fired(t.id) {
-		name, _, _ := strings.Cut(strings.TrimPrefix(id, "trigger:"), ":")
-		fired[name]++
+		fired[triggerOf(id)]++
 	}
 	want := map[string]int{"all": 1, "more": 0, "user": t.users}
 	if t.hits < 2 {
@@ -185,6 +198,12 @@ func (w *world) judgeTriggers(t tenant) (wrong []string) {
 		}
 	}
 	return wrong
+}
+
+// triggerOf is the trigger that published an event of an id.
+func triggerOf(id string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(id, "trigger:"), ":")
+	return name
 }
 
 // judgeRejected: what is no event is kept with its reason.

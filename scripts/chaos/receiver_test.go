@@ -31,6 +31,10 @@ type receiver struct {
 	from, to time.Duration
 	down     bool
 	paced    bool // it answers 429 at times
+	// fallback gets what it can not be sent; off: somebody disables it for a while.
+	fallback *receiver
+	off      bool
+	single   bool // it takes one event in a request
 	// draft has what is set of it beside its parameters.
 	draft integration.Draft
 
@@ -42,6 +46,7 @@ type receiver struct {
 // taken is a request that it took.
 type taken struct {
 	id    string // of the delivery; of a file its address
+	fell  bool   // it came by fallback
 	marks []string
 }
 
@@ -97,11 +102,12 @@ func (r *receiver) take(q destination.Request, since time.Duration) destination.
 	if id == "" {
 		id = q.URL
 	}
-	t := taken{id: id}
+	body := string(destinationtest.Plain(q))
+	t := taken{id: id, fell: q.Header.Get("X-Amz-Meta-Fallback-Of") != "" || strings.Contains(body, `"fallback":`)}
 	seen := map[string]bool{}
-	for _, m := range marks.FindAllString(string(destinationtest.Plain(q)), -1) {
+	for _, m := range marks.FindAllString(body, -1) {
 		// The name of a user stands in a notice twice, a hit once.
-		if r.system == "minio" || !seen[m] {
+		if r.system == "minio" && !t.fell || !seen[m] {
 			t.marks = append(t.marks, m)
 		}
 		seen[m] = true

@@ -78,8 +78,8 @@ type outage struct {
 // act is what people, or the services by themselves, do in the middle of it.
 type act struct {
 	at   time.Duration
-	what string // purge, redrive, stop
-	on   string // the queue
+	what string // purge, redrive, stop; off, broken, on, mute, unmute
+	on   string // the queue, or the receiver
 }
 
 func draw(seed uint64) plan {
@@ -105,6 +105,7 @@ func draw(seed uint64) plan {
 	}
 	drawEvents(seed, &p)
 	drawTrouble(seed, &p)
+	drawSwitching(seed, &p)
 	return p
 }
 
@@ -145,7 +146,8 @@ func drawTenant(seed uint64, n int, during time.Duration) tenant {
 	if r.Float64() < 0.3 {
 		add("web_hooks", `{"url":"https://HOST/hook","max_events":1}`)
 		// seventeen attempts at each event are most of a seed's time
-		if one := t.receivers[len(t.receivers)-1]; one.down {
+		one := t.receivers[len(t.receivers)-1]
+		if one.single = true; one.down {
 			one.down, one.to = false, one.from+5*time.Minute
 		}
 	}
@@ -154,6 +156,7 @@ func drawTenant(seed uint64, n int, during time.Duration) tenant {
 			"format":"json"}`)
 	}
 	t.people(sim.Random(seed, "people", n), add)
+	t.fallbacks(sim.Random(seed, "fallbacks", n))
 	return t
 }
 
@@ -330,6 +333,7 @@ func (w *world) setUp(ctx context.Context) {
 			require.NoError(w.t, err)
 			r.id = i.ID
 		}
+		w.setFallbacks(ctx, service, t)
 		require.NoError(w.t, store.Seed(ctx, t.id, trigger.Defaults(t.id, "Acme", time.Now()),
 			enginetest.Entry(t.id))) // as a look at the triggers does
 		first := t.receivers[0].id
@@ -432,6 +436,8 @@ func (w *world) act(a act) {
 		if list := w.cloud.Machine.Running(); len(list) > 0 {
 			w.cloud.Machine.Stop(list[0])
 		}
+	default:
+		w.switches(a)
 	}
 }
 

@@ -156,6 +156,7 @@ func (s *Stack) Service() *integration.Service {
 	return &integration.Service{
 		Store: s.Integrations(), Systems: s.all, Addresses: anywhere{}, Now: s.Now, NewID: NewID, Log: s.log,
 		Keys: &keys.KeyRing{KMS: kms.NewFromConfig(s.Config()), Key: "local", Now: s.Now}, Backlog: s.Deliveries(),
+		Held: &fanout.Releaser{Integrations: s.Integrations(), Reconsider: s.Deliveries().Reconsider},
 	}
 }
 
@@ -198,7 +199,8 @@ func (s *Stack) sender(transport Transport, budget time.Duration) *worker.Handle
 			Rule: health.Rule{Minimum: 1_000_000}, // nothing is disabled: what is delivered must not depend on luck
 		},
 		NewID: NewID, Log: s.log, Budget: budget,
-		Paces: &paces.Store{DB: s.DB, Table: s.prefix + "PacesTable", Now: s.Now},
+		Fallbacks: &fanout.Fallbacks{Integrations: s.Integrations(), Systems: s.all, Now: s.Now},
+		Paces:     &paces.Store{DB: s.DB, Table: s.prefix + "PacesTable", Now: s.Now},
 	}
 }
 
