@@ -20,7 +20,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/ready"
 	"tocsin/shared/report"
-	"tocsin/shared/worker"
+	"tocsin/shared/worker/pace"
 )
 
 func main() { stack.Start(handler) }
@@ -50,7 +50,7 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 		Tokens: s.Tokens(), TokenHeader: s.TokenHeader(), TokenRequests: s.TokenRequests(), Tenants: s.Tenants(),
 		Requests: s.Requests(), MailQuota: relay, Platform: sender.Platform.Name, Integrations: service,
 		Systems: s.Systems, Deliveries: stack.NewHistory(deliveries, dead), DeadLetters: dead,
-		Health: s.Monitor(service), Holds: worker.Holds{Paces: s.Paces(), Now: time.Now},
+		Health: s.Monitor(service), Holds: pace.Holds{Store: s.Paces(), Now: time.Now},
 		Tester: sender, Telegram: s.Telegram(service), Sessions: sessions, Provider: provider,
 		Authenticator: access.Chain{s.APITokens(), provider, access.StrangeBearer{}, sessions}, Recorder: s.Recorder(),
 		Activity: s.ActivityLog(), Now: time.Now,

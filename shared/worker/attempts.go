@@ -134,7 +134,7 @@ func (h *Handler) attempts(ctx context.Context, l *limiter, target *sending.Targ
 	work.Wait()
 	out, err := c.out, c.err
 	out.limited = l.flush(context.WithoutCancel(ctx))
-	h.paces.forget(target.Integration.Tenant, target.Integration.ID, h.Sender.Now())
+	h.paces.Forget(target.Integration.Tenant, target.Integration.ID, h.Sender.Now())
 	if len(out.sent) > 0 {
 		err = nil // what broke off is left over; what was sent must be written
 	}

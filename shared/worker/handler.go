@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/health"
 	"tocsin/shared/metrics"
 	"tocsin/shared/sending"
+	"tocsin/shared/worker/pace"
 )
 
 // Handler sends what an engine hands to it in message batches, and makes the retries of those that fail travel in
@@ -37,24 +38,24 @@ type Handler struct {
 	// 0 = no limit. With the longest deadline of a request it must stay below the time that the call may take.
 	Budget time.Duration
 	// Paces are those that all processes share; nil = this process shares them with nobody.
-	Paces Paces
+	Paces pace.Store
 	Meter metrics.Sink // takes what batches of attempts came to; nil = nobody counts
 
 	once  sync.Once
-	paces paceViews
+	paces *pace.Views
 }
 
 // limiter is that of a call.
 func (h *Handler) limiter(tenant, integration string) *limiter {
 	h.once.Do(func() {
-		h.paces.shared, h.paces.log, h.paces.local.Now = h.Paces, h.Log, h.Sender.Now
+		h.paces = pace.NewViews(h.Paces, h.Log, h.Sender.Now)
 	})
 	most := Limits{PerLane: h.PerLane}.filled().PerLane
 	failing := h.Failing
 	if failing == 0 {
 		failing = most
 	}
-	return newLimiter(h.paces.of(tenant, integration), most, failing, h.Sender.Now)
+	return newLimiter(h.paces.Of(tenant, integration), most, failing, h.Sender.Now)
 }
 
 // Deliver makes the first attempt at what the message batches name. It returns an error for each of them, nil for those

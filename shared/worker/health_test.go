@@ -23,6 +23,7 @@ import (
 	"tocsin/shared/retry"
 	"tocsin/shared/sending"
 	"tocsin/shared/worker"
+	"tocsin/shared/worker/pace"
 )
 
 // outage is what receivers suffer, and what is to become of their integrations. TestOutages of package health is the
@@ -370,7 +371,7 @@ func beginHandlers(t *testing.T, o *outside, s *switched) side {
 	monitor := &health.Monitor{Counters: &tallies{by: map[string]health.Count{}}, Switch: s, Now: time.Now}
 	var mu sync.Mutex
 	batches := 0
-	paces := &worker.LocalPaces{}
+	paces := &pace.Memory{}
 	for range 3 {
 		sender := outageSender(o)
 		p.senders = append(p.senders, &worker.Handler{

@@ -9,6 +9,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/sending"
 	"tocsin/shared/sleep"
+	"tocsin/shared/worker/pace"
 )
 
 // limiter decides for both workers when the requests of a lane may begin. It bounds how many are in flight at once, and
@@ -18,11 +19,11 @@ import (
 //
 // The number of requests in flight follows the answers. A lane begins with one. Each success doubles the number, up to
 // most. A failure brings it to failing at the most, and so does being told to slow down, which also sets the pace: see
-// Pace. The failure of a single receiver changes nothing. Below failing, each answer adds one, whatever it says.
+// pace.Pace. The failure of a single receiver changes nothing. Below failing, each answer adds one, whatever it says.
 //
 // It is safe for concurrent use.
 type limiter struct {
-	pace          *paceView // shared by all lanes of the integration
+	pace          *pace.View // shared by all lanes of the integration
 	now           func() time.Time
 	most, failing int
 
@@ -37,7 +38,7 @@ type limiter struct {
 // begin at once: with four each, 20 processes were told to wait 254 times of 2,154, with one each 200 of 2,100.
 const firstLimit = 1
 
-func newLimiter(p *paceView, most, failing int, now func() time.Time) *limiter {
+func newLimiter(p *pace.View, most, failing int, now func() time.Time) *limiter {
 	l := &limiter{pace: p, now: now, most: most, failing: min(failing, most), limit: firstLimit}
 	l.room = sync.NewCond(&l.mu)
 	return l
@@ -54,7 +55,7 @@ func (l *limiter) heed(ctx context.Context) (stop func() bool) {
 
 // keepTo has the integration's own rate kept by what begins from now on.
 func (l *limiter) keepTo(ctx context.Context, r integration.Rate) {
-	l.pace.keepTo(ctx, l.now(), r.Every())
+	l.pace.KeepTo(ctx, l.now(), r.Every())
 }
 
 // enter takes a place for one request, which is to be given back to leave. It waits for one, but not after the context
@@ -88,13 +89,13 @@ func (l *limiter) begin(ctx context.Context, id string, n int, p patience) (wait
 			}
 			within = min(within, p.until.Sub(now))
 		}
-		at, wait, dead := l.pace.slot(ctx, now, id, n, within)
+		at, wait, dead := l.pace.Slot(ctx, now, id, n, within)
 		if wait > 0 {
 			return wait, dead, false
 		}
 		if at.After(now) {
 			sleep.For(ctx, at.Sub(now))
-			if l.pace.quiet(l.now()) {
+			if l.pace.Quiet(l.now()) {
 				continue // an answer that was on its way asked for quiet
 			}
 		}
@@ -107,9 +108,9 @@ func (l *limiter) begin(ctx context.Context, id string, n int, p patience) (wait
 func (l *limiter) learn(ctx context.Context, after sending.Outcome, err error) {
 	switch {
 	case err == nil:
-		l.pace.learn(ctx, l.now(), after)
+		l.pace.Learn(ctx, l.now(), after)
 	case errors.Is(err, sending.ErrEgress):
-		l.pace.pause(l.now().Add(sending.EgressPause))
+		l.pace.Pause(l.now().Add(sending.EgressPause))
 	}
 }
 
@@ -139,18 +140,18 @@ func (l *limiter) adjust(after *sending.Outcome) {
 }
 
 // consult asks the other processes before a batch that waited because its system wants to be spared.
-func (l *limiter) consult(ctx context.Context) { l.pace.consult(ctx, l.now()) }
+func (l *limiter) consult(ctx context.Context) { l.pace.Consult(ctx, l.now()) }
 
 // expectSilence says that the receiver was dead when the batch was last tried, by another process perhaps: it is
 // probed.
-func (l *limiter) expectSilence() { l.pace.expectSilence() }
+func (l *limiter) expectSilence() { l.pace.ExpectSilence() }
 
 // flush ends a batch: the other processes learn what this one booked and did not use. It reports whether the system
 // wants to be spared, or gives no answer.
 func (l *limiter) flush(ctx context.Context) (limited bool) {
 	now := l.now()
-	l.pace.flush(ctx, now)
-	return l.pace.limits(now)
+	l.pace.Flush(ctx, now)
+	return l.pace.Limits(now)
 }
 
 // idle reports whether nothing is in flight.

@@ -10,6 +10,7 @@ import (
 	"tocsin/shared/health"
 	"tocsin/shared/metrics"
 	"tocsin/shared/sending"
+	"tocsin/shared/worker/pace"
 )
 
 // pause before a lane or a write that failed is tried again.
@@ -34,7 +35,7 @@ type Pool struct {
 	outcomes         chan outcome
 	due              chan struct{} // nudges the timer: see look
 
-	paces paceViews
+	paces *pace.Views
 
 	mu    sync.Mutex
 	lanes map[delivery.Lane]*lane
@@ -67,12 +68,12 @@ func NewPool(c PoolConfig) *Pool {
 		trusted: make(chan struct{}, l.Total), failing: make(chan struct{}, l.FailingTotal),
 		mails:    make(chan struct{}, l.Mails),
 		outcomes: make(chan outcome, 2*settleLimit), due: make(chan struct{}, 1),
-		lanes: map[delivery.Lane]*lane{}, paces: paceViews{local: LocalPaces{Now: c.Sender.Now}, log: c.Logger},
+		lanes: map[delivery.Lane]*lane{}, paces: pace.NewViews(nil, c.Logger, c.Sender.Now),
 	}
 }
 
 // Holds tells which systems are spared.
-func (p *Pool) Holds() Holds { return Holds{Paces: &p.paces.local, Now: p.now} }
+func (p *Pool) Holds() pace.Holds { return pace.Holds{Store: p.paces.Store(), Now: p.now} }
 
 // Collect tells what the pool is at.
 func (p *Pool) Collect(_ context.Context, g *metrics.Gathering) {
@@ -140,7 +141,7 @@ func (p *Pool) wake(lanes []delivery.Lane, news bool) {
 	for _, key := range lanes {
 		l, ok := p.lanes[key]
 		if !ok {
-			l = &lane{Lane: key, limiter: newLimiter(p.paces.of(key.Tenant, key.Integration), p.limits.PerLane,
+			l = &lane{Lane: key, limiter: newLimiter(p.paces.Of(key.Tenant, key.Integration), p.limits.PerLane,
 				p.limits.Failing, p.now)}
 			p.lanes[key] = l
 		}
@@ -171,6 +172,6 @@ func (p *Pool) Recheck(tenant, id string) {
 func (p *Pool) forget(l *lane) {
 	if !l.running && !l.again && p.lanes[l.Lane] == l && l.limiter.idle() {
 		delete(p.lanes, l.Lane)
-		p.paces.forget(l.Tenant, l.Integration, p.now())
+		p.paces.Forget(l.Tenant, l.Integration, p.now())
 	}
 }

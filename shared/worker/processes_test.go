@@ -21,6 +21,7 @@ import (
 	"tocsin/shared/retry"
 	"tocsin/shared/sending"
 	"tocsin/shared/worker"
+	"tocsin/shared/worker/pace"
 )
 
 // function is one of a worker that is many processes: a call goes to a process that is idle, and to a new one where
@@ -80,18 +81,18 @@ type manyProcesses struct {
 
 // countedPaces counts the calls.
 type countedPaces struct {
-	worker.LocalPaces
+	pace.Memory
 	reads, writes atomic.Int64
 }
 
-func (p *countedPaces) Pace(ctx context.Context, l delivery.Lane) (worker.Pace, int64, error) {
+func (p *countedPaces) Pace(ctx context.Context, l delivery.Lane) (pace.Pace, int64, error) {
 	p.reads.Add(1)
-	return p.LocalPaces.Pace(ctx, l)
+	return p.Memory.Pace(ctx, l)
 }
 
-func (p *countedPaces) Swap(ctx context.Context, l delivery.Lane, v int64, n worker.Pace) (int64, error) {
+func (p *countedPaces) Swap(ctx context.Context, l delivery.Lane, v int64, n pace.Pace) (int64, error) {
 	p.writes.Add(1)
-	return p.LocalPaces.Swap(ctx, l, v, n)
+	return p.Memory.Swap(ctx, l, v, n)
 }
 
 // processes begins them; rooms bounds the deliver functions at work, and stop ends all.

@@ -9,11 +9,11 @@ import (
 	"tocsin/shared/engine/aws/paces"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/sending"
-	"tocsin/shared/worker"
+	"tocsin/shared/worker/pace"
 )
 
 func TestPaces(t *testing.T) {
-	enginetest.Paces(t, func(t *testing.T, now func() time.Time) worker.Paces {
+	enginetest.Paces(t, func(t *testing.T, now func() time.Time) pace.Store {
 		w := open(t)
 		return &paces.Store{DB: w.db, Table: w.prefix + "PacesTable", Now: now}
 	})

@@ -9,18 +9,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/delivery"
-	"tocsin/shared/worker"
+	"tocsin/shared/worker/pace"
 )
 
 // OpenPaces opens an engine whose paces go by a clock.
-type OpenPaces func(t *testing.T, now func() time.Time) worker.Paces
+type OpenPaces func(t *testing.T, now func() time.Time) pace.Store
 
-var slow = worker.Pace{
+var slow = pace.Pace{
 	Quiet: At.Add(time.Second), Interval: 1500 * time.Millisecond, Next: At.Add(3 * time.Second), Taken: At,
 	Silent: 2, Probe: "d", Last: At.Add(-time.Second), Took: time.Minute,
 }
 
-// Paces is the suite of worker.Paces.
+// Paces is the suite of pace.Store.
 func Paces(t *testing.T, open OpenPaces) {
 	run := Parallel(t, open)
 	run("a pace is read back as it was written, whatever lane asks", paceIsReadBack)
@@ -55,19 +55,19 @@ func paceIsReadBack(t *testing.T, open OpenPaces) {
 func paceIsReplacedAsItWasRead(t *testing.T, open OpenPaces) {
 	p := open(t, now)
 	_, err := p.Swap(t.Context(), lane, 7, slow)
-	require.ErrorIs(t, err, worker.ErrVersionConflict, "there is none")
+	require.ErrorIs(t, err, pace.ErrVersionConflict, "there is none")
 	one, err := p.Swap(t.Context(), lane, 0, slow)
 	require.NoError(t, err)
 	_, err = p.Swap(t.Context(), lane, 0, slow)
-	require.ErrorIs(t, err, worker.ErrVersionConflict)
-	two, err := p.Swap(t.Context(), lane, one, worker.Pace{Silent: 3, Last: At})
+	require.ErrorIs(t, err, pace.ErrVersionConflict)
+	two, err := p.Swap(t.Context(), lane, one, pace.Pace{Silent: 3, Last: At})
 	require.NoError(t, err)
 	require.NotEqual(t, one, two)
 	_, err = p.Swap(t.Context(), lane, one, slow)
-	require.ErrorIs(t, err, worker.ErrVersionConflict)
+	require.ErrorIs(t, err, pace.ErrVersionConflict)
 	got, version, err := p.Pace(t.Context(), lane)
 	require.NoError(t, err)
-	require.Equal(t, worker.Pace{Silent: 3, Last: At}, got)
+	require.Equal(t, pace.Pace{Silent: 3, Last: At}, got)
 	require.Equal(t, two, version)
 }
 
@@ -86,7 +86,7 @@ func paceIsForgottenInTime(t *testing.T, open OpenPaces) {
 	require.Zero(t, got)
 	require.Zero(t, version)
 	_, err = p.Swap(t.Context(), lane, old, slow)
-	require.ErrorIs(t, err, worker.ErrVersionConflict)
+	require.ErrorIs(t, err, pace.ErrVersionConflict)
 	fresh, err := p.Swap(t.Context(), lane, 0, slow)
 	require.NoError(t, err)
 	require.NotEqual(t, old, fresh)
@@ -107,7 +107,7 @@ func paceChangesAreMadeOnce(t *testing.T, open OpenPaces) {
 				switch {
 				case err == nil:
 					done++
-				case !errors.Is(err, worker.ErrVersionConflict):
+				case !errors.Is(err, pace.ErrVersionConflict):
 					t.Error(err)
 					return
 				}

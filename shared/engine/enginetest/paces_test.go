@@ -6,14 +6,14 @@ import (
 
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/sending"
-	"tocsin/shared/worker"
+	"tocsin/shared/worker/pace"
 )
 
 // The embedded engine is one process: its paces are in memory.
 func TestLocalPaces(t *testing.T) {
 	enginetest.Paces(
 		t,
-		func(_ *testing.T, now func() time.Time) worker.Paces { return &worker.LocalPaces{Now: now} },
+		func(_ *testing.T, now func() time.Time) pace.Store { return &pace.Memory{Now: now} },
 	)
 }
 

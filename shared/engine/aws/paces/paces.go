@@ -15,10 +15,10 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws/table"
-	"tocsin/shared/worker"
+	"tocsin/shared/worker/pace"
 )
 
-// Store is worker.Paces on a table with the keys `lane` and `part`: a row for each integration whose system asked to
+// Store is pace.Store on a table with the keys `lane` and `part`: a row for each integration whose system asked to
 // be spared, replaced under its version.
 type Store struct {
 	DB    *dynamodb.Client
@@ -26,7 +26,7 @@ type Store struct {
 	Now   func() time.Time
 }
 
-var _ worker.Paces = (*Store)(nil)
+var _ pace.Store = (*Store)(nil)
 
 // pacePart is the row of a lane that holds its pace.
 const pacePart = "pace"
@@ -48,37 +48,37 @@ type paceRow struct {
 }
 
 // Pace reads a pace. It is read in the hope that nothing changed: who changes it does so under its version.
-func (p *Store) Pace(ctx context.Context, l delivery.Lane) (pace worker.Pace, version int64, err error) {
+func (p *Store) Pace(ctx context.Context, l delivery.Lane) (of pace.Pace, version int64, err error) {
 	row, found, err := table.Get[paceRow](ctx, p.DB, p.Table, paceKey(l))
 	if err != nil {
-		return pace, 0, fmt.Errorf("read the pace of integration %s: %w", l.Integration, err)
+		return of, 0, fmt.Errorf("read the pace of integration %s: %w", l.Integration, err)
 	}
 	if !found || table.Past(row.Expires, p.Now()) {
-		return pace, 0, nil
+		return of, 0, nil
 	}
-	if err := json.Unmarshal(row.Pace, &pace); err != nil {
-		return pace, 0, fmt.Errorf("the pace of integration %s is damaged: %w", l.Integration, err)
+	if err := json.Unmarshal(row.Pace, &of); err != nil {
+		return of, 0, fmt.Errorf("the pace of integration %s is damaged: %w", l.Integration, err)
 	}
-	return pace, row.Version, nil
+	return of, row.Version, nil
 }
 
 // Swap replaces a pace.
-func (p *Store) Swap(ctx context.Context, l delivery.Lane, version int64, pace worker.Pace) (next int64, err error) {
-	raw, err := json.Marshal(pace)
+func (p *Store) Swap(ctx context.Context, l delivery.Lane, version int64, of pace.Pace) (next int64, err error) {
+	raw, err := json.Marshal(of)
 	if err != nil {
 		return 0, fmt.Errorf("encode the pace of integration %s: %w", l.Integration, err)
 	}
 	now := p.Now()
 	next = max(now.UnixNano(), version+1) // never that of a row which was forgotten
 	row, err := table.Marshal(paceRow{Lane: table.LaneKey(l.Tenant, l.Integration), Part: pacePart, Pace: raw,
-		Version: next, Expires: pace.Keep(now).Unix()})
+		Version: next, Expires: of.Keep(now).Unix()})
 	if err != nil {
 		return 0, err
 	}
 	if replaced, err := swap(ctx, p.DB, p.Table, row, version, now); err != nil {
 		return 0, fmt.Errorf("write the pace of integration %s: %w", l.Integration, err)
 	} else if !replaced {
-		return 0, worker.ErrVersionConflict
+		return 0, pace.ErrVersionConflict
 	}
 	return next, nil
 }

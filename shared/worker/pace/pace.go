@@ -1,4 +1,5 @@
-package worker
+// Package pace is how fast an integration's system wants to be sent to, and what one process of many knows of it.
+package pace
 
 import (
 	"time"

@@ -1,4 +1,4 @@
-package worker
+package pace
 
 import (
 	"cmp"
@@ -32,11 +32,11 @@ func (l callLock) TryLock() bool {
 	}
 }
 
-// paceView is what one process knows of an integration's pace. While it asks for nothing the store is not called. It is
+// View is what one process knows of an integration's pace. While it asks for nothing the store is not called. It is
 // safe for concurrent use.
-type paceView struct {
+type View struct {
 	lane  delivery.Lane
-	store Paces
+	store Store
 	log   *slog.Logger
 
 	lock    callLock // taken over calls of the store: what else goes to this integration waits for them
@@ -47,10 +47,10 @@ type paceView struct {
 	heard   []feedback    // not yet told to the others
 }
 
-// slot says when the request of a delivery may begin, of which n wait: a time within the given one from now, which it
+// Slot says when the request of a delivery may begin, of which n wait: a time within the given one from now, which it
 // keeps free for the caller. Where it can not, wait says how long to wait before asking again, and dead that the
 // receiver is the reason.
-func (p *paceView) slot(
+func (p *View) Slot(
 	ctx context.Context,
 	now time.Time,
 	id string,
@@ -94,10 +94,10 @@ func (p *paceView) slot(
 }
 
 // interval is the time between two requests; the lock is held.
-func (p *paceView) interval() time.Duration { return max(p.known.Interval, p.least) }
+func (p *View) interval() time.Duration { return max(p.known.Interval, p.least) }
 
-// keepTo has the integration's own rate kept from now on. What was booked at another one is given up.
-func (p *paceView) keepTo(ctx context.Context, now time.Time, least time.Duration) {
+// KeepTo has the integration's own rate kept from now on. What was booked at another one is given up.
+func (p *View) KeepTo(ctx context.Context, now time.Time, least time.Duration) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	if p.least == least {
@@ -115,7 +115,7 @@ func (p *paceView) keepTo(ctx context.Context, now time.Time, least time.Duratio
 
 // change applies what was heard and f, which reports whether it changed something, to the pace as all processes know
 // it.
-func (p *paceView) change(ctx context.Context, now time.Time, f func(*Pace) bool) (ok bool) {
+func (p *View) change(ctx context.Context, now time.Time, f func(*Pace) bool) (ok bool) {
 	for range swapTries {
 		next := p.known.current(now)
 		for _, a := range p.heard {
@@ -142,11 +142,11 @@ func (p *paceView) change(ctx context.Context, now time.Time, f func(*Pace) bool
 	return false
 }
 
-func (p *paceView) warn(text string, err error) {
+func (p *View) warn(text string, err error) {
 	p.log.Warn(text, "tenant", p.lane.Tenant, "integration", p.lane.Integration, "error", err.Error())
 }
 
-func (p *paceView) read(ctx context.Context, now time.Time) error {
+func (p *View) read(ctx context.Context, now time.Time) error {
 	known, version, err := p.store.Pace(ctx, p.lane)
 	if err == nil {
 		p.known, p.version = known.current(now), version
@@ -154,8 +154,8 @@ func (p *paceView) read(ctx context.Context, now time.Time) error {
 	return err
 }
 
-// consult asks what other processes know: this one is told that the system may want to be spared.
-func (p *paceView) consult(ctx context.Context, now time.Time) {
+// Consult asks what other processes know: this one is told that the system may want to be spared.
+func (p *View) Consult(ctx context.Context, now time.Time) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	if err := p.read(ctx, now); err != nil {
@@ -163,8 +163,8 @@ func (p *paceView) consult(ctx context.Context, now time.Time) {
 	}
 }
 
-// pause lets no request of this process begin for a while.
-func (p *paceView) pause(until time.Time) {
+// Pause lets no request of this process begin for a while.
+func (p *View) Pause(until time.Time) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	if until.After(p.known.Quiet) {
@@ -172,30 +172,30 @@ func (p *paceView) pause(until time.Time) {
 	}
 }
 
-// quiet reports whether the system asked for no request at all, since a slot was given perhaps.
-func (p *paceView) quiet(now time.Time) bool {
+// Quiet reports whether the system asked for no request at all, since a slot was given perhaps.
+func (p *View) Quiet(now time.Time) bool {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	return p.known.Quiet.After(now)
 }
 
-// limits reports whether a request may have to wait.
-func (p *paceView) limits(now time.Time) bool {
+// Limits reports whether a request may have to wait.
+func (p *View) Limits(now time.Time) bool {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	return p.least > 0 || p.known.limits(now)
 }
 
-// expectSilence says that the receiver was dead when it was last tried, by another process perhaps.
-func (p *paceView) expectSilence() {
+// ExpectSilence says that the receiver was dead when it was last tried, by another process perhaps.
+func (p *View) ExpectSilence() {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	p.known.Silent = max(p.known.Silent, deadAfter)
 }
 
-// learn hears what became of a request. Silence, its end, and what the system asks for are told to the other processes
-// at once; what was taken under an interval is told with the next change, or by flush.
-func (p *paceView) learn(ctx context.Context, now time.Time, d sending.Outcome) {
+// Learn hears what became of a request. Silence, its end, and what the system asks for are told to the other processes
+// at once; what was taken under an interval is told with the next change, or by Flush.
+func (p *View) Learn(ctx context.Context, now time.Time, d sending.Outcome) {
 	a := feedbackOf(now, d)
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -221,15 +221,15 @@ func (p *paceView) learn(ctx context.Context, now time.Time, d sending.Outcome) 
 }
 
 // giveBack frees what this process booked and does not use, if nobody booked after it.
-func (p *paceView) giveBack(next *Pace) {
+func (p *View) giveBack(next *Pace) {
 	last := len(p.slots) - 1
 	if last >= 0 && !next.Next.After(p.slots[last].Add(p.interval())) {
 		next.Next = p.slots[0]
 	}
 }
 
-// flush ends the use of what was booked, and tells the other processes what was taken.
-func (p *paceView) flush(ctx context.Context, now time.Time) {
+// Flush ends the use of what was booked, and tells the other processes what was taken.
+func (p *View) Flush(ctx context.Context, now time.Time) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	if len(p.heard) == 0 && len(p.slots) == 0 {
@@ -243,7 +243,7 @@ func (p *paceView) flush(ctx context.Context, now time.Time) {
 }
 
 // idle reports whether the pace can be forgotten; not while somebody is at it, for whom nobody is to wait here.
-func (p *paceView) idle(now time.Time) bool {
+func (p *View) idle(now time.Time) bool {
 	if !p.lock.TryLock() {
 		return false
 	}
@@ -251,37 +251,41 @@ func (p *paceView) idle(now time.Time) bool {
 	return len(p.heard) == 0 && !p.known.current(now).limits(now)
 }
 
-// paceViews holds those of many integrations. The zero value is ready, and shares them with nobody.
-type paceViews struct {
-	shared Paces // nil = nobody
-	log    *slog.Logger
+// Views holds those of many integrations. It is safe for concurrent use.
+type Views struct {
+	store Store
+	log   *slog.Logger
 
-	mu    sync.Mutex
-	all   map[delivery.Lane]*paceView
-	local LocalPaces
+	mu  sync.Mutex
+	all map[delivery.Lane]*View
 }
 
-// of is an integration's pace; retries and first attempts share it, because the system does not tell them apart.
-func (s *paceViews) of(tenant, integration string) *paceView {
+// NewViews makes the views of a store; nil: they are shared with no other process. A log of nil is slog's own.
+func NewViews(store Store, log *slog.Logger, now func() time.Time) *Views {
+	if store == nil {
+		store = &Memory{Now: now}
+	}
+	return &Views{store: store, log: cmp.Or(log, slog.Default()), all: map[delivery.Lane]*View{}}
+}
+
+// Store is where the paces are kept.
+func (s *Views) Store() Store { return s.store }
+
+// Of is an integration's pace; retries and first attempts share it, because the system does not tell them apart.
+func (s *Views) Of(tenant, integration string) *View {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := delivery.Lane{Tenant: tenant, Integration: integration}
 	p, ok := s.all[key]
 	if !ok {
-		if s.all == nil {
-			s.all = map[delivery.Lane]*paceView{}
-		}
-		p = &paceView{lane: key, store: s.shared, log: cmp.Or(s.log, slog.Default()), lock: make(callLock, 1)}
-		if p.store == nil {
-			p.store = &s.local
-		}
+		p = &View{lane: key, store: s.store, log: s.log, lock: make(callLock, 1)}
 		s.all[key] = p
 	}
 	return p
 }
 
-// forget drops a pace that says nothing any more.
-func (s *paceViews) forget(tenant, integration string, now time.Time) {
+// Forget drops a pace that says nothing any more.
+func (s *Views) Forget(tenant, integration string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := delivery.Lane{Tenant: tenant, Integration: integration}

@@ -1,4 +1,4 @@
-package worker
+package pace
 
 import (
 	"context"
@@ -12,10 +12,10 @@ import (
 // ErrVersionConflict says that a pace was changed since it was read.
 var ErrVersionConflict = errors.New("the pace was changed by another process")
 
-// Paces keeps the paces of integrations for all processes of a worker. Only those have one whose systems asked to be
+// Store keeps the paces of integrations for all processes of a worker. Only those have one whose systems asked to be
 // spared or gave no answer: a healthy integration costs neither a read nor a write. Implementations are safe for
 // concurrent use, and may forget a pace after Pace.Keep.
-type Paces interface {
+type Store interface {
 	// Pace returns an integration's pace and its version: a zero Pace and 0 when there is none. Lane.Retry does not
 	// matter: the system does not tell first attempts and retries apart.
 	Pace(ctx context.Context, l delivery.Lane) (p Pace, version int64, err error)
@@ -26,13 +26,13 @@ type Paces interface {
 
 // Holds tells people which systems are spared.
 type Holds struct {
-	Paces Paces
+	Store Store
 	Now   func() time.Time
 }
 
 // HeldUntil is when the next request may begin to an integration: see Pace.Held.
 func (h Holds) HeldUntil(ctx context.Context, tenant, integration string) (time.Time, error) {
-	p, _, err := h.Paces.Pace(ctx, delivery.Lane{Tenant: tenant, Integration: integration})
+	p, _, err := h.Store.Pace(ctx, delivery.Lane{Tenant: tenant, Integration: integration})
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -40,15 +40,15 @@ func (h Holds) HeldUntil(ctx context.Context, tenant, integration string) (time.
 	return p.current(now).Held(now), nil
 }
 
-// LocalPaces are those of a worker that is one process. The zero value is ready.
-type LocalPaces struct {
+// Memory is the Store of a worker that is one process. The zero value is ready.
+type Memory struct {
 	mu   sync.Mutex
-	all  map[delivery.Lane]localPace
+	all  map[delivery.Lane]kept
 	last int64
 	Now  func() time.Time // nil = time.Now
 }
 
-type localPace struct {
+type kept struct {
 	pace    Pace
 	version int64
 	keep    time.Time
@@ -57,7 +57,7 @@ type localPace struct {
 // prunedFrom is how many paces are kept before those are looked for that say nothing any more.
 const prunedFrom = 1024
 
-func (s *LocalPaces) now() time.Time {
+func (s *Memory) now() time.Time {
 	if s.Now != nil {
 		return s.Now()
 	}
@@ -65,7 +65,7 @@ func (s *LocalPaces) now() time.Time {
 }
 
 // Pace reads one.
-func (s *LocalPaces) Pace(_ context.Context, l delivery.Lane) (Pace, int64, error) {
+func (s *Memory) Pace(_ context.Context, l delivery.Lane) (Pace, int64, error) {
 	l.Retry = false
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,20 +77,20 @@ func (s *LocalPaces) Pace(_ context.Context, l delivery.Lane) (Pace, int64, erro
 }
 
 // Swap writes one.
-func (s *LocalPaces) Swap(_ context.Context, l delivery.Lane, version int64, p Pace) (int64, error) {
+func (s *Memory) Swap(_ context.Context, l delivery.Lane, version int64, p Pace) (int64, error) {
 	l.Retry = false
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
 	was, ok := s.all[l]
 	if ok && !was.keep.After(now) {
-		was = localPace{}
+		was = kept{}
 	}
 	if was.version != version {
 		return 0, ErrVersionConflict
 	}
 	if s.all == nil {
-		s.all = map[delivery.Lane]localPace{}
+		s.all = map[delivery.Lane]kept{}
 	}
 	if len(s.all) >= prunedFrom {
 		for k, v := range s.all {
@@ -100,6 +100,6 @@ func (s *LocalPaces) Swap(_ context.Context, l delivery.Lane, version int64, p P
 		}
 	}
 	s.last++
-	s.all[l] = localPace{p, s.last, p.Keep(now)}
+	s.all[l] = kept{p, s.last, p.Keep(now)}
 	return s.last, nil
 }
