@@ -54,7 +54,7 @@ func (s *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *a
 	}
 	lane := delivery.Lane{Tenant: d.Tenant, Integration: d.Integration}
 	whole := span{0, len(notifications)}
-	fit := s.fits.of(lane, now)
+	size := s.fits.Of(lane, now)
 	requests, err := s.encode(r, d, whole, notifications, now)
 	if err == nil && len(requests) == 0 {
 		return result{Verdict: destination.Delivered()}, nil
@@ -62,23 +62,23 @@ func (s *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *a
 	if w := s.follow(r, d, a, notifications, requests, now); err == nil && w != nil {
 		return w.send(ctx)
 	}
-	if err == nil && len(d.Parts) == 0 && len(requests) == 1 && (fit.limit == 0 || len(requests[0].Body) <= fit.limit) {
+	if err == nil && len(d.Parts) == 0 && len(requests) == 1 && (size.Limit == 0 || len(requests[0].Body) <= size.Limit) {
 		v, err := s.request(ctx, r, requests[0], a)
 		if err != nil {
 			return result{}, err
 		}
 		if !v.Unread || whole.len() < 2 || requests[0].Part != "" {
-			if v.Delivered && !fit.refusing.IsZero() {
-				s.fits.takes(lane, now)
+			if v.Delivered && !size.Refusing.IsZero() {
+				s.fits.Takes(lane, now)
 			}
 			return single(v, a.Status, requests[0].Mail != nil), nil
 		}
-		t := s.try(r, d, a, lane, notifications, now, fit)
+		t := s.try(r, d, a, lane, notifications, now, size)
 		t.begun, t.requests = true, 1
 		t.judge(whole, place(requests[0]), len(requests[0].Body), v)
 		return t.finish(ctx, nil)
 	}
-	t := s.try(r, d, a, lane, notifications, now, fit)
+	t := s.try(r, d, a, lane, notifications, now, size)
 	t.begin()
 	if err != nil {
 		t.unwritten(whole, err)

@@ -91,7 +91,7 @@ func (t *try) judge(w span, key string, size int, v destination.Verdict) {
 	}
 	t.odd, t.doubt = alone, true
 	bears := patience
-	if !t.fit.refusing.IsZero() {
+	if !t.fit.Refusing.IsZero() {
 		bears = refusingPatience
 	}
 	if t.refused++; t.arrived == 0 && !t.had && t.refused >= bears {
@@ -103,7 +103,7 @@ func (t *try) judge(w span, key string, size int, v destination.Verdict) {
 // so that it was not for what they hold, and of those that were refused with 413.
 func (t *try) learn() {
 	if t.gaveUp {
-		t.sender.fits.refuses(t.lane, t.sender.Now())
+		t.sender.fits.Refuses(t.lane, t.sender.Now())
 	}
 	limit, refused := 0, 0
 	for _, h := range t.halved {
@@ -121,7 +121,7 @@ func (t *try) learn() {
 		}
 	}
 	if limit > 0 {
-		t.sender.fits.learn(t.lane, limit, refused, t.sender.Now())
+		t.sender.fits.Learn(t.lane, limit, refused, t.sender.Now())
 	}
 }
 

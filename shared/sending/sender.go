@@ -12,6 +12,8 @@ import (
 	"tocsin/shared/logsample"
 	"tocsin/shared/notification"
 	"tocsin/shared/retry"
+	"tocsin/shared/sending/fit"
+	"tocsin/shared/sending/reachability"
 	"tocsin/shared/wording"
 )
 
@@ -76,13 +78,13 @@ type Sender struct {
 	// Adapter is nil where answers change nothing.
 	Adapter Adapter
 	// Reachability is nil where one process is the whole worker.
-	Reachability ReachabilityStore
+	Reachability reachability.Store
 	// References is nil where each event of an object is told as a thing of its own.
 	References References
 	// MailQuota is nil where the mails of tests are not bounded.
 	MailQuota MailQuota
 
 	lines  logsample.Sampler
-	egress egressBreaker
-	fits   fits // what this process learned of what systems take
+	egress reachability.Breaker
+	fits   fit.Memory // what this process learned of what systems take
 }

@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/logsample"
 	"tocsin/shared/notification"
+	"tocsin/shared/sending/fit"
 )
 
 // Bounds of one attempt at a delivery. What is left then waits for the next attempt, which uses up no wait of the
@@ -66,7 +67,7 @@ type try struct {
 	strikes                    int    // receivers in a row whom the mail service refused: see mailPatience
 	struck                     *destination.Verdict
 
-	fit    fit
+	fit    fit.Fit
 	ended  *destination.Verdict // what ended the attempt early
 	gaveUp bool                 // the system refuses all
 	full   bool                 // out of time or requests
@@ -100,7 +101,7 @@ func (t *try) begin() {
 
 func (s *Sender) try(
 	r *Target, d *delivery.Delivery, a *attempt, l delivery.Lane, ns []notification.Notification,
-	start time.Time, f fit,
+	start time.Time, f fit.Fit,
 ) *try {
 	return &try{sender: s, r: r, d: d, a: a, lane: l, notifications: ns, start: start, fit: f}
 }
@@ -187,7 +188,7 @@ func (t *try) send(ctx context.Context, s span, requests []destination.Request) 
 			t.push(w, cuts)
 			continue
 		}
-		if limit := t.fit.limit; limit > 0 && len(q.Body) > limit && w.len() > 1 {
+		if limit := t.fit.Limit; limit > 0 && len(q.Body) > limit && w.len() > 1 {
 			t.slice(w, (len(q.Body)+limit-1)/limit)
 			continue
 		}
@@ -229,5 +230,5 @@ func (t *try) took(v destination.Verdict) {
 	if v.Reason != "" {
 		t.words = v.Reason
 	}
-	t.sender.fits.takes(t.lane, t.start)
+	t.sender.fits.Takes(t.lane, t.start)
 }

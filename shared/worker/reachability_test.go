@@ -15,13 +15,14 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/sending"
+	"tocsin/shared/sending/reachability"
 	"tocsin/shared/worker"
 )
 
 // oneEach is a worker of one process for each integration: none sees more than one.
 func oneEach(t *testing.T, count int, c transport) (send func(n int, id string), state func(id string) delivery.State) {
 	s := sender(t, c)
-	shared := &sending.LocalReachability{}
+	shared := &reachability.Memory{}
 	var processes []*worker.Handler
 	for n := range count {
 		sender := &sending.Sender{

@@ -9,6 +9,7 @@ import (
 	"tocsin/shared/engine/aws/paces"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/sending"
+	"tocsin/shared/sending/reachability"
 	"tocsin/shared/worker/pace"
 )
 
@@ -20,7 +21,7 @@ func TestPaces(t *testing.T) {
 }
 
 func TestReachability(t *testing.T) {
-	enginetest.Reachability(t, func(t *testing.T) sending.ReachabilityStore {
+	enginetest.Reachability(t, func(t *testing.T) reachability.Store {
 		w := open(t)
 		return &paces.Reachability{DB: w.db, Table: w.prefix + "PacesTable"}
 	})

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"tocsin/shared/engine/enginetest"
-	"tocsin/shared/sending"
+	"tocsin/shared/sending/reachability"
 	"tocsin/shared/worker/pace"
 )
 
@@ -18,5 +18,5 @@ func TestLocalPaces(t *testing.T) {
 }
 
 func TestLocalReachability(t *testing.T) {
-	enginetest.Reachability(t, func(*testing.T) sending.ReachabilityStore { return &sending.LocalReachability{} })
+	enginetest.Reachability(t, func(*testing.T) reachability.Store { return &reachability.Memory{} })
 }

@@ -10,17 +10,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"tocsin/shared/engine/aws/table"
-	"tocsin/shared/sending"
+	"tocsin/shared/sending/reachability"
 )
 
-// Reachability is sending.ReachabilityStore on the table of paces: a row for each process, so that none waits for
+// Reachability is reachability.Store on the table of paces: a row for each process, so that none waits for
 // another.
 type Reachability struct {
 	DB    *dynamodb.Client
 	Table string
 }
 
-var _ sending.ReachabilityStore = (*Reachability)(nil)
+var _ reachability.Store = (*Reachability)(nil)
 
 // processLane is the partition of what processes say of their way out; no tenant's lane begins with a space.
 const processLane = " fleet"
@@ -41,7 +41,7 @@ type processRow struct {
 }
 
 // Tell writes the process's row.
-func (s *Reachability) Tell(ctx context.Context, process string, o sending.Reachability) error {
+func (s *Reachability) Tell(ctx context.Context, process string, o reachability.Report) error {
 	raw, err := json.Marshal(o)
 	if err != nil {
 		return fmt.Errorf("encode the reachability of a process: %w", err)
@@ -58,7 +58,7 @@ func (s *Reachability) Tell(ctx context.Context, process string, o sending.Reach
 }
 
 // Others reads what the others said.
-func (s *Reachability) Others(ctx context.Context, but string, since time.Time) (out []sending.Reachability,
+func (s *Reachability) Others(ctx context.Context, but string, since time.Time) (out []reachability.Report,
 	err error) {
 	pages := dynamodb.NewQueryPaginator(s.DB, &dynamodb.QueryInput{
 		TableName: &s.Table, KeyConditionExpression: awssdk.String("lane = :lane"),
@@ -80,7 +80,7 @@ func (s *Reachability) Others(ctx context.Context, but string, since time.Time) 
 			if row.Part == but {
 				continue
 			}
-			var o sending.Reachability
+			var o reachability.Report
 			if err := json.Unmarshal(row.Known, &o); err != nil {
 				return nil, fmt.Errorf("what a process says of its way out is damaged: %w", err)
 			}

@@ -1,4 +1,6 @@
-package sending
+// Package reachability tells the failure of one system from the loss of our own way out, which looks the same to each
+// integration alone.
+package reachability
 
 import (
 	"context"
@@ -6,8 +8,8 @@ import (
 	"time"
 )
 
-// Reachability is what one process of a worker knows of the last minute.
-type Reachability struct {
+// Report is what one process of a worker knows of the last minute.
+type Report struct {
 	At time.Time `json:"at"`
 	// Answered is how many integrations answered when they were last tried.
 	Answered int `json:"answered,omitempty"`
@@ -23,34 +25,34 @@ type Unreached struct {
 	At          time.Time `json:"at"`
 }
 
-// ReachabilityStore is where the processes of a worker tell each other what they reach. One process alone sees too
+// Store is where the processes of a worker tell each other what they reach. One process alone sees too
 // little: it may know one integration, or nothing but the failing ones.
-type ReachabilityStore interface {
+type Store interface {
 	// Tell replaces what the process said before. It may be forgotten after two minutes.
-	Tell(ctx context.Context, process string, o Reachability) error
+	Tell(ctx context.Context, process string, o Report) error
 	// Others are the newest of each process but the given one, of that time or later.
-	Others(ctx context.Context, but string, since time.Time) ([]Reachability, error)
+	Others(ctx context.Context, but string, since time.Time) ([]Report, error)
 }
 
-// LocalReachability is the store of processes that share their memory. The zero value is ready.
-type LocalReachability struct {
+// Memory is the store of processes that share their memory. The zero value is ready.
+type Memory struct {
 	mu  sync.Mutex
-	all map[string]Reachability
+	all map[string]Report
 }
 
 // Tell keeps one.
-func (s *LocalReachability) Tell(_ context.Context, process string, o Reachability) error {
+func (s *Memory) Tell(_ context.Context, process string, o Report) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.all == nil {
-		s.all = map[string]Reachability{}
+		s.all = map[string]Report{}
 	}
 	s.all[process] = o
 	return nil
 }
 
 // Others lists the others.
-func (s *LocalReachability) Others(_ context.Context, but string, since time.Time) (out []Reachability, err error) {
+func (s *Memory) Others(_ context.Context, but string, since time.Time) (out []Report, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for process, o := range s.all {
