@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/notification"
 	"tocsin/shared/report"
 	"tocsin/shared/retry"
+	"tocsin/shared/sending/parts"
 )
 
 // Send makes one attempt at a delivery and returns it as it is to be settled: delivered, retrying with its next due
@@ -53,7 +54,7 @@ func (s *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *a
 		return result{Verdict: destination.Verdict{Reason: err.Error()}, mark: Ill}, nil
 	}
 	lane := delivery.Lane{Tenant: d.Tenant, Integration: d.Integration}
-	whole := span{0, len(notifications)}
+	whole := parts.Span{To: len(notifications)}
 	size := s.fits.Of(lane, now)
 	requests, err := s.encode(r, d, whole, notifications, now)
 	if err == nil && len(requests) == 0 {
@@ -67,7 +68,7 @@ func (s *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *a
 		if err != nil {
 			return result{}, err
 		}
-		if !v.Unread || whole.len() < 2 || requests[0].Part != "" {
+		if !v.Unread || whole.Len() < 2 || requests[0].Part != "" {
 			if v.Delivered && !size.Refusing.IsZero() {
 				s.fits.Takes(lane, now)
 			}
@@ -75,7 +76,7 @@ func (s *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *a
 		}
 		t := s.try(r, d, a, lane, notifications, now, size)
 		t.begun, t.requests = true, 1
-		t.judge(whole, place(requests[0]), len(requests[0].Body), v)
+		t.judge(whole, parts.Place(requests[0]), len(requests[0].Body), v)
 		return t.finish(ctx, nil)
 	}
 	t := s.try(r, d, a, lane, notifications, now, size)
@@ -84,7 +85,7 @@ func (s *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *a
 		t.unwritten(whole, err)
 		return t.finish(ctx, nil)
 	}
-	t.todo = []span{whole}
+	t.todo = []parts.Span{whole}
 	return t.finish(ctx, requests)
 }
 
@@ -110,11 +111,11 @@ func single(v destination.Verdict, status int, mail bool) result {
 }
 
 // encode writes the requests of a run of a delivery's events.
-func (s *Sender) encode(r *Target, d *delivery.Delivery, run span, ns []notification.Notification,
+func (s *Sender) encode(r *Target, d *delivery.Delivery, run parts.Span, ns []notification.Notification,
 	now time.Time) ([]destination.Request, error) {
 	t := s.target(r, d, now)
-	t.Delivery = run.id(d, len(ns))
-	return r.destination.Encode(t, ns[run.from:run.to])
+	t.Delivery = run.ID(d, len(ns))
+	return r.destination.Encode(t, ns[run.From:run.To])
 }
 
 // account is what an address can leave: an integration, a person's mails, or all reports on demand.

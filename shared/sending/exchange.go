@@ -20,7 +20,7 @@ func (s *Sender) request(ctx context.Context, r *Target, q destination.Request,
 	if q.Mail != nil {
 		q.Mail.Tenant, q.Mail.Integration = r.Integration.Tenant, account(r.Integration.ID)
 	}
-	q = r.untaken.leaveOut(q, s.Now())
+	q = r.features.LeaveOut(q, s.Now())
 	verdict, err := s.credentialed(ctx, r, q, a)
 	if err != nil || verdict.Delivered || verdict.Without == "" || q.Spare == nil {
 		return verdict, err
@@ -31,7 +31,7 @@ func (s *Sender) request(ctx context.Context, r *Target, q destination.Request,
 	}
 	again, err := s.credentialed(ctx, r, less, a)
 	if again.Delivered {
-		r.untaken.remember(q, verdict.Without, s.Now())
+		r.features.Remember(q, verdict.Without, s.Now())
 	}
 	return again, err
 }
@@ -45,24 +45,24 @@ func (s *Sender) credentialed(ctx context.Context, r *Target, q destination.Requ
 		return s.exchange(ctx, r, q, a, q.Secrets...)
 	}
 	for last := false; ; last = true {
-		got, fresh, err := s.credential(ctx, r, q.Authorizer)
+		got, fresh, err := r.credentials.Get(ctx, s.Transport, s.Now, q.Authorizer)
 		if err != nil {
 			return destination.Verdict{}, err
 		}
-		if !got.verdict.Delivered {
+		if !got.Verdict.Delivered {
 			// What answers a request for a credential is never kept: it can hold the form that asked, or a credential.
-			a.Status, a.Answer, a.Gone = got.status, "", got.verdict.Gone
-			return got.verdict, nil
+			a.Status, a.Answer, a.Gone = got.Status, "", got.Verdict.Gone
+			return got.Verdict, nil
 		}
-		signed, err := q.Authorizer.Apply(q, got.credential, s.Now())
+		signed, err := q.Authorizer.Apply(q, got.Credential, s.Now())
 		if err != nil {
 			return destination.Verdict{Reason: "the request could not be signed: " + err.Error()}, nil
 		}
-		verdict, err := s.exchange(ctx, r, signed, a, append(got.credential.Secrets(), q.Secrets...)...)
+		verdict, err := s.exchange(ctx, r, signed, a, append(got.Credential.Secrets(), q.Secrets...)...)
 		if err != nil || verdict.Delivered || !verdict.Stale && a.Status != http.StatusUnauthorized {
 			return verdict, err
 		}
-		r.credentials.drop(q.Authorizer.Key(), got.credential)
+		r.credentials.Drop(q.Authorizer.Key(), got.Credential)
 		if fresh || last {
 			return verdict, nil
 		}

@@ -10,6 +10,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/notification"
+	"tocsin/shared/sending/parts"
 )
 
 // following is one attempt at an event of an object at a system that calls what it makes by an id of its own. The first
@@ -58,7 +59,7 @@ func (s *Sender) follow(r *Target, d *delivery.Delivery, a *attempt, ns []notifi
 		return nil
 	}
 	return &following{sender: s, r: r, f: f, d: d, a: a, n: ns[0], object: o, how: how, requests: requests, now: now,
-		key:  o.Key + " " + place(requests[0]),
+		key:  o.Key + " " + parts.Place(requests[0]),
 		lane: delivery.Lane{Tenant: d.Tenant, Integration: d.Integration}}
 }
 

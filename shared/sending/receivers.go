@@ -6,24 +6,25 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
+	"tocsin/shared/sending/parts"
 )
 
 // sendLoose sends requests that are no runs of events: mails, each to one receiver.
 func (t *try) sendLoose(ctx context.Context, requests []destination.Request) error {
-	names := keys(requests)
+	names := parts.Keys(requests)
 	t.names, t.mails = len(requests), requests[0].Mail != nil
 	t.settle(func(p delivery.Part) bool { return !p.Run() && slices.Contains(names, p.Key) })
 	old := t.parts
-	t.parts = make(partList, 0, len(requests)) // in the order of the requests
+	t.parts = make(parts.List, 0, len(requests)) // in the order of the requests
 	for _, k := range names {
-		if p := old.find(k); p != nil {
+		if p := old.Find(k); p != nil {
 			t.parts = append(t.parts, *p)
 		}
 	}
-	defer func() { t.parts.sort(names) }()
-	for _, n := range t.parts.untriedFirst(names) {
+	defer func() { t.parts.Sort(names) }()
+	for _, n := range t.parts.UntriedFirst(names) {
 		q := requests[n]
-		p := t.parts.find(names[n])
+		p := t.parts.Find(names[n])
 		v, ok, err := t.request(ctx, q)
 		if err != nil || !ok {
 			return err

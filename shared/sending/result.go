@@ -38,7 +38,7 @@ func (t *try) result() result {
 		out.Delivered, out.final = false, true // nobody got it, and nobody will
 	}
 	out.Reason = t.tell(tally)
-	if t.d.Parts = t.parts.stored(len(t.notifications)); out.Delivered && tally.arrived == tally.all {
+	if t.d.Parts = t.parts.Stored(len(t.notifications)); out.Delivered && tally.arrived == tally.all {
 		t.d.Parts = nil // all arrived: the state says it
 	}
 	for _, p := range t.parts {

@@ -6,20 +6,21 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
+	"tocsin/shared/sending/parts"
 )
 
 // next takes a run off the list: what failed alone before comes last, and after a record that was refused alone, while
 // nothing has arrived, the largest comes first, because most likely the system takes that.
-func (t *try) next() span {
+func (t *try) next() parts.Span {
 	best := len(t.todo) - 1
 	for n := len(t.todo) - 1; n >= 0; n-- {
 		s, b := t.todo[n], t.todo[best]
-		switch failed, worse := t.parts.failed(s), t.parts.failed(b); {
+		switch failed, worse := t.parts.Failed(s), t.parts.Failed(b); {
 		case failed != worse:
 			if worse {
 				best = n
 			}
-		case t.odd && t.arrived == 0 && s.len() > b.len():
+		case t.odd && t.arrived == 0 && s.Len() > b.Len():
 			best = n
 		}
 	}
@@ -29,60 +30,60 @@ func (t *try) next() span {
 }
 
 // push lists the pieces of a span, so that the first is next.
-func (t *try) push(s span, cuts []int) {
-	to := s.to
+func (t *try) push(s parts.Span, cuts []int) {
+	to := s.To
 	for _, at := range slices.Backward(cuts) {
-		t.todo = append(t.todo, span{at, to})
+		t.todo = append(t.todo, parts.Span{From: at, To: to})
 		to = at
 	}
-	t.todo = append(t.todo, span{s.from, to})
+	t.todo = append(t.todo, parts.Span{From: s.From, To: to})
 }
 
 // halve lists both halves.
-func (t *try) halve(s span) { t.push(s, []int{s.from + s.len()/2}) }
+func (t *try) halve(s parts.Span) { t.push(s, []int{s.From + s.Len()/2}) }
 
 // slice lists pieces of about equal weight, so many that each should fit.
-func (t *try) slice(s span, pieces int) {
+func (t *try) slice(s parts.Span, pieces int) {
 	total := 0
-	for _, e := range t.d.Events[s.from:s.to] {
+	for _, e := range t.d.Events[s.From:s.To] {
 		total += len(e.Data) + delivery.EnvelopeOverhead
 	}
 	var cuts []int
 	sum := 0
-	for n := s.from; n < s.to-1; n++ {
+	for n := s.From; n < s.To-1; n++ {
 		sum += len(t.d.Events[n].Data) + delivery.EnvelopeOverhead
 		if sum*pieces >= total*(len(cuts)+1) && len(cuts) < pieces-1 {
 			cuts = append(cuts, n+1)
 		}
 	}
 	if len(cuts) == 0 {
-		cuts = []int{s.from + s.len()/2}
+		cuts = []int{s.From + s.Len()/2}
 	}
 	t.push(s, cuts)
 }
 
 // judge notes the answer to the request of a run.
-func (t *try) judge(w span, key string, size int, v destination.Verdict) {
-	p := delivery.Part{Key: key, From: w.from, To: w.to, State: delivery.PartFailed, Status: t.a.Status,
+func (t *try) judge(w parts.Span, key string, size int, v destination.Verdict) {
+	p := delivery.Part{Key: key, From: w.From, To: w.To, State: delivery.PartFailed, Status: t.a.Status,
 		Reason: t.reason(v.Reason)}
 	if v.Delivered {
 		t.took(v)
 		t.taken = append(t.taken, refusal{w, size, t.a.Status})
 		p.State, p.Reason = delivery.PartDelivered, ""
-		t.parts.note(p)
+		t.parts.Note(p)
 		return
 	}
 	t.fail()
-	alone := w.len() == 1
+	alone := w.Len() == 1
 	switch {
 	case v.Unread && !alone:
 		t.halved = append(t.halved, refusal{w, size, t.a.Status})
 		t.halve(w)
 	case v.Unread || v.Apart:
 		t.waits = max(t.waits, v.RetryAfter)
-		t.parts.note(p)
+		t.parts.Note(p)
 	default:
-		t.parts.note(p)
+		t.parts.Note(p)
 		t.ended = &v
 		return
 	}
@@ -107,12 +108,12 @@ func (t *try) learn() {
 	}
 	limit, refused := 0, 0
 	for _, h := range t.halved {
-		if h.status != http.StatusRequestEntityTooLarge && !t.whole(h.span) {
+		if h.status != http.StatusRequestEntityTooLarge && !t.whole(h.Span) {
 			continue
 		}
 		went := 0
 		for _, r := range t.taken {
-			if r.from >= h.from && r.to <= h.to && r.bytes < h.bytes {
+			if r.From >= h.From && r.To <= h.To && r.bytes < h.bytes {
 				went = max(went, r.bytes)
 			}
 		}
@@ -126,15 +127,15 @@ func (t *try) learn() {
 }
 
 // whole reports whether the span arrived in this attempt.
-func (t *try) whole(s span) bool {
-	at := s.from
+func (t *try) whole(s parts.Span) bool {
+	at := s.From
 	for range t.taken {
 		for _, r := range t.taken {
-			if r.from == at {
-				at = r.to
+			if r.From == at {
+				at = r.To
 			}
 		}
-		if at >= s.to {
+		if at >= s.To {
 			return true
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"tocsin/shared/notification"
 	"tocsin/shared/redact"
 	"tocsin/shared/report"
+	"tocsin/shared/sending/credential"
+	"tocsin/shared/sending/fit"
 )
 
 // Integrations is the part of integration.Store that sending reads.
@@ -96,8 +98,8 @@ type Target struct {
 	destination destination.Destination
 	redact      *redact.Redactor
 	template    *messagetemplate.Template // nil: its messages are ours
-	credentials credentialCache
-	untaken     untaken
+	credentials credential.Cache
+	features    fit.Features
 }
 
 // Mails reports whether the target is to the deployment's own mail service, and not a system of the customer's.

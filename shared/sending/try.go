@@ -13,6 +13,7 @@ import (
 	"tocsin/shared/logsample"
 	"tocsin/shared/notification"
 	"tocsin/shared/sending/fit"
+	"tocsin/shared/sending/parts"
 )
 
 // Bounds of one attempt at a delivery. What is left then waits for the next attempt, which uses up no wait of the
@@ -49,11 +50,11 @@ type try struct {
 	notifications []notification.Notification
 	start         time.Time
 
-	parts  partList
+	parts  parts.List
 	begun  bool // parts holds only what belongs to this attempt's place
 	names  int  // receivers in all; 0 of runs
 	mails  bool // they are receivers of mails
-	todo   []span
+	todo   []parts.Span
 	waits  time.Duration // the longest RetryAfter of a part
 	failed *failure      // the last
 
@@ -81,7 +82,7 @@ type failure struct {
 }
 
 type refusal struct {
-	span
+	parts.Span
 	bytes, status int
 }
 
@@ -110,7 +111,7 @@ func (s *Sender) try(
 func (t *try) finish(ctx context.Context, first []destination.Request) (result, error) {
 	if err := t.run(ctx, first); err != nil {
 		if t.arrived > 0 {
-			t.d.Parts = t.parts.stored(len(t.notifications))
+			t.d.Parts = t.parts.Stored(len(t.notifications))
 		}
 		return result{kept: t.arrived > 0}, err
 	}
@@ -138,12 +139,12 @@ func (t *try) run(ctx context.Context, first []destination.Request) error {
 }
 
 // unwritten deals with events for which no request can be made: alone they fail, as one part.
-func (t *try) unwritten(s span, err error) {
+func (t *try) unwritten(s parts.Span, err error) {
 	var notReady *destination.NotReady
 	switch {
 	case errors.As(err, &notReady):
 		t.ended = &destination.Verdict{Reason: notReady.Reason}
-	case s.len() > 1:
+	case s.Len() > 1:
 		t.halve(s)
 	default:
 		alike := logsample.Kind{Group: t.d.Tenant + " " + t.d.Integration, Class: "encode"}
@@ -151,7 +152,7 @@ func (t *try) unwritten(s span, err error) {
 			"tenant", t.d.Tenant, "integration", t.d.Integration, "delivery", t.d.ID, "error",
 			t.r.redact.Text(err.Error()))
 		t.failed = &failure{}
-		t.parts.note(delivery.Part{From: s.from, To: s.to, State: delivery.PartFailed,
+		t.parts.Note(delivery.Part{From: s.From, To: s.To, State: delivery.PartFailed,
 			Reason: t.reason(unwritable(t.r, err))})
 	}
 }
@@ -161,34 +162,34 @@ func unwritable(r *Target, err error) string {
 	return "this message could not be written for " + r.opened.System.Title + ": " + err.Error()
 }
 
-func (t *try) reason(s string) string { return cut.Keep(t.r.redact.Text(s), maxPartReason) }
+func (t *try) reason(s string) string { return cut.Keep(t.r.redact.Text(s), parts.MaxReason) }
 
 // fail keeps the last answer that was a failure: the log shows it.
 func (t *try) fail() { t.failed = &failure{t.a.Status, t.a.Answer, t.a.Gone} }
 
 // send sends the requests of a span.
-func (t *try) send(ctx context.Context, s span, requests []destination.Request) error {
+func (t *try) send(ctx context.Context, s parts.Span, requests []destination.Request) error {
 	if len(requests) == 0 {
 		// nothing of it is for this system
-		t.parts.note(delivery.Part{From: s.from, To: s.to, State: delivery.PartDelivered})
+		t.parts.Note(delivery.Part{From: s.From, To: s.To, State: delivery.PartDelivered})
 		return nil
 	}
-	spans, ok := runs(s, requests)
+	spans, ok := parts.Runs(s, requests)
 	if !ok {
 		return t.sendLoose(ctx, requests)
 	}
-	key := place(requests[0])
+	key := parts.Place(requests[0])
 	t.settle(func(p delivery.Part) bool { return p.Run() && (p.Key == key || p.Key == "") })
 	for n, q := range requests {
 		w := spans[n]
-		if t.parts.over(w) {
+		if t.parts.Over(w) {
 			continue
 		}
-		if cuts := t.parts.cuts(w); len(cuts) > 0 {
+		if cuts := t.parts.Cuts(w); len(cuts) > 0 {
 			t.push(w, cuts)
 			continue
 		}
-		if limit := t.fit.Limit; limit > 0 && len(q.Body) > limit && w.len() > 1 {
+		if limit := t.fit.Limit; limit > 0 && len(q.Body) > limit && w.Len() > 1 {
 			t.slice(w, (len(q.Body)+limit-1)/limit)
 			continue
 		}

@@ -1,4 +1,4 @@
-// Package fit remembers how large a request a system takes.
+// Package fit remembers what systems take: how large a request, and with which features.
 package fit
 
 import (

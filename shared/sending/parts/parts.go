@@ -1,4 +1,5 @@
-package sending
+// Package parts tells the parts of one delivery apart: runs of its events, and its receivers.
+package parts
 
 import (
 	"cmp"
@@ -11,39 +12,40 @@ import (
 	"tocsin/shared/destination"
 )
 
-// span is a run of a delivery's events, of which a digest has one.
-type span struct{ from, to int }
+// Span is a run of a delivery's events, of which a digest has one.
+type Span struct{ From, To int }
 
-func (s span) len() int { return s.to - s.from }
+// Len is the number of events.
+func (s Span) Len() int { return s.To - s.From }
 
-// id is the stable id of the requests that carry the span: the delivery's own for the whole. A part of it needs one of
+// ID is the stable id of the requests that carry the span: the delivery's own for the whole. A part of it needs one of
 // its own, or a receiver that drops repeats would drop all parts but the first.
-func (s span) id(d *delivery.Delivery, all int) string {
-	if s.from == 0 && s.to == all {
+func (s Span) ID(d *delivery.Delivery, all int) string {
+	if s.From == 0 && s.To == all {
 		return d.ID
 	}
-	return d.ID + "-" + strconv.Itoa(s.from) + "-" + strconv.Itoa(s.to)
+	return d.ID + "-" + strconv.Itoa(s.From) + "-" + strconv.Itoa(s.To)
 }
 
-// runs says which events of the span each request carries; false when the requests do not say.
-func runs(s span, requests []destination.Request) ([]span, bool) {
+// Runs says which events of the span each request carries; false when the requests do not say.
+func Runs(s Span, requests []destination.Request) ([]Span, bool) {
 	if len(requests) == 1 && requests[0].Part == "" {
-		return []span{s}, true
+		return []Span{s}, true
 	}
-	out := make([]span, len(requests))
-	at := s.from
+	out := make([]Span, len(requests))
+	at := s.From
 	for n, q := range requests {
 		if q.Holds <= 0 || q.Part != "" {
 			return nil, false
 		}
-		out[n] = span{at, at + q.Holds}
+		out[n] = Span{at, at + q.Holds}
 		at += q.Holds
 	}
-	return out, at == s.to
+	return out, at == s.To
 }
 
-// place is where a request goes, as a digest: addresses can be secrets.
-func place(q destination.Request) string { return digest(cmp.Or(q.Where, q.URL)) }
+// Place is where a request goes, as a digest: addresses can be secrets.
+func Place(q destination.Request) string { return digest(cmp.Or(q.Where, q.URL)) }
 
 func digest(of ...string) string {
 	h := sha256.New()
@@ -54,8 +56,8 @@ func digest(of ...string) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:9])
 }
 
-// keys name requests that are no runs of events.
-func keys(requests []destination.Request) []string {
+// Keys name requests that are no runs of events.
+func Keys(requests []destination.Request) []string {
 	out := make([]string, len(requests))
 	seen := make(map[string]int, len(requests))
 	for n, q := range requests {
@@ -71,12 +73,12 @@ func keys(requests []destination.Request) []string {
 	return out
 }
 
-// partList keeps the parts of a delivery during an attempt: runs in the order of the events, receivers in that of the
+// List keeps the parts of a delivery during an attempt: runs in the order of the events, receivers in that of the
 // requests.
-type partList []delivery.Part
+type List []delivery.Part
 
-// find returns the part of a key, nil when there is none.
-func (l partList) find(key string) *delivery.Part {
+// Find returns the part of a key, nil when there is none.
+func (l List) Find(key string) *delivery.Part {
 	for n := range l {
 		if l[n].Key == key && !l[n].Run() {
 			return &l[n]
@@ -85,12 +87,12 @@ func (l partList) find(key string) *delivery.Part {
 	return nil
 }
 
-// untriedFirst lists the places of the requests whose parts are not over, those that failed before last: so one
+// UntriedFirst lists the places of the requests whose parts are not over, those that failed before last: so one
 // receiver whom the service refuses costs the others one attempt at most.
-func (l partList) untriedFirst(keys []string) []int {
+func (l List) UntriedFirst(keys []string) []int {
 	var untried, failed []int
 	for n, k := range keys {
-		switch p := l.find(k); {
+		switch p := l.Find(k); {
 		case p == nil:
 			untried = append(untried, n)
 		case !p.Over():
@@ -100,8 +102,8 @@ func (l partList) untriedFirst(keys []string) []int {
 	return append(untried, failed...)
 }
 
-// sort puts receivers in the order of the requests.
-func (l partList) sort(keys []string) {
+// Sort puts receivers in the order of the requests.
+func (l List) Sort(keys []string) {
 	at := make(map[string]int, len(keys))
 	for n, k := range keys {
 		at[k] = n
@@ -109,8 +111,8 @@ func (l partList) sort(keys []string) {
 	slices.SortStableFunc(l, func(a, b delivery.Part) int { return at[a.Key] - at[b.Key] })
 }
 
-// note writes what became of a run. Neighbours that arrived become one, so that what is stored stays small.
-func (l *partList) note(p delivery.Part) {
+// Note writes what became of a run. Neighbours that arrived become one, so that what is stored stays small.
+func (l *List) Note(p delivery.Part) {
 	kept := slices.DeleteFunc(*l, func(o delivery.Part) bool { return o.Run() && o.From < p.To && p.From < o.To })
 	at, _ := slices.BinarySearchFunc(kept, p.From, func(o delivery.Part, from int) int { return o.From - from })
 	kept = slices.Insert(kept, at, p)
@@ -128,29 +130,29 @@ func (l *partList) note(p delivery.Part) {
 	*l = kept
 }
 
-// over reports whether all of the span is done with.
-func (l partList) over(s span) bool {
-	at := s.from
+// Over reports whether all of the span is done with.
+func (l List) Over(s Span) bool {
+	at := s.From
 	for _, p := range l {
 		if p.Over() && p.From <= at && p.To > at {
 			at = p.To
 		}
 	}
-	return at >= s.to
+	return at >= s.To
 }
 
-// failed reports whether the span, alone, failed at an earlier attempt.
-func (l partList) failed(s span) bool {
+// Failed reports whether the span, alone, failed at an earlier attempt.
+func (l List) Failed(s Span) bool {
 	return slices.ContainsFunc(l, func(p delivery.Part) bool {
-		return p.State == delivery.PartFailed && p.From == s.from && p.To == s.to
+		return p.State == delivery.PartFailed && p.From == s.From && p.To == s.To
 	})
 }
 
-// cuts are the bounds of parts within the span.
-func (l partList) cuts(s span) (out []int) {
+// Cuts are the bounds of parts within the span.
+func (l List) Cuts(s Span) (out []int) {
 	for _, p := range l {
 		for _, at := range []int{p.From, p.To} {
-			if at > s.from && at < s.to && !slices.Contains(out, at) {
+			if at > s.From && at < s.To && !slices.Contains(out, at) {
 				out = append(out, at)
 			}
 		}
@@ -159,8 +161,8 @@ func (l partList) cuts(s span) (out []int) {
 	return out
 }
 
-// stored is what of the parts is worth a place in the delivery's row: nothing where one request is all.
-func (l partList) stored(events int) []delivery.Part {
+// Stored is what of the parts is worth a place in the delivery's row: nothing where one request is all.
+func (l List) Stored(events int) []delivery.Part {
 	if len(l) == 0 || len(l) == 1 && l[0].From == 0 && l[0].To == events && !l[0].Over() {
 		return nil
 	}
@@ -171,5 +173,6 @@ func (l partList) stored(events int) []delivery.Part {
 // were done.
 const maxParts = 512
 
-// maxPartReason is in bytes. A mail has up to 50 parts (email's maxItems), and their reasons are alike.
-const maxPartReason = 256
+// MaxReason bounds the reason of one part, in bytes. A mail has up to 50 parts (email's maxItems), and their reasons are
+// alike.
+const MaxReason = 256

@@ -1,4 +1,4 @@
-package sending
+package fit
 
 import (
 	"sync"
@@ -11,8 +11,8 @@ import (
 // that an upgrade of the system is found.
 const untakenFor = 6 * time.Hour
 
-// untaken is what the systems of a Target turned out not to take, by host. The zero value is empty.
-type untaken struct {
+// Features are those that systems turned out not to take, by host. The zero value is empty.
+type Features struct {
 	mu    sync.Mutex
 	since map[untakenKey]time.Time
 }
@@ -22,8 +22,8 @@ type untakenKey struct {
 	feature destination.Feature
 }
 
-// leaveOut is q without what its system is known not to take.
-func (u *untaken) leaveOut(q destination.Request, now time.Time) destination.Request {
+// LeaveOut is q without what its system is known not to take.
+func (u *Features) LeaveOut(q destination.Request, now time.Time) destination.Request {
 	if q.Spare == nil {
 		return q
 	}
@@ -45,7 +45,8 @@ func (u *untaken) leaveOut(q destination.Request, now time.Time) destination.Req
 	return q
 }
 
-func (u *untaken) remember(q destination.Request, f destination.Feature, now time.Time) {
+// Remember notes that the system of a request does not take a feature.
+func (u *Features) Remember(q destination.Request, f destination.Feature, now time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.since == nil {
