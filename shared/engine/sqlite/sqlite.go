@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/engine/sqlite/deliveries"
 	"tocsin/shared/engine/sqlite/eventbus"
 	"tocsin/shared/engine/sqlite/people"
+	"tocsin/shared/engine/sqlite/references"
 	"tocsin/shared/engine/sqlite/reports"
 	"tocsin/shared/engine/sqlite/settings"
 	"tocsin/shared/metrics"
@@ -87,11 +88,11 @@ func (s *DB) Commands() *settings.Commands { return settings.NewCommands(s.file,
 func (s *DB) ActivityLog() *activitylog.Log { return activitylog.New(s.file) }
 
 // References returns what systems call what was made of objects.
-func (s *DB) References() *deliveries.References { return s.ReferencesAt(time.Now) }
+func (s *DB) References() *references.References { return s.ReferencesAt(time.Now) }
 
 // ReferencesAt are those by a clock.
-func (s *DB) ReferencesAt(now func() time.Time) *deliveries.References {
-	return deliveries.NewReferences(s.file, now)
+func (s *DB) ReferencesAt(now func() time.Time) *references.References {
+	return references.New(s.file, now)
 }
 
 // Counters returns the counts of attempts.

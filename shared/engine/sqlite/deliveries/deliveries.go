@@ -8,6 +8,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/engine/sqlite/deadletters"
 	"tocsin/shared/engine/sqlite/eventbus"
 	"tocsin/shared/fanout"
 	"tocsin/shared/worker"
@@ -15,6 +16,7 @@ import (
 
 // Deliveries keeps deliveries, their queue and their log (fanout.Store, worker.Queue).
 type Deliveries struct {
+	*deadletters.Letters
 	db     *db.File
 	bus    *eventbus.Bus
 	holder delivery.Holder // nil: see SetHolder
@@ -34,7 +36,8 @@ var (
 
 // New returns the deliveries of a state file, without what Load reads.
 func New(file *db.File, bus *eventbus.Bus) *Deliveries {
-	return &Deliveries{db: file, bus: bus, lanes: newLanes(), leases: newLeases(), windows: windows{}}
+	return &Deliveries{Letters: deadletters.New(file, bus), db: file, bus: bus, lanes: newLanes(), leases: newLeases(),
+		windows: windows{}}
 }
 
 // Load reads what is remembered of the file: the lanes, and until when each one's batch window is open.

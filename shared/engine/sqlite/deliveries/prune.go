@@ -38,22 +38,6 @@ func (d *Deliveries) refs() []int64 {
 	return slices.Collect(maps.Keys(d.lanes.key))
 }
 
-// PruneDeadLetters removes rejected entries that came before a time.
-func (d *Deliveries) PruneDeadLetters(ctx context.Context, before time.Time) (removed int, err error) {
-	removed, err = d.db.Chunks(ctx,
-		"DELETE FROM dead_letters WHERE seq IN (SELECT seq FROM dead_letters WHERE at < ? ORDER BY seq LIMIT ?)",
-		func(s *driver.Stmt) {
-			s.BindInt64(1, before.UnixNano())
-			s.BindInt64(2, db.Chunk)
-		})
-	if err != nil {
-		return removed, err
-	}
-	return removed, d.db.Write(ctx, func(w *db.Writer) error {
-		return w.Do("DELETE FROM dead_letters_resent WHERE seq NOT IN (SELECT seq FROM dead_letters)", nil)
-	})
-}
-
 // PruneEvents removes events that fan-out has passed and no waiting delivery can refer to: those before the oldest
 // event that one does.
 func (d *Deliveries) PruneEvents(ctx context.Context, before time.Time) (removed int, err error) {

@@ -1,4 +1,5 @@
-package deliveries
+// Package references keeps what systems call the things that were made of objects, in the state file.
+package references
 
 import (
 	"context"
@@ -19,8 +20,8 @@ type References struct {
 	now func() time.Time
 }
 
-// NewReferences returns those of a state file.
-func NewReferences(file *db.File, now func() time.Time) *References { return &References{file, now} }
+// New returns those of a state file.
+func New(file *db.File, now func() time.Time) *References { return &References{file, now} }
 
 var _ sending.References = (*References)(nil)
 

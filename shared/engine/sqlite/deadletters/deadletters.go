@@ -1,4 +1,5 @@
-package deliveries
+// Package deadletters keeps the entries of the bus that could not be read, in the state file.
+package deadletters
 
 import (
 	"context"
@@ -10,20 +11,30 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/engine/sqlite/eventbus"
 )
 
+// Letters are the dead letters.
+type Letters struct {
+	db  *db.File
+	bus *eventbus.Bus // takes those that are sent again
+}
+
+// New returns those of a state file.
+func New(file *db.File, bus *eventbus.Bus) *Letters { return &Letters{file, bus} }
+
 // DeadLetters lists a tenant's rejected entries.
-func (d *Deliveries) DeadLetters(ctx context.Context, tenant, before string, limit int) ([]delivery.DeadLetter, error) {
+func (d *Letters) DeadLetters(ctx context.Context, tenant, before string, limit int) ([]delivery.DeadLetter, error) {
 	return d.deadLetters(ctx, "tenant = ?3", before, limit, func(s *driver.Stmt) { s.BindText(3, tenant) })
 }
 
 // AllDeadLetters lists those of all tenants.
-func (d *Deliveries) AllDeadLetters(ctx context.Context, before string, limit int) ([]delivery.DeadLetter, error) {
+func (d *Letters) AllDeadLetters(ctx context.Context, before string, limit int) ([]delivery.DeadLetter, error) {
 	return d.deadLetters(ctx, "TRUE", before, limit, func(*driver.Stmt) {})
 }
 
 // deadLetters lists those of which a condition holds.
-func (d *Deliveries) deadLetters(
+func (d *Letters) deadLetters(
 	ctx context.Context, condition, before string, limit int, bind func(*driver.Stmt),
 ) ([]delivery.DeadLetter, error) {
 	last := int64(1<<63 - 1)
@@ -57,17 +68,17 @@ func (d *Deliveries) deadLetters(
 }
 
 // Resend puts a tenant's rejected entry on the bus anew.
-func (d *Deliveries) Resend(ctx context.Context, tenant, id string, at time.Time) (sent bool, err error) {
+func (d *Letters) Resend(ctx context.Context, tenant, id string, at time.Time) (sent bool, err error) {
 	return d.resend(ctx, id, at, func(owner string) bool { return owner == tenant })
 }
 
 // ResendOfAny does so with one of any tenant.
-func (d *Deliveries) ResendOfAny(ctx context.Context, id string, at time.Time) (sent bool, err error) {
+func (d *Letters) ResendOfAny(ctx context.Context, id string, at time.Time) (sent bool, err error) {
 	return d.resend(ctx, id, at, func(string) bool { return true })
 }
 
 // resend puts a rejected entry on the bus anew if its owner is right.
-func (d *Deliveries) resend(
+func (d *Letters) resend(
 	ctx context.Context, id string, at time.Time, right func(owner string) bool,
 ) (sent bool, err error) {
 	seq, err := strconv.ParseInt(id, 10, 64)
@@ -110,4 +121,20 @@ func (d *Deliveries) resend(
 		d.bus.Wake()
 	}
 	return sent, nil
+}
+
+// PruneDeadLetters removes rejected entries that came before a time.
+func (d *Letters) PruneDeadLetters(ctx context.Context, before time.Time) (removed int, err error) {
+	removed, err = d.db.Chunks(ctx,
+		"DELETE FROM dead_letters WHERE seq IN (SELECT seq FROM dead_letters WHERE at < ? ORDER BY seq LIMIT ?)",
+		func(s *driver.Stmt) {
+			s.BindInt64(1, before.UnixNano())
+			s.BindInt64(2, db.Chunk)
+		})
+	if err != nil {
+		return removed, err
+	}
+	return removed, d.db.Write(ctx, func(w *db.Writer) error {
+		return w.Do("DELETE FROM dead_letters_resent WHERE seq NOT IN (SELECT seq FROM dead_letters)", nil)
+	})
 }
