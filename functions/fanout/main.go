@@ -15,7 +15,7 @@ func main() { stack.Start(handler) }
 
 func handler(s *stack.Stack) stack.Handler[events.SQSEvent, events.SQSEventResponse] {
 	fanout := &fanout.Fanout{Integrations: s.Receivers(s.Reading(), nil), Systems: s.Systems, Store: s.Accepting(),
-		Logger: s.Log, Meter: s.Work(), Holds: s.Holds(), Messages: s.Messages()}
+		Logger: s.Log, Meter: s.Work(), Tracer: s.Tracer(), Holds: s.Holds(), Messages: s.Messages()}
 	if people := s.Profiles(); people != nil {
 		fanout.People = people
 	}

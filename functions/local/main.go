@@ -113,6 +113,9 @@ func run(ctx context.Context, c config) error {
 			return err
 		}
 	}
+	if p.tracer, err = tracer(os.Getenv, log); err != nil {
+		return err
+	}
 	if err := p.wire(); err != nil {
 		return err
 	}

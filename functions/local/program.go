@@ -46,6 +46,7 @@ import (
 	"tocsin/shared/session"
 	"tocsin/shared/session/oidc"
 	"tocsin/shared/telegrambot"
+	"tocsin/shared/trace"
 	"tocsin/shared/trigger"
 	"tocsin/shared/worker"
 )
@@ -84,6 +85,7 @@ type program struct {
 	provider     *oidc.Provider    // nil = there is none
 	registry     *metrics.Registry // nil = nobody reads metrics
 	sampler      *metrics.Sampler
+	tracer       *trace.Tracer // nil = nothing is traced
 }
 
 func newID() string { return ulid.Make().String() }
@@ -157,7 +159,7 @@ func (p *program) sending() error {
 		Schedule: retry.Schedule{Faster: p.faster}, Platform: p.notes, Now: time.Now, Log: p.log,
 		References: p.db.References(), Adapter: p.integrations, Unsubscribe: p.links, MailQuota: p.quota,
 		Reports: report.Messages{Store: p.db.Reports(), Platform: p.notes},
-		Locales: &report.Locales{Store: p.db.Reports(), Now: time.Now, Log: p.log},
+		Locales: &report.Locales{Store: p.db.Reports(), Now: time.Now, Log: p.log}, Tracer: p.tracer,
 	}
 	p.reports = &report.Service{
 		Store: p.db.Reports(), Totals: p.db.DailyTotals(), Renderer: pdf.Renderer{}, Receivers: p.receivers,
@@ -182,7 +184,7 @@ func (p *program) deliveries() {
 		Integrations: p.receivers, Systems: p.systems, Store: store, Logger: p.log, People: p.people, Meter: meter,
 		Recorder: &daily.Recorder{Zone: report.ZoneOf(p.db.Reports()), Now: time.Now},
 		Triggers: &trigger.Evaluator{Store: p.db.Triggers(), Now: time.Now, Log: p.log},
-		Messages: &fanout.MessageCounts{},
+		Messages: &fanout.MessageCounts{}, Tracer: p.tracer,
 	}
 	p.recovery = &fanout.Recovery{Fanout: p.fanout, Journal: store, Now: time.Now}
 	p.integrations.Missed = p.recovery
@@ -251,7 +253,7 @@ func (p *program) events() http.Handler {
 	mux.Handle("POST /{$}", bus.Handler(bus.Config{
 		Store: p.db.Bus(), Name: p.bus, Now: time.Now, NewID: uuid.NewString, Log: p.log, Region: p.region,
 		Publishers: publisher.At(publisher.Beside(p.key), p.keys, time.Now),
-		SignedOnly: !httpserver.IsLoopback(p.busListener.Addr().String()),
+		SignedOnly: !httpserver.IsLoopback(p.busListener.Addr().String()), Tracer: p.tracer,
 	}))
 	return mux
 }
@@ -267,6 +269,7 @@ func (p *program) serve(ctx context.Context) error {
 	}
 	defer os.Remove(controlFile(p.state)) // it names nobody any more
 	var work sync.WaitGroup
+	defer p.traces(ctx)()
 	background, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	work.Go(func() { p.fanout.Run(background, p.db.Bus(), p.db.Bus().Arrived(), p.pool.Wake) })

@@ -66,6 +66,7 @@ import (
 	"tocsin/shared/report/daily"
 	"tocsin/shared/sending"
 	"tocsin/shared/telegrambot"
+	"tocsin/shared/trace"
 	"tocsin/shared/trigger"
 	"tocsin/shared/worker"
 )
@@ -88,6 +89,7 @@ type Stack struct {
 	service *integration.Service
 	secrets secretValues
 	bot     telegram.Bot
+	tracer  *trace.Tracer // nil for none
 }
 
 // environment reads variables and remembers those that are missing or wrong.
@@ -139,7 +141,7 @@ func Open(ctx context.Context, getenv func(string) string) (*Stack, error) {
 	}
 	s.sdk.APIOptions = append(s.sdk.APIOptions, metrics.Watch)
 	s.db = dynamodb.NewFromConfig(s.sdk)
-	return s, nil
+	return s, s.traces(getenv)
 }
 
 // give sets what depends on secrets.
@@ -487,8 +489,7 @@ func (s *Stack) Sender() *sending.Sender {
 		}
 	}
 	return &sending.Sender{Destinations: s.Systems, Transport: egress.New(s.policy, options), Now: time.Now,
-		Log:      s.Log,
-		Platform: s.platform()}
+		Log: s.Log, Platform: s.platform(), Tracer: s.tracer}
 }
 
 // NoPages says that the deployment has a Console of its own.

@@ -69,17 +69,19 @@ func (f *function[In, Out]) use(s *Stack, values secretValues) error {
 }
 
 func (f *function[In, Out]) handle(ctx context.Context, in In) (Out, error) {
-	return f.current(ctx)(ctx, in)
+	serve, s := f.current(ctx)
+	defer s.flush(ctx)
+	return serve(ctx, in)
 }
 
-// current is the handler with secrets that are not stale. One that can not be read or used leaves what is in use: the
-// function works on with what it has.
-func (f *function[In, Out]) current(ctx context.Context) Handler[In, Out] {
+// current is the handler with secrets that are not stale, and the stack that it is of. One that can not be read or used
+// leaves what is in use: the function works on with what it has.
+func (f *function[In, Out]) current(ctx context.Context) (Handler[In, Out], *Stack) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := f.now()
 	if now.Before(f.stale) {
-		return f.serve
+		return f.serve, f.stack
 	}
 	f.stale = now.Add(secretsGood)
 	values, err := f.stack.readSecrets(ctx)
@@ -93,7 +95,7 @@ func (f *function[In, Out]) current(ctx context.Context) Handler[In, Out] {
 		f.stale = now.Add(secretsAgain)
 		f.stack.Log.Error("take up new secrets: those in use stay", "error", err.Error())
 	}
-	return f.serve
+	return f.serve, f.stack
 }
 
 // secretValues are the function's secrets; those that the template does not give it are empty.

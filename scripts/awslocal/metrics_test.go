@@ -46,7 +46,9 @@ func (j *journal) lines() (out [][]byte) {
 func TestTheFunctionsCountInTheEmbeddedMetricFormat(t *testing.T) {
 	to := receive(t, always(200))
 	written := &journal{}
-	r := deploy(t, []*receiver{to}, func(o *awslocal.Options) { o.Log, o.Env = written, map[string]string{"TOCSIN_WORK_METRICS": "systems"} })
+	r := deploy(t, []*receiver{to}, func(o *awslocal.Options) {
+		o.Log, o.Env = written, map[string]string{"TOCSIN_WORK_METRICS": "systems"}
+	})
 	r.webhook(to, 1)
 	r.publish(20)
 	r.put([]types.PutEventsRequestEntry{r.entry("new_hits", `{"version":9,"tenant":"42"}`)})

@@ -23,6 +23,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/jsonscan"
 	"tocsin/shared/logsample"
+	"tocsin/shared/trace"
 )
 
 // Limits of PutEvents. Amazon EventBridge, API reference, "PutEvents": ten entries, and 256 KB for an entry.
@@ -57,6 +58,8 @@ type Config struct {
 	Publishers Publishers
 	// SignedOnly takes no unsigned call from this machine either, see local: for a listener that others reach.
 	SignedOnly bool
+	// Tracer is nil where nothing is traced.
+	Tracer *trace.Tracer
 	// Region is the one that a signature must name; "" takes any.
 	Region string
 }
@@ -156,6 +159,9 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request, req request) {
 	answer := response{Entries: make([]responseEntry, len(req.Entries))}
 	entries := make([]delivery.Entry, 0, len(req.Entries))
 	now := h.Now().UTC()
+	span, parent := h.Tracer.Call(r.Header.Get("Traceparent"))
+	fault := ""
+	defer func() { h.trace(span, parent, now, answer, fault) }()
 	for i, e := range req.Entries {
 		if code, why := h.check(e); code != "" {
 			answer.FailedEntryCount++
@@ -166,16 +172,19 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request, req request) {
 		}
 		answer.Entries[i].EventID = h.NewID()
 		// The entry's own Time is upstream's; the order of arrival is ours.
-		entries = append(entries, delivery.Entry{DetailType: e.DetailType, Detail: []byte(e.Detail), At: now})
+		entries = append(entries, delivery.Entry{DetailType: e.DetailType, Detail: []byte(e.Detail), At: now,
+			Trace: h.Tracer.Published(span, e.TraceHeader)})
 	}
 	if len(entries) > 0 {
 		if !h.place(r.Context()) {
+			fault = errBusy.Code
 			h.refuse(w, r, errBusy)
 			return
 		}
 		err := h.Store.Put(r.Context(), entries)
 		<-h.putting
 		if err != nil {
+			fault = "InternalException"
 			h.Log.Error("events could not be stored", "entries", len(entries), "error", err.Error())
 			h.fail(w, http.StatusInternalServerError, "InternalException",
 				"the events could not be stored: send them again")

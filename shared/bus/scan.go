@@ -95,6 +95,8 @@ func scanEntry(s *jsonscan.Scanner) (e requestEntry) {
 		case "Time":
 			s.Once(&seen, 4)
 			e.Time = scanTime(s)
+		case "TraceHeader":
+			text(5, &e.TraceHeader)
 		default:
 			s.GiveUp()
 		}

@@ -29,6 +29,7 @@ integrations:
       open_timeout: 20
       format: json
       max_events: 100
+      trace_context: false
   Ops:
     system: slack
     enabled: true

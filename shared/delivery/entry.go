@@ -1,6 +1,10 @@
 package delivery
 
-import "time"
+import (
+	"time"
+
+	"tocsin/shared/trace"
+)
 
 // DeadLetter is a rejected entry as it is kept.
 type DeadLetter struct {
@@ -22,4 +26,6 @@ type Entry struct {
 	Detail     []byte
 	// At is when the bus took it.
 	At time.Time
+	// Trace says which span the first one of its event is a child of.
+	Trace trace.Parent
 }

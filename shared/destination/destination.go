@@ -133,6 +133,9 @@ type Target struct {
 	Delivery string
 	// Now is the time of the attempt: signatures use it.
 	Now time.Time
+	// TraceParent names the span of the attempt, as the header traceparent has it; "" = none is recorded. It leaves
+	// only where the integration asks for it.
+	TraceParent string
 	// Test asks for the form of the test button (facts, 1.12: a webhook's test is always an array).
 	Test bool
 	// Asked is who asked for a test, an e-mail address or a name: test mails say so. "" where it is not known.

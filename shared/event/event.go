@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"tocsin/shared/cut"
+	"tocsin/shared/trace"
 )
 
 // Version is the only version of the event envelope so far.
@@ -37,6 +38,8 @@ type Event struct {
 	Time       time.Time
 	// Data is a JSON object whose shape depends on Kind: see the *Data types.
 	Data json.RawMessage
+	// Trace says which span its first one is a child of. It is no member of the wire form: engines keep it beside.
+	Trace trace.Parent
 }
 
 // detail is the wire form, the `Detail` of a bus entry.

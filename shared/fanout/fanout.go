@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/logsample"
 	"tocsin/shared/metrics"
 	"tocsin/shared/sleep"
+	"tocsin/shared/trace"
 	"tocsin/shared/trigger"
 )
 
@@ -41,6 +42,7 @@ type Fanout struct {
 	Messages     MessageCounter    // nil: no storm guard
 	Now          func() time.Time  // of log lines and of the storm guard; nil = time.Now
 	Meter        metrics.Sink      // takes what batches came to; nil: nobody counts
+	Tracer       *trace.Tracer     // nil: nothing is traced
 
 	filters filters
 	lines   logsample.Sampler
@@ -55,6 +57,7 @@ type People interface {
 // work. After an error hand in the same entries again, or, when it is *Unfinished, those that it names: nothing is sent
 // twice for it but under the same ids.
 func (f *Fanout) Process(ctx context.Context, entries []delivery.Entry) ([]delivery.Lane, error) {
+	began := f.now()
 	in, busy, err := f.begin(ctx, entries)
 	if err != nil {
 		return nil, err
@@ -70,6 +73,7 @@ func (f *Fanout) Process(ctx context.Context, entries []delivery.Entry) ([]deliv
 		}
 		return nil, err
 	}
+	f.trace(in.Accepted, busy, began)
 	if len(busy) > 0 {
 		if err == nil {
 			err = ErrBusy
@@ -143,6 +147,9 @@ func (f *Fanout) begin(ctx context.Context, entries []delivery.Entry) (in Intake
 	var valid, copies []Accepted
 	for _, entry := range entries {
 		e, err := event.Parse(entry.DetailType, entry.Detail)
+		if f.Tracer != nil {
+			e.Trace = entry.Trace
+		}
 		k := key{e.Tenant, e.ID}
 		if err != nil {
 			in.Rejected = append(in.Rejected, Rejected{Entry: entry, Tenant: event.KnownTenant(e.Tenant), ID: e.ID,

@@ -39,7 +39,9 @@ func (s *Sender) Send(ctx context.Context, r *Target, d delivery.Delivery) (Outc
 	a.Took = s.Now().Sub(start)
 	a.Delivered = result.Delivered
 	a.Reason = cut.Keep(r.redact.Text(joined(result.Reason, a.said)), maxReason)
+	before := d.Attempts
 	s.conclude(&d, a.Attempt, result)
+	s.record(r, s.trace(&d, start), &d, before, a.Attempt)
 	return Outcome{Delivery: d, Mark: result.mark, Quiet: result.quiet, Slow: result.slow, Own: result.own}, nil
 }
 
@@ -127,7 +129,8 @@ func account(integration string) string {
 }
 
 func (s *Sender) target(r *Target, d *delivery.Delivery, now time.Time) destination.Target {
-	t := destination.Target{Parameters: r.opened.Parameters, Delivery: d.ID, Now: now}
+	t := destination.Target{Parameters: r.opened.Parameters, Delivery: d.ID, Now: now,
+		TraceParent: s.trace(d, now).String()}
 	if s.Unsubscribe != nil {
 		t.Unsubscribe = func(address string) string {
 			return s.Unsubscribe.Link(d.Tenant, account(d.Integration), address)

@@ -32,8 +32,8 @@ const maxPreview = 256 << 10
 
 // plainHeaders are shown as they are. The value of any other can be a secret of the receiver, however short.
 var plainHeaders = []string{
-	"Accept", "Content-Encoding", "Content-Type", "User-Agent", "Webhook-Id", "Webhook-Signature", "Webhook-Timestamp",
-	"X-Amz-Meta-Late",
+	"Accept", "Content-Encoding", "Content-Type", "Traceparent", "User-Agent", "Webhook-Id", "Webhook-Signature",
+	"Webhook-Timestamp", "X-Amz-Meta-Late",
 }
 
 // Preview makes the requests of a delivery again with the integration's present settings, at the time of its last
@@ -49,7 +49,8 @@ func (s *Sender) Preview(ctx context.Context, opener Opener, i integration.Integ
 	if n := len(d.Attempts); n > 0 {
 		at, before = d.Attempts[n-1].At, d.Attempts[:n-1]
 	}
-	as := destination.Target{Parameters: target.opened.Parameters, Delivery: d.ID, Now: at}
+	as := destination.Target{Parameters: target.opened.Parameters, Delivery: d.ID, Now: at,
+		TraceParent: s.trace(&d, at).String()}
 	notifications, _, err := s.notifications(ctx, target, d, before, at)
 	if err != nil {
 		return nil, fmt.Errorf("write delivery %s again: %w", d.ID, err)

@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/retry"
 	"tocsin/shared/sending/fit"
 	"tocsin/shared/sending/reachability"
+	"tocsin/shared/trace"
 	"tocsin/shared/wording"
 )
 
@@ -83,6 +84,8 @@ type Sender struct {
 	References References
 	// MailQuota is nil where the mails of tests are not bounded.
 	MailQuota MailQuota
+	// Tracer is nil where nothing is traced.
+	Tracer *trace.Tracer
 
 	lines  logsample.Sampler
 	egress reachability.Breaker

@@ -129,7 +129,7 @@ func TestEveryTextOfTheCodeIsInTheCatalogue(t *testing.T) {
 
 // unspoken are places whose texts no person is told: wire formats, logs, errors that are wrapped, names.
 var unspoken = regexp.MustCompile(`console/(page|pages/pages|docs/docs|examples|answers)\.go|configuration/|health/health\.go|` +
-	`rest/language\.go|egress/proxy\.go:2|mail/address/address\.go:4|` +
+	`rest/language\.go|egress/proxy\.go:2|mail/address/address\.go:4|trace/config\.go|` +
 	`telegram/document\.go:43|report/period\.go:\d+`)
 
 // elsewhere reports whether a text is none for a person, though it stands where such texts stand.

@@ -50,6 +50,7 @@ type Parameters struct {
 	PreviousKey    string            `json:"previous_signing_key,omitempty" jsonschema:"title=Previous signing key,writeOnly=true,readOnly=true,maxLength=256" jsonschema_description:"Signs beside a new key for 7 days. null ends that at once."`
 	PreviousPublic string            `json:"previous_public_key,omitempty" form:"copied" jsonschema:"title=Previous public key,readOnly=true" jsonschema_description:"Of the key pair before, which signs beside the new one for a time."`
 	PreviousUntil  string            `json:"previous_key_until,omitempty" jsonschema:"title=Previous key signs until,format=date-time,readOnly=true" jsonschema_description:"7 days after the key pair was changed."`
+	Trace          bool              `json:"trace_context,omitempty" form:"advanced" jsonschema:"title=Trace context,default=false" jsonschema_description:"Sends the header traceparent (W3C Trace Context) with requests whose events are traced, so that the receiver's spans join the trace."`
 	TokenURL       string            `json:"token_url,omitempty" form:"advanced" jsonschema:"title=OAuth token URL,format=uri,maxLength=2048" jsonschema_description:"Where an access token is asked for with client credentials (OAuth 2.0), which every request then carries. Leave it empty when the receiver wants none."`
 	Client         string            `json:"client_id,omitempty" form:"advanced when=token_url:" jsonschema:"title=OAuth client ID,maxLength=256" jsonschema_description:"Of a client for this integration alone."`
 	ClientSecret   string            `json:"client_secret,omitempty" form:"advanced when=token_url:" jsonschema:"title=OAuth client secret,writeOnly=true,maxLength=1024" jsonschema_description:"Of that client. It goes to the token URL and nowhere else."`
@@ -136,6 +137,9 @@ func (p *Parameters) Check() []destination.FieldProblem {
 	if k, ok := privateKey(p.PrivateKey); p.PrivateKey != "" && (!ok || !whole(k)) {
 		out.Add("signing_key", keyForm)
 	}
+	if p.Trace {
+		out = append(out, p.writes("Traceparent")...)
+	}
 	out = append(out, p.tokenProblems()...)
 	out = append(out, p.identity().Problems("client_certificate", "client_key")...)
 	if p.Certificate != "" && strings.HasPrefix(p.URL, "http://") {
@@ -198,7 +202,7 @@ func (Destination) Encode(t destination.Target, ns []notification.Notification) 
 			id += "-" + strconv.Itoa(requests) // a further message: the receiver must not take it for a repeat
 		}
 		return destination.Request{
-			Method: p.Method, URL: p.URL, Body: body, Header: p.header(id, t.Now, body, lines),
+			Method: p.Method, URL: p.URL, Body: body, Header: p.header(id, t, body, lines),
 			Transport: transport, Authorizer: authorizer,
 		}
 	}), nil
@@ -259,8 +263,13 @@ func (p *Parameters) tokenProblems() (out destination.InvalidParameters) {
 	if p.ClientSecret == "" {
 		out.Add("client_secret", "is required")
 	}
+	return append(out, p.writes("Authorization")...)
+}
+
+// writes says that a header is written by us, where the administrator set it too.
+func (p *Parameters) writes(header string) (out destination.InvalidParameters) {
 	for name := range p.Headers {
-		if http.CanonicalHeaderKey(name) == "Authorization" {
+		if http.CanonicalHeaderKey(name) == header {
 			out.Add("headers."+name, "is written by us")
 		}
 	}
@@ -272,14 +281,18 @@ var (
 	typeLines = []string{"application/x-ndjson"}
 )
 
-func (p *Parameters) header(id string, now time.Time, body []byte, lines bool) http.Header {
-	h := make(http.Header, 4+len(p.Headers))
+func (p *Parameters) header(id string, t destination.Target, body []byte, lines bool) http.Header {
+	now := t.Now
+	h := make(http.Header, 5+len(p.Headers))
 	if h["Content-Type"] = typeJSON; lines {
 		h["Content-Type"] = typeLines
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Headers)) { // in one order, should two of them mean the same
 		value := p.Headers[name]
 		h[http.CanonicalHeaderKey(name)] = []string{value}
+	}
+	if p.Trace && t.TraceParent != "" {
+		h["Traceparent"] = []string{t.TraceParent}
 	}
 	at := strconv.FormatInt(now.Unix(), 10)
 	h["Webhook-Id"], h["Webhook-Timestamp"] = []string{id}, []string{at}

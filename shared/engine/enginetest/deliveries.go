@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
+	"tocsin/shared/trace"
 	"tocsin/shared/worker"
 )
 
@@ -54,7 +55,7 @@ func (r *Rig) Publish(count int) []fanout.Accepted {
 	var entries []delivery.Entry
 	for range count {
 		r.n++
-		entries = append(entries, delivery.Entry{DetailType: "create_user",
+		entries = append(entries, delivery.Entry{DetailType: "create_user", Trace: parent(r.n),
 			At: At.Add(time.Duration(r.n) * time.Second), Detail: fmt.Appendf(nil,
 				`{"version":1,"id":"e%d","tenant":"42","client_name":"Acme","time":"2023-03-01T12:00:00Z",`+
 					`"data":{"user":{"name":"User %d"}}}`, r.n, r.n)})
@@ -66,11 +67,24 @@ func (r *Rig) Publish(count int) []fanout.Accepted {
 		require.Equal(r.T, string(entries[i].Detail), string(e.Detail))
 		require.Equal(r.T, entries[i].DetailType, e.DetailType)
 		require.True(r.T, entries[i].At.Equal(e.At))
+		require.Equal(r.T, entries[i].Trace, e.Trace)
 		parsed, err := event.Parse(e.DetailType, e.Detail)
 		require.NoError(r.T, err)
+		parsed.Trace = e.Trace
 		out = append(out, fanout.Accepted{Entry: e, Event: parsed})
 	}
 	return out
+}
+
+// parent is what is kept with the nth event for its trace: a span, that nobody follows it, or nothing.
+func parent(n int) trace.Parent {
+	switch n % 3 {
+	case 0:
+		return trace.Parent(fmt.Sprintf("00-4bf92f3577b34da6a3ce929d0e0e4736-%016x-01", n+1))
+	case 1:
+		return trace.Unfollowed
+	}
+	return ""
 }
 
 // Known says of each event whether its tenant's event of that id was accepted.

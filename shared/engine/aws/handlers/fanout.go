@@ -18,6 +18,7 @@ import (
 	"tocsin/shared/engine/aws/queue"
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/fanout"
+	"tocsin/shared/trace"
 )
 
 // Processor is the part of fanout.Fanout that the fanout function calls.
@@ -149,7 +150,7 @@ type envelope struct {
 
 // entry reads a message of the events queue. What is no event becomes an entry that fan-out rejects and keeps.
 func entry(r events.SQSMessage) delivery.Entry {
-	e := delivery.Entry{Receipt: r.MessageId}
+	e := delivery.Entry{Receipt: r.MessageId, Trace: trace.FromXRay(r.Attributes["AWSTraceHeader"])}
 	var v envelope
 	if err := json.Unmarshal([]byte(r.Body), &v); err != nil || v.Detail == nil {
 		e.Detail = []byte(r.Body)

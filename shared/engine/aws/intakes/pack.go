@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
+	"tocsin/shared/trace"
 )
 
 // pack is what the row of an intake holds.
@@ -25,6 +26,7 @@ type packedEvent struct {
 	Kind   string          `json:"k"`
 	At     int64           `json:"a"` // when the bus took it, Unix nanoseconds
 	Detail json.RawMessage `json:"d"`
+	Trace  trace.Parent    `json:"p,omitempty"`
 }
 
 type packedDelivery struct {
@@ -46,7 +48,8 @@ func packOf(m Intake) (p pack, err error) {
 		if err != nil {
 			return p, fmt.Errorf("encode event %s: %w", a.Event.ID, err)
 		}
-		p.Events = append(p.Events, packedEvent{a.Event.ID, string(a.Event.Kind), a.Entry.At.UnixNano(), detail})
+		p.Events = append(p.Events, packedEvent{a.Event.ID, string(a.Event.Kind), a.Entry.At.UnixNano(), detail,
+			a.Event.Trace})
 	}
 	for _, v := range m.Deliveries {
 		one := packedDelivery{ID: v.ID, Integration: v.Integration, Digest: v.Digest, Held: v.Held,
@@ -82,6 +85,7 @@ func (e packedEvent) decode() (event.Event, error) {
 	if err != nil {
 		return out, fmt.Errorf("event %s: %w", e.ID, err)
 	}
+	out.Trace = e.Trace
 	return out, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"tocsin/shared/engine/sqlite/eventbus"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
+	"tocsin/shared/trace"
 )
 
 var _ fanout.EventLog = (*Deliveries)(nil)
@@ -52,7 +53,7 @@ func (d *Deliveries) Arrived(ctx context.Context, tenant string, from, to time.T
 // arrived reads on from a place and moves it; read is less than arrivedScan at the end of the range.
 func (d *Deliveries) arrived(conn *driver.Conn, tenant string, last *int64, from, to time.Time, limit int,
 	out *[]fanout.Accepted) (read int, err error) {
-	err = db.Each(conn, `SELECT seq, at, kind, detail FROM events
+	err = db.Each(conn, `SELECT seq, at, kind, detail, trace FROM events
 		WHERE seq > ? AND seq <= (SELECT value FROM progress WHERE name = 'fanout')
 		ORDER BY seq LIMIT ?`, func(s *driver.Stmt) {
 		s.BindInt64(1, *last)
@@ -79,6 +80,7 @@ func (d *Deliveries) arrived(conn *driver.Conn, tenant string, last *int64, from
 		if err != nil || !accepted {
 			return err
 		}
+		e.Trace = trace.Parent(s.ColumnText(4))
 		*out = append(*out, fanout.Accepted{Event: e, Entry: delivery.Entry{
 			Receipt: strconv.FormatInt(*last, 10), DetailType: string(e.Kind), At: at,
 		}})

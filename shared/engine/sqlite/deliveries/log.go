@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
+	"tocsin/shared/trace"
 )
 
 // The log over all integrations costs a delivery and an event nothing: no table and no index is there for it. Lists are
@@ -123,12 +124,13 @@ func (d *Deliveries) Lookup(ctx context.Context, tenant string, names []delivery
 // Event finds the number of the event by its id.
 func (d *Deliveries) Event(ctx context.Context, tenant, id string) (e deliverylog.Event, err error) {
 	found := false
-	err = d.db.Query(ctx, `SELECT e.seq, e.at, e.kind, e.detail FROM event_ids i JOIN events e ON e.seq = i.seq
+	err = d.db.Query(ctx, `SELECT e.seq, e.at, e.kind, e.detail, e.trace FROM event_ids i JOIN events e ON e.seq = i.seq
 		WHERE i.tenant = ? AND i.id = ?`, func(s *driver.Stmt) {
 		s.BindText(1, tenant)
 		s.BindText(2, id)
 	}, func(s *driver.Stmt) error {
 		decoded, err := event.Decode(s.ColumnText(2), db.Blob(s, 3))
+		decoded.Trace = trace.Parent(s.ColumnText(4))
 		e.Accepted = fanout.Accepted{Event: decoded, Entry: delivery.Entry{
 			Receipt: strconv.FormatInt(s.ColumnInt64(0), 10), DetailType: s.ColumnText(2),
 			At: time.Unix(0, s.ColumnInt64(1)).UTC(),

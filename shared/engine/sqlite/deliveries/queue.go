@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/event"
+	"tocsin/shared/trace"
 )
 
 // row is a delivery as a table holds it.
@@ -264,11 +265,13 @@ func (d *Deliveries) event(conn *driver.Conn, seq int64) (e event.Event, ok bool
 	if ok {
 		return e, true, nil
 	}
-	err = db.Each(conn, "SELECT kind, detail FROM events WHERE seq = ?", func(s *driver.Stmt) { s.BindInt64(1, seq) },
+	err = db.Each(conn, "SELECT kind, detail, trace FROM events WHERE seq = ?",
+		func(s *driver.Stmt) { s.BindInt64(1, seq) },
 		func(s *driver.Stmt) error {
 			ok = true
 			var err error
 			e, err = event.Decode(s.ColumnText(0), db.Blob(s, 1))
+			e.Trace = trace.Parent(s.ColumnText(2))
 			return err
 		})
 	return e, ok, err

@@ -11,6 +11,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/trace"
 )
 
 // Arrived is signalled when entries have come in since the last signal was taken.
@@ -28,14 +29,14 @@ func (b *Bus) Wake() {
 func (b *Bus) Receive(ctx context.Context, limit int) ([]delivery.Entry, error) {
 	after := b.Passed()
 	var out []delivery.Entry
-	err := b.db.Query(ctx, "SELECT seq, at, kind, detail FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
+	err := b.db.Query(ctx, "SELECT seq, at, kind, detail, trace FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
 		func(s *driver.Stmt) {
 			s.BindInt64(1, after)
 			s.BindInt64(2, int64(limit))
 		}, func(s *driver.Stmt) error {
 			out = append(out, delivery.Entry{
 				Receipt: strconv.FormatInt(s.ColumnInt64(0), 10), At: time.Unix(0, s.ColumnInt64(1)).UTC(),
-				DetailType: s.ColumnText(2), Detail: db.Blob(s, 3),
+				DetailType: s.ColumnText(2), Detail: db.Blob(s, 3), Trace: trace.Parent(s.ColumnText(4)),
 			})
 			return nil
 		})

@@ -61,11 +61,16 @@ func (b *Bus) Put(ctx context.Context, entries []delivery.Entry) error {
 // Append writes an entry, in the transaction of what leads to it. Wake is due after it.
 func (b *Bus) Append(w *db.Writer, e delivery.Entry) error {
 	b.seq++
-	return w.Do("INSERT INTO events (seq, at, kind, detail) VALUES (?, ?, ?, ?)", func(s *driver.Stmt) {
+	return w.Do("INSERT INTO events (seq, at, kind, detail, trace) VALUES (?, ?, ?, ?, ?)", func(s *driver.Stmt) {
 		s.BindInt64(1, b.seq)
 		s.BindInt64(2, e.At.UnixNano())
 		s.BindText(3, e.DetailType)
 		s.BindBytes(4, e.Detail)
+		if e.Trace == "" {
+			s.BindNull(5)
+		} else {
+			s.BindText(5, string(e.Trace))
+		}
 	})
 }
 

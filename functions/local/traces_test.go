@@ -1,0 +1,191 @@
+package main_test
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
+
+	"tocsin/scripts/embedded"
+	"tocsin/shared/trace/tracetest"
+)
+
+// tracedHook is a webhook that is down at first. It notes the header traceparent of each request.
+type tracedHook struct {
+	mu     sync.Mutex
+	up     bool
+	parent []string
+}
+
+func (h *tracedHook) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.parent = append(h.parent, strings.Join(q.Header.Values("Traceparent"), ","))
+	if !h.up {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+}
+
+func (h *tracedHook) begin(up bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.up = up
+}
+
+func (h *tracedHook) parents() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]string(nil), h.parent...)
+}
+
+// under publishes within a span of the publisher's.
+type under string
+
+func (u under) RoundTrip(q *http.Request) (*http.Response, error) {
+	q = q.Clone(q.Context())
+	q.Header.Set("Traceparent", string(u))
+	return http.DefaultTransport.RoundTrip(q)
+}
+
+func publishUnder(t *testing.T, p *embedded.Process, parent, id string) {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"Entries": []map[string]any{{"Source": "test",
+		"DetailType": "create_user", "Detail": `{"version":1,"id":"` + id + `","tenant":"42","client_name":"Acme",` +
+			`"time":"2023-03-01T12:00:00Z","data":{"user":{"name":"Ada"}}}`}}})
+	require.NoError(t, err)
+	require.NoError(t, p.PublishRaw(&http.Client{Transport: under(parent)}, body))
+}
+
+const (
+	theirTrace = "4bf92f3577b34da6a3ce929d0e0e4736"
+	theirSpan  = "00f067aa0ba902b7"
+)
+
+// TestOneTraceFromThePublisherToTheWebhook: the program is stopped between the attempts, so that what links them is
+// what is kept.
+func TestOneTraceFromThePublisherToTheWebhook(t *testing.T) {
+	got, asked, silent := tracetest.New(t), &tracedHook{}, &tracedHook{}
+	mux := http.NewServeMux()
+	mux.Handle("/asked/s3cret", asked)
+	mux.Handle("/silent", silent)
+	hooks := httptest.NewServer(mux)
+	t.Cleanup(hooks.Close)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", got.URL)
+	t.Setenv("OTEL_TRACES_SAMPLER_ARG", "0") // who publishes decides
+	folder, host := t.TempDir(), strings.TrimPrefix(hooks.URL, "http://")
+	p := running(t, folder, "-allow", host, "-faster", "20")
+	add := func(path string, parameters map[string]any) (id string) {
+		var made struct{ ID string }
+		parameters["url"] = hooks.URL + path
+		require.NoError(t, p.Call(http.MethodPost, "/v1/integrations", map[string]any{"system": "web_hooks",
+			"name": path, "events": []map[string]any{{"event": "siem"}, {"event": "system"}}, "parameters": parameters},
+			&made))
+		return made.ID
+	}
+	id := add("/asked/s3cret", map[string]any{"trace_context": true})
+	add("/silent", map[string]any{})
+	publishUnder(t, p, "00-"+theirTrace+"-"+theirSpan+"-01", "followed")
+	publishUnder(t, p, "00-"+strings.Repeat("ab", 16)+"-"+theirSpan+"-00", "unfollowed")
+	followed := func(h *tracedHook) (n int) {
+		for _, parent := range h.parents() {
+			if strings.Contains(parent, theirTrace) {
+				n++
+			}
+		}
+		return n
+	}
+	require.Eventually(t, func() bool { return followed(asked) > 0 }, time.Minute, 10*time.Millisecond)
+	_, err := p.Stop()
+	require.NoError(t, err)
+
+	asked.begin(true)
+	silent.begin(true)
+	p = running(t, folder, "-allow", host, "-faster", "20")
+	require.Eventually(t, func() bool {
+		for _, state := range []string{"pending", "retrying"} {
+			var list struct{ Items []struct{ State string } }
+			if p.Call(http.MethodGet, "/v1/integrations/"+id+"/deliveries?state="+state, nil, &list) != nil ||
+				len(list.Items) > 0 {
+				return false
+			}
+		}
+		return followed(asked) > 1
+	}, 2*time.Minute, 50*time.Millisecond)
+	_, err = p.Stop()
+	require.NoError(t, err)
+	checkTrace(t, got, asked)
+	for _, parent := range silent.parents() {
+		require.Empty(t, parent, "who does not ask gets no header")
+	}
+	for _, s := range got.Spans() {
+		for _, word := range []string{"s3cret", "Ada", host} {
+			require.NotContains(t, s.String(), word)
+		}
+	}
+}
+
+func checkTrace(t *testing.T, got *tracetest.Receiver, asked *tracedHook) {
+	t.Helper()
+	one := func(name string) *otlp.Span {
+		all := got.Named(theirTrace, name)
+		require.Len(t, all, 1, name)
+		return all[0]
+	}
+	publish, accept, fanout := one("PutEvents"), one("accept"), one("fan-out")
+	require.Equal(t, theirSpan, hex.EncodeToString(publish.GetParentSpanId()))
+	require.Equal(t, publish.GetSpanId(), accept.GetParentSpanId())
+	require.Equal(t, accept.GetSpanId(), fanout.GetParentSpanId())
+	require.Equal(t, "followed", tracetest.Attributes(fanout)["messaging.message.id"])
+	byID := map[string]*otlp.Span{}
+	var last *otlp.Span
+	for _, a := range got.Named(theirTrace, "attempt web_hooks") {
+		require.Equal(t, fanout.GetSpanId(), a.GetParentSpanId())
+		require.LessOrEqual(t, a.GetStartTimeUnixNano(), a.GetEndTimeUnixNano())
+		byID[hex.EncodeToString(a.GetSpanId())] = a
+	}
+	sent := 0
+	for _, parent := range asked.parents() {
+		if parent == "" {
+			continue
+		}
+		require.Regexp(t, "^00-"+theirTrace+"-[0-9a-f]{16}-01$", parent)
+		a := byID[parent[36:52]]
+		require.NotNil(t, a, "the webhook's parent is an attempt: %s", parent)
+		is := tracetest.Attributes(a)
+		require.Equal(t, int64(sent), is["http.request.resend_count"])
+		if sent > 0 {
+			require.Len(t, a.GetLinks(), 1)
+			require.Equal(t, last.GetSpanId(), a.GetLinks()[0].GetSpanId(), "an attempt links to the one before")
+		}
+		last = a
+		sent++
+	}
+	require.Greater(t, sent, 1)
+	is := tracetest.Attributes(last)
+	require.Equal(t, int64(200), is["http.response.status_code"])
+	require.Equal(t, "delivered", is["tocsin.delivery.state"])
+	require.Equal(t, "web_hooks", is["tocsin.system"])
+	for _, a := range byID {
+		if tracetest.Attributes(a)["http.response.status_code"] == int64(503) {
+			require.Equal(t, otlp.Status_STATUS_CODE_ERROR, a.GetStatus().GetCode())
+			require.Equal(t, "503", tracetest.Attributes(a)["error.type"])
+		}
+	}
+	require.Empty(t, got.Named(strings.Repeat("ab", 16), "PutEvents"))
+	require.Empty(t, got.Named(strings.Repeat("ab", 16), "accept"))
+}
+
+func TestAVariableOfTracesThatIsWrongStopsTheStart(t *testing.T) {
+	binary, err := build()
+	require.NoError(t, err)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317")
+	_, err = embedded.Start(binary, t.TempDir())
+	require.ErrorContains(t, err, "OTEL_EXPORTER_OTLP_ENDPOINT must be an http or https address")
+}

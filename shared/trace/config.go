@@ -1,0 +1,187 @@
+package trace
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config says where spans go and which traces are recorded.
+type Config struct {
+	Endpoint string            // of OTLP over HTTP, with its path
+	Headers  map[string]string // of each request, such as an API key
+	Timeout  time.Duration     // of a request
+	Every    time.Duration     // how often what waits is sent
+	// Ratio of the traces that begin here, or that nobody decided about, which are recorded.
+	Ratio float64
+	// ParentBased: who began a trace decides about it.
+	ParentBased bool
+	Resource    []Attribute // what all spans are of
+}
+
+// defaultRatio is one in a hundred: OpenTelemetry's own default, all, is much where a thousand events come in a second.
+const defaultRatio = 0.01
+
+// FromEnvironment reads the variables that OpenTelemetry names (its specification, "Environment Variable Specification"
+// and "OpenTelemetry Protocol Exporter"). It returns nil without an endpoint: then nothing is recorded. service is the
+// name of this program, more is what its spans have besides.
+func FromEnvironment(getenv func(string) string, service string, more ...Attribute) (*Config, error) {
+	e := environment{get: getenv}
+	c := &Config{Endpoint: e.traces("ENDPOINT"), Timeout: e.milliseconds("TIMEOUT", 10*time.Second),
+		Every: 5 * time.Second, Headers: e.headers()}
+	if disabled := getenv("OTEL_SDK_DISABLED"); strings.EqualFold(disabled, "true") || c.Endpoint == "" {
+		return nil, nil
+	}
+	switch exporter := getenv("OTEL_TRACES_EXPORTER"); exporter {
+	case "", "otlp":
+	case "none":
+		return nil, nil
+	default:
+		e.fail("OTEL_TRACES_EXPORTER", "is %q: only otlp and none are there", exporter)
+	}
+	if protocol := e.traces("PROTOCOL"); protocol != "" && protocol != "http/protobuf" {
+		e.fail("OTEL_EXPORTER_OTLP_PROTOCOL", "is %q: only http/protobuf is there", protocol)
+	}
+	e.endpoint(c)
+	e.sampler(c)
+	if ms := getenv("OTEL_BSP_SCHEDULE_DELAY"); ms != "" {
+		c.Every = e.duration("OTEL_BSP_SCHEDULE_DELAY", ms)
+	}
+	c.Resource = e.resource(service, more)
+	if e.err != nil {
+		return nil, e.err
+	}
+	return c, nil
+}
+
+type environment struct {
+	get func(string) string
+	err error
+}
+
+func (e *environment) fail(name, format string, args ...any) {
+	e.err = errors.Join(e.err, errors.New(name+" "+fmt.Sprintf(format, args...)))
+}
+
+// traces is a variable of the exporter: that of traces, or else that of all signals.
+func (e *environment) traces(name string) string {
+	return cmp.Or(e.get("OTEL_EXPORTER_OTLP_TRACES_"+name), e.get("OTEL_EXPORTER_OTLP_"+name))
+}
+
+// endpoint completes that of all signals with the path of traces.
+func (e *environment) endpoint(c *Config) {
+	u, err := url.Parse(c.Endpoint)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		e.fail("OTEL_EXPORTER_OTLP_ENDPOINT", "must be an http or https address, such as http://localhost:4318")
+		return
+	}
+	if e.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
+		u = u.JoinPath("v1/traces")
+	}
+	c.Endpoint = u.String()
+}
+
+func (e *environment) milliseconds(name string, otherwise time.Duration) time.Duration {
+	if v := e.traces(name); v != "" {
+		return e.duration("OTEL_EXPORTER_OTLP_"+name, v)
+	}
+	return otherwise
+}
+
+func (e *environment) duration(name, v string) time.Duration {
+	ms, err := strconv.Atoi(v)
+	if err != nil || ms <= 0 || ms > 3600_000 {
+		e.fail(name, "must be a number of milliseconds, from 1 to 3600000")
+	}
+	return time.Duration(ms) * time.Millisecond
+}
+
+// sampler reads which traces are recorded.
+func (e *environment) sampler(c *Config) {
+	name := cmp.Or(e.get("OTEL_TRACES_SAMPLER"), "parentbased_traceidratio")
+	kind, based := strings.CutPrefix(name, "parentbased_")
+	c.ParentBased = based
+	switch kind {
+	case "always_on":
+		c.Ratio = 1
+	case "always_off":
+		c.Ratio = 0
+	case "traceidratio":
+		c.Ratio = defaultRatio
+		if v := e.get("OTEL_TRACES_SAMPLER_ARG"); v != "" {
+			ratio, err := strconv.ParseFloat(v, 64)
+			if err != nil || !(ratio >= 0 && ratio <= 1) {
+				e.fail("OTEL_TRACES_SAMPLER_ARG", "must be a ratio from 0 to 1, such as 0.01")
+				return
+			}
+			c.Ratio = ratio
+		}
+	default:
+		e.fail("OTEL_TRACES_SAMPLER", "is %q: there are always_on, always_off and traceidratio, each also with "+
+			"parentbased_ before it", name)
+	}
+}
+
+// list reads names with values, as W3C's Baggage writes them: name=value, parted by commas, percent-encoded. Nothing of
+// a value is in the error: it can be a secret.
+func (e *environment) list(variable, text string) (names, values []string) {
+	for _, part := range strings.Split(text, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(part, "=")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		value, err := url.PathUnescape(value)
+		if !ok || err != nil || name == "" {
+			e.fail(variable, "must be name=value, several parted by commas, percent-encoded")
+			return nil, nil
+		}
+		names, values = append(names, name), append(values, value)
+	}
+	return names, values
+}
+
+func (e *environment) headers() map[string]string {
+	names, values := e.list("OTEL_EXPORTER_OTLP_HEADERS", e.traces("HEADERS"))
+	out := make(map[string]string, len(names))
+	for n, name := range names {
+		out[name] = values[n]
+	}
+	return out
+}
+
+func (e *environment) resource(service string, more []Attribute) []Attribute {
+	all := []Attribute{{"service.name", cmp.Or(e.get("OTEL_SERVICE_NAME"), service)}}
+	set := map[string]bool{}
+	names, values := e.list("OTEL_RESOURCE_ATTRIBUTES", e.get("OTEL_RESOURCE_ATTRIBUTES"))
+	for n, name := range names {
+		if name == "service.name" {
+			if e.get("OTEL_SERVICE_NAME") == "" {
+				all[0].Value = values[n]
+			}
+			continue
+		}
+		set[name] = true
+		all = append(all, Attribute{name, values[n]})
+	}
+	for _, a := range more {
+		if !set[a.Name] {
+			all = append(all, a)
+		}
+	}
+	return append(all, Attribute{"telemetry.sdk.name", "tocsin"}, Attribute{"telemetry.sdk.language", "go"})
+}
+
+// New makes a Tracer that sends by the client; nil where there is no configuration. Run or Flush has it send.
+func New(c *Config, client *http.Client, log *slog.Logger) *Tracer {
+	if c == nil {
+		return nil
+	}
+	return &Tracer{config: *c, client: client, log: log, full: make(chan struct{}, 1)}
+}
