@@ -24,7 +24,7 @@ func shown(t *testing.T, page string) string {
 	raw, err := os.ReadFile(page)
 	require.NoError(t, err)
 	var all []string
-	for _, m := range regexp.MustCompile("(?s)\n```sh\n(.*?)```").FindAllStringSubmatch(string(raw), -1) {
+	for _, m := range regexp.MustCompile("(?s)\n```bash\n(.*?)```").FindAllStringSubmatch(string(raw), -1) {
 		all = append(all, m[1])
 	}
 	require.NotEmpty(t, all)

@@ -333,7 +333,7 @@ func TestCommandsInTheDocumentsAreCommandsOfAWS(t *testing.T) {
 		for _, m := range block.FindAllStringSubmatch(string(text), -1) {
 			c := exec.CommandContext(t.Context(), "bash", "-euc", `
 				aws() { printf '%s\x1f' "$@" >>"$CALLS"; echo >>"$CALLS"; echo x; }
-				go() { [ "$1" = run ] && [ -d "../../$2" ]; }
+				go() { [[ "$1" = @(run|test) ]] && [ -d "../../$2" ]; }
 				curl() { :; }
 				sam() { [ "$1" = deploy ] && [[ "$*" != *Paused* || "$*" =~ Paused=(yes|no) ]]; }
 				name() { echo x; }
