@@ -337,6 +337,29 @@ func (d ApplicationData) check() error {
 	return nil
 }
 
+// SpecData is the data of APISpecUpdateFailed.
+type SpecData struct {
+	Specification struct {
+		ID   json.Number `json:"id"`
+		Name string      `json:"name" required:"true"`
+		URL  string      `json:"url,omitempty"` // that it is read from
+	} `json:"specification" required:"true"`
+	Error string `json:"error" required:"true"`
+	// UpdatedAt is when an update last succeeded.
+	UpdatedAt Timestamp `json:"updated_at,omitzero"`
+	Link      string    `json:"link,omitempty"`
+}
+
+func (d SpecData) check() error {
+	switch {
+	case d.Specification.Name == "":
+		return invalid("data.specification.name", "is missing")
+	case d.Error == "":
+		return invalid("data.error", "is missing")
+	}
+	return nil
+}
+
 // RuleData is the data of the kinds about rules.
 type RuleData struct {
 	Rule struct {

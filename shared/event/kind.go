@@ -45,6 +45,10 @@ const (
 	UpdateApplication Kind = "update_application"
 	DeleteApplication Kind = "delete_application"
 
+	// APISpecUpdateFailed: the scheduled update of an API specification failed. The facts (1.5) know the event and are
+	// silent about its name and its body.
+	APISpecUpdateFailed Kind = "api_spec_update_failed"
+
 	RuleCreate    Kind = "rule_create"
 	RuleUpdate    Kind = "rule_update"
 	RuleDelete    Kind = "rule_delete"
@@ -276,6 +280,8 @@ var kinds = map[Kind]kind{
 	CreateApplication: of[ApplicationData](always(System)),
 	UpdateApplication: of[ApplicationData](always(System)),
 	DeleteApplication: of[ApplicationData](always(System)),
+
+	APISpecUpdateFailed: of[SpecData](always(System)),
 
 	RuleCreate:    of[RuleData](always(RulesAndTriggers)),
 	RuleUpdate:    of[RuleData](always(RulesAndTriggers)),

@@ -68,7 +68,8 @@ var (
 	told = map[string]bool{"Reason": true, "Last answer": true, "Deliveries that wait": true,
 		"Deliveries not sent": true, "Events missed": true, "Happened": true, "And": true,
 		"Fallback": true}
-	timed = map[string]bool{"Asked at": true, "Expires": true, "Failing since": true, "From": true, "To": true}
+	timed = map[string]bool{"Asked at": true, "Expires": true, "Failing since": true, "From": true, "To": true,
+		"Last update": true}
 )
 
 // in is the text as its reader wants it. What upstream or a person wrote stays as it is.
@@ -160,6 +161,8 @@ var texts = map[event.Kind]func(Notification) text{
 	event.CreateApplication: application("New application was added", "An application was added."),
 	event.UpdateApplication: application("Application was renamed", "An application was renamed."),
 	event.DeleteApplication: application("Application was deleted", "An application was deleted."),
+
+	event.APISpecUpdateFailed: spec,
 
 	event.RuleCreate:    rule("Rule was created", "A rule was created."),
 	event.RuleUpdate:    rule("Rule was changed", "A rule was changed."),
@@ -508,6 +511,20 @@ func application(headline, sentence string) func(Notification) text {
 			facts: facts(Fact{"Application", d.Application.Name}, Fact{"Old name", d.Application.OldName},
 				Fact{"ID", d.Application.ID.String()}, Fact{"By", person(d.By)}),
 		}
+	}
+}
+
+func spec(n Notification) text {
+	d := event.Data[event.SpecData](n.Event)
+	last := ""
+	if !d.UpdatedAt.IsZero() {
+		last = d.UpdatedAt.UTC().Format(time.RFC3339)
+	}
+	return text{
+		headline: "API specification could not be updated", severity: Medium, link: d.Link,
+		sentence: "The scheduled update of an API specification failed. Look at its address and at the reason.",
+		facts: facts(Fact{"Specification", d.Specification.Name}, Fact{"ID", d.Specification.ID.String()},
+			Fact{"URL", d.Specification.URL}, Fact{"Reason", d.Error}, Fact{"Last update", last}),
 	}
 }
 

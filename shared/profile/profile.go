@@ -98,7 +98,7 @@ var systemRights = map[event.Kind]access.Right{
 	event.IntegrationFailing: access.ViewIntegrations, event.IntegrationWorking: access.ViewIntegrations,
 	event.AddressUndeliverable: access.ViewIntegrations, event.CommandNotTaken: access.ViewTriggers,
 	event.CreateApplication: access.ViewApplications, event.UpdateApplication: access.ViewApplications,
-	event.DeleteApplication: access.ViewApplications,
+	event.DeleteApplication: access.ViewApplications, event.APISpecUpdateFailed: access.ViewApplications,
 }
 
 // systemKinds are the system-related events that a role may be told of, in the order of their names.

@@ -257,8 +257,9 @@ func (s *tracker) move(w http.ResponseWriter, r *http.Request, made *thing, body
 	now := cmp.Or(made.status, "To Do")
 	if r.Method == http.MethodGet && r.URL.RawQuery == "fields=status&expand=transitions" {
 		category := map[string]string{"Done": "done"}[now]
-		_ = json.NewEncoder(w).Encode(map[string]any{"key": made.key, "transitions": ways[now], "fields": map[string]any{
-			"status": map[string]any{"name": now, "statusCategory": map[string]string{"key": cmp.Or(category, "new")}}}})
+		status := map[string]any{"name": now, "statusCategory": map[string]string{"key": cmp.Or(category, "new")}}
+		_ = json.NewEncoder(w).Encode(map[string]any{"key": made.key, "transitions": ways[now],
+			"fields": map[string]any{"status": status}})
 		return
 	}
 	var asked struct{ Transition struct{ ID string } }

@@ -106,8 +106,8 @@ func TestAStateThatIsNotThereIsToldWithThoseThatAre(t *testing.T) {
 	}{
 		"no such state": {map[string]string{"on_closed": "Finished"}, false,
 			"ServiceNow has no state Finished, but New (1), In Progress (2), Resolved (6), Closed (7)"},
-		"no code": {map[string]string{"on_closed": "7"}, false, "and a resolution code if the instance asks for one (it " +
-			"says: Operation Failed; Data Policy Exception: Resolution code is mandatory)"},
+		"no code": {map[string]string{"on_closed": "7"}, false, "and a resolution code if the instance asks for one " +
+			"(it says: Operation Failed; Data Policy Exception: Resolution code is mandatory)"},
 	} {
 		s := track(t)
 		customer := set(t, s, "ServiceNow", c.settings)

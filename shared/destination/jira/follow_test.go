@@ -120,7 +120,8 @@ func TestTheStatusesOfAProjectAreListed(t *testing.T) {
 					`{"id":"2","name":"Task","statuses":[{"id":"3","name":"Done"}]}]`)})
 			require.True(t, v.Delivered, v.Reason)
 			require.Empty(t, next)
-			require.Equal(t, []destination.Option{{Value: "To Do", Title: "To Do"}, {Value: "Done", Title: "Done"}}, list)
+			require.Equal(t, []destination.Option{{Value: "To Do", Title: "To Do"}, {Value: "Done", Title: "Done"}},
+				list)
 			_, _, v = d.Choices(field, destination.Response{Status: 200, Body: []byte(`<html>`)})
 			require.False(t, v.Delivered)
 		}
@@ -152,8 +153,8 @@ func TestTheAnswersToAMove(t *testing.T) {
 	require.False(t, look(200, `<html>`).Delivered)
 	require.False(t, look(200, `{"fields":{}}`).Delivered)
 	require.Contains(t, look(401, ``).Reason, "the token was not accepted")
-	for status, says := range map[int]string{200: "Jira answers 204", 403: "Transition issues", 404: "the issue is gone",
-		409: "somebody else", 429: "slow down"} {
+	for status, says := range map[int]string{200: "Jira answers 204", 403: "Transition issues",
+		404: "the issue is gone", 409: "somebody else", 429: "slow down"} {
 		got := v.Next.Judge(destination.Response{Status: status})
 		require.False(t, got.Delivered, status)
 		require.False(t, got.Apart, status)

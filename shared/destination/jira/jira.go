@@ -103,7 +103,8 @@ func New() Destination {
 		Parameters: destination.ParametersOf[Parameters](),
 		Choosable:  []string{"project", "issue_type", "on_closed", "on_reopened"},
 		Folder:     destination.ReadFolder(files),
-		Events:     []event.Type{event.IssueCritical, event.IssueHigh, event.IssueMedium, event.IssueLow, event.IssueInfo},
+		Events: []event.Type{event.IssueCritical, event.IssueHigh, event.IssueMedium, event.IssueLow,
+			event.IssueInfo},
 	}}
 }
 

@@ -75,8 +75,9 @@ func (p *Parameters) way(r destination.Response, issue, to string, closing bool)
 	if (now.Category.Key == done) == closing {
 		return destination.Delivered()
 	}
-	v := destination.Failed(r, "the comment is there, but the issue could not be moved: from "+destination.Said(now.Name)+
-		" Jira offers no transition or status "+destination.Said(to)+", but "+names(is.Transitions))
+	v := destination.Failed(r, "the comment is there, but the issue could not be moved: from "+
+		destination.Said(now.Name)+" Jira offers no transition or status "+destination.Said(to)+", but "+
+		names(is.Transitions))
 	v.Apart = true // of this issue's workflow: others can be moved
 	return v
 }

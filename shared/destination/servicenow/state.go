@@ -80,8 +80,8 @@ func changed(r destination.Response, step event.Step) destination.Verdict {
 	v := failed(r)
 	v.Missing = r.Status == http.StatusNotFound
 	if r.Status == http.StatusForbidden || r.Status == http.StatusBadRequest {
-		v = destination.JudgeSaid(r, map[int]string{r.Status: "ServiceNow did not set the state of the incident: give the " +
-			"user the right to, and a resolution code if the instance asks for one"}, words(r))
+		v = destination.JudgeSaid(r, map[int]string{r.Status: "ServiceNow did not set the state of the incident: " +
+			"give the user the right to, and a resolution code if the instance asks for one"}, words(r))
 		v.Apart, v.Unread, v.Missing = true, false, step == event.Reopened
 	}
 	return v
@@ -100,8 +100,8 @@ func (p *Parameters) states() destination.Request {
 
 // readStates reads the list. A user who may not read it sees none of its rows.
 func readStates(r destination.Response) ([]state, destination.Verdict) {
-	const mend = "the user may not read the names of the states (table sys_choice): enter the state's number, such as 6 " +
-		"for Resolved"
+	const mend = "the user may not read the names of the states (table sys_choice): enter the state's number, such " +
+		"as 6 for Resolved"
 	var a struct{ Result []state }
 	switch {
 	case r.Status == http.StatusForbidden || r.Status == http.StatusNotFound:

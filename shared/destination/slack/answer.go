@@ -38,8 +38,8 @@ const (
 	denied    = "the workspace does not let the app do this: ask its administrator"
 	archived  = "the channel is archived: bring it back, or choose another channel"
 	refused   = "the bot token is not accepted: copy the Bot User OAuth Token of the app again"
-	withdrawn = "the bot token was revoked, or the app was removed from the workspace: install the app again and enter " +
-		"its new token"
+	withdrawn = "the bot token was revoked, or the app was removed from the workspace: install the app again and " +
+		"enter its new token"
 	moving = "the workspace is being moved to an Enterprise organisation: Slack takes nothing until then"
 	paced  = "Slack takes about one message a second for each channel"
 	faulty = "Slack has a fault of its own"
@@ -51,14 +51,14 @@ const (
 // "conversations.history", "Errors".
 var said = map[string]string{
 	"not_in_channel": "the app is not in the channel: write /invite and the app's name there",
-	"channel_not_found": "the app sees no such channel: check its ID; in a private channel write /invite and the app's " +
-		"name first",
+	"channel_not_found": "the app sees no such channel: check its ID; in a private channel write /invite and the " +
+		"app's name first",
 	"is_archived": archived, "is_inactive": archived,
 	"invalid_auth": refused, "not_authed": refused,
 	"token_revoked": withdrawn, "account_inactive": withdrawn,
 	"token_expired": "the bot token has expired: switch the app's token rotation off and enter its new token",
-	"missing_scope": "the app lacks a right: add it to the app under OAuth & Permissions, Bot Token Scopes, and install " +
-		"the app again",
+	"missing_scope": "the app lacks a right: add it to the app under OAuth & Permissions, Bot Token Scopes, and " +
+		"install the app again",
 	"no_permission":          "the app may not do this: install it again with the right chat:write",
 	"not_allowed_token_type": "the token is none of a bot: copy the Bot User OAuth Token of the app",
 	"access_denied":          denied, "accesslimited": denied, "team_access_not_granted": denied,
@@ -188,8 +188,8 @@ func (Destination) Choices(_ string, r destination.Response) ([]destination.Opti
 	a, v := read(r)
 	if !v.Delivered {
 		if a.Error == "missing_scope" {
-			v.Reason = "the app may not list channels: give it the rights channels:read and groups:read, or enter the " +
-				"channel's ID"
+			v.Reason = "the app may not list channels: give it the rights channels:read and groups:read, or enter " +
+				"the channel's ID"
 		}
 		return nil, "", v
 	}

@@ -147,16 +147,18 @@ var words = []string{"not_in_channel", "channel_not_found", "is_archived", "is_i
 
 func TestAnswersToAnApp(t *testing.T) {
 	first := destinationtest.Encode(t, app, destinationtest.Findings(slack.New().System())[0])[0]
-	thread, err := slack.New().Follow(appTarget(t), destinationtest.Findings(slack.New().System())[1], "C0123456789 1.2")
+	thread, err := slack.New().Follow(appTarget(t), destinationtest.Findings(slack.New().System())[1],
+		"C0123456789 1.2")
 	require.NoError(t, err)
 	var all bytes.Buffer
 	say := func(status int, header http.Header, body string) {
 		fmt.Fprintf(&all, "%d %s\n", status, body)
 		before := ""
 		for at, q := range []destination.Request{first, thread[0], thread[1]} {
-			v := q.Judge(destination.Response{Status: status, Header: header, Body: []byte(body), At: destinationtest.Now})
-			line := fmt.Sprintf("delivered %t, wait %s, pace %t, gone %t, unread %t, missing %t, reference %q\n      %s\n",
-				v.Delivered, v.RetryAfter, v.Pace, v.Gone, v.Unread, v.Missing, v.Reference, v.Reason)
+			v := q.Judge(destination.Response{Status: status, Header: header, Body: []byte(body),
+				At: destinationtest.Now})
+			line := fmt.Sprintf("delivered %t, wait %s, pace %t, gone %t, unread %t, missing %t, reference %q\n"+
+				"      %s\n", v.Delivered, v.RetryAfter, v.Pace, v.Gone, v.Unread, v.Missing, v.Reference, v.Reason)
 			if line != before {
 				fmt.Fprintf(&all, "   %s: %s", []string{"first", "update", "reply"}[at], line)
 			}
@@ -278,7 +280,8 @@ func TestACallIsThatOfTheLibrary(t *testing.T) {
 			require.NoError(t, json.Unmarshal(r.Body, &m))
 			path, sent := library(t, func(c *slackgo.Client) error {
 				options := []slackgo.MsgOption{slackgo.MsgOptionText(m.Text, false),
-					slackgo.MsgOptionBlocks(m.Blocks.BlockSet...), slackgo.MsgOptionPostMessageParameters(m.PostMessageParameters)}
+					slackgo.MsgOptionBlocks(m.Blocks.BlockSet...),
+					slackgo.MsgOptionPostMessageParameters(m.PostMessageParameters)}
 				if m.MetaData.EventType != "" {
 					options = append(options, slackgo.MsgOptionMetadata(m.MetaData))
 				}

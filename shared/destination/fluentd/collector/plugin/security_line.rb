@@ -69,7 +69,7 @@ module SecurityLine
 
   SEVERITIES = { "Critical" => 10, "High" => 8, "Medium" => 5, "Low" => 3, "Info" => 1 }.freeze
   KINDS = {
-    "new_hits" => 5, "integration_broken" => 8, "integration_failing" => 8, "command_not_taken" => 8, "disable_integration" => 3, "delete_integration" => 3, "new_scope_object_ips" => 3,
+    "new_hits" => 5, "integration_broken" => 8, "integration_failing" => 8, "command_not_taken" => 8, "api_spec_update_failed" => 5, "disable_integration" => 3, "delete_integration" => 3, "new_scope_object_ips" => 3,
     "new_scope_object_domains" => 3, "new_scope_object_services" => 3, "attacks_exceeded" => 8, "incidents_exceeded" => 8,
     "ip_blocked" => 5, "api_structure_changed" => 3, "api_comparison_result" => 3, "compromised_logins" => 8
   }.freeze
