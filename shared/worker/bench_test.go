@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/metrics"
 	"tocsin/shared/retry"
 	"tocsin/shared/sending"
+	"tocsin/shared/trace"
 	"tocsin/shared/worker"
 )
 
@@ -62,21 +63,26 @@ func (s *supply) Settle(_ context.Context, deliveries []delivery.Delivery) error
 
 // BenchmarkHotPathPool is the worker's share of one delivery: lease, limit, encode, judge, settle and count, without
 // an engine and without a network.
-func BenchmarkHotPathPool(b *testing.B) { benchmarkPool(b, nil) }
+func BenchmarkHotPathPool(b *testing.B) { benchmarkPool(b, nil, nil) }
 
 // BenchmarkHotPathPoolMetered is the same with metrics.
 func BenchmarkHotPathPoolMetered(b *testing.B) {
-	benchmarkPool(b, metrics.NewRegistry([]string{"plain"}))
+	benchmarkPool(b, metrics.NewRegistry([]string{"plain"}), nil)
 }
 
-func benchmarkPool(b *testing.B, meter metrics.Sink) {
+// BenchmarkHotPathPoolTraced is the same with a span for each attempt, which nobody receives.
+func BenchmarkHotPathPoolTraced(b *testing.B) {
+	benchmarkPool(b, nil, trace.New(&trace.Config{Ratio: 1}, nil, slog.New(slog.DiscardHandler)))
+}
+
+func benchmarkPool(b *testing.B, meter metrics.Sink, tracer *trace.Tracer) {
 	queue := &supply{left: b.N, want: b.N, all: make(chan struct{}), events: []event.Event{user("e")}}
 	all := &integrations{all: map[string]integration.Integration{}}
 	all.set(integration.Integration{ID: "i", Tenant: "42", System: "plain", Name: "i", Revision: 1, Window: 1})
 	pool := worker.NewPool(worker.PoolConfig{
 		Queue: queue, Outcomes: queue, Integrations: all, Opener: opener{}, Meter: meter,
 		Logger: slog.New(slog.DiscardHandler),
-		Sender: &sending.Sender{Destinations: systems{}, Schedule: retry.Schedule{}, Now: time.Now,
+		Sender: &sending.Sender{Destinations: systems{}, Schedule: retry.Schedule{}, Now: time.Now, Tracer: tracer,
 			Transport: transport(func(context.Context, destination.Request) (destination.Response, error) {
 				return destination.Response{Status: 200}, nil
 			}), Log: slog.New(slog.DiscardHandler)},
