@@ -1442,11 +1442,11 @@ type HoldView struct {
 	// Quiet quiet hours; at least an hour of every week is left, and they do not follow one another for more than 31 days
 	Quiet []QuietView `json:"quiet,omitempty"`
 
-	// Then what becomes of what came meanwhile. send: each is sent afterwards. digest: messages that a person can read carry many; for systems that people read. drop: it is not sent, and can be recovered. Left out: send
+	// Then what becomes of what came meanwhile. send: each is sent afterwards; of what people would get more of at once than their storm guard lets through in a minute, the rest is one digest. digest: messages that a person can read carry many; for systems that people read. drop: it is not sent, and can be recovered. Left out: send
 	Then *HoldViewThen `json:"then,omitempty"`
 }
 
-// HoldViewThen what becomes of what came meanwhile. send: each is sent afterwards. digest: messages that a person can read carry many; for systems that people read. drop: it is not sent, and can be recovered. Left out: send
+// HoldViewThen what becomes of what came meanwhile. send: each is sent afterwards; of what people would get more of at once than their storm guard lets through in a minute, the rest is one digest. digest: messages that a person can read carry many; for systems that people read. drop: it is not sent, and can be recovered. Left out: send
 type HoldViewThen string
 
 // Info defines model for Info.

@@ -17,6 +17,11 @@ type Held struct {
 	// Merge: those of an integration that are let go together become one delivery, as far as it has room. Where it is
 	// not set each goes as it is.
 	Merge bool `json:"merge,omitempty"`
+	// Join: it goes as it is, and may become one message for people with others where more are let go together than
+	// their storm guard lets through.
+	Join bool `json:"join,omitempty"`
+	// Guard is how many such messages are sent at once, 0 = as many as there are. A Holding says it; it is not kept.
+	Guard int `json:"-"`
 }
 
 // HeldAtMost bounds how long a delivery is held, however often its hold is made longer: what is kept of it and of its
@@ -30,8 +35,8 @@ type Holder interface {
 	Holding(ctx context.Context, tenant, integration string) (Holding, error)
 }
 
-// Holding says what holds a delivery of some kinds of events, and until when; the zero value = nothing does. Merge is
-// not its business.
+// Holding says what holds a delivery of some kinds of events, and until when; the zero value = nothing does. Merge and
+// Join are not its business.
 type Holding func(kinds []event.Kind) Held
 
 // HoldingOf asks a Holder, of whom there may be none.
@@ -49,7 +54,7 @@ func (h Holding) keeps(d Delivery, now time.Time) (held Held, ok bool) {
 		return held, false
 	}
 	held = h(d.Kinds)
-	held.Merge = d.Held.Merge
+	held.Merge, held.Join = d.Held.Merge, d.Held.Join
 	if last := d.CreatedAt.Add(HeldAtMost); held.Until.After(last) {
 		held.Until = last
 	}
@@ -61,7 +66,7 @@ func (h Holding) keeps(d Delivery, now time.Time) (held Held, ok bool) {
 type LetGo struct {
 	// Off are put off: their Held and Due are what they are from now on. One that stays as it is is not among them.
 	Off []Delivery
-	// Alone go as they are; each of Merged goes as one, under the id of its first: see Coalesce.
+	// Alone go as they are; each of Merged goes as one, under the id of its first and with its Digest: see Coalesce.
 	Alone  []Delivery
 	Merged [][]Windowed
 	// Next is when the next of those that stay is to be looked at; zero = none stays.
@@ -71,8 +76,11 @@ type LetGo struct {
 // LetGo decides on deliveries that are held, given oldest first. size is that of one's events in bytes: see Size.
 func (h Holding) LetGo(held []Delivery, now time.Time, size func(Delivery) int) (out LetGo) {
 	var merged []Windowed
+	messages := 0 // of those that the storm guard counts
 	for _, d := range held {
 		to, ok := h.keeps(d, now)
+		guard := to.Guard
+		to.Guard = 0
 		switch {
 		case ok:
 			if to != *d.Held || !to.Until.Equal(d.Due) {
@@ -84,6 +92,11 @@ func (h Holding) LetGo(held []Delivery, now time.Time, size func(Delivery) int) 
 			}
 		case d.Held.Merge:
 			merged = append(merged, Windowed{ID: d.ID, Count: d.Count, Size: size(d), Digest: d.Digest})
+		case d.Held.Join && guard > 0 && messages >= guard:
+			merged = append(merged, Windowed{ID: d.ID, Count: d.Count, Size: size(d), Digest: d.Held.By})
+		case d.Held.Join:
+			messages++
+			out.Alone = append(out.Alone, d)
 		default:
 			out.Alone = append(out.Alone, d)
 		}

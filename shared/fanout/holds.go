@@ -194,7 +194,8 @@ func (f *Fanout) send(in *Intake, h *holds, guard *stormGuard, i integration.Int
 	}
 }
 
-// heldDeliveries are those of events that are held. What may not join a digest is sent by itself after the hold.
+// heldDeliveries are those of events that are held. What may not join a digest is sent by itself after the hold. What
+// is sent as it is then may still be too much for people at once: see delivery.Held.Join.
 func (f *Fanout) heldDeliveries(i integration.Integration, h heldEvents) (out []delivery.Delivery) {
 	s, _, _ := f.Systems.Lookup(i.System)
 	alone, joined := h.events, []routed(nil)
@@ -210,8 +211,15 @@ func (f *Fanout) heldDeliveries(i integration.Integration, h heldEvents) (out []
 	}
 	batch := f.batch(i)
 	held := heldBy(h.Hold)
+	if len(joined) == 0 && s.Class.Read() && i.StormGuard.Limit() > 0 {
+		var counted []routed
+		alone, counted = joinable(s, i, alone)
+		one := held
+		one.Join = true
+		out = waiting(batched(i, counted, batch), one, "")
+	}
 	held.Merge = batch.Every > 0
-	out = waiting(batched(i, alone, batch), held, "")
+	out = append(out, waiting(batched(i, alone, batch), held, "")...)
 	held.Merge = true
 	digests := batched(i, joined, destination.Batch{Count: destination.File.Count, Bytes: destination.File.Bytes})
 	return append(out, waiting(digests, held, string(h.By))...)
@@ -258,7 +266,15 @@ func (h *Holder) Holding(ctx context.Context, tenant, id string) (delivery.Holdi
 	}
 	s, _, _ := h.Systems.Lookup(i.System)
 	m := hold.NewMoment(i.Hold, rulesFor(tenants, i, s), h.Now())
-	return func(kinds []event.Kind) delivery.Held { return longest(m, kinds) }, nil
+	guard := 0
+	if s.Class.Read() {
+		guard = i.StormGuard.Limit()
+	}
+	return func(kinds []event.Kind) delivery.Held {
+		held := longest(m, kinds)
+		held.Guard = guard
+		return held
+	}, nil
 }
 
 // longest is what holds deliveries of some kinds for longest; zero where nothing does. A kind can be of several types,

@@ -279,7 +279,7 @@ func TestADigestIsOneDeliveryOfABatchAndLeftOutEventsSayWhatHeldThem(t *testing.
 	require.Len(t, by["digest"], 1)
 	require.Equal(t, 5, by["digest"][0].Count)
 	until := time.Date(2026, 3, 3, 6, 0, 0, 0, time.UTC)
-	require.Equal(t, delivery.Held{By: "quiet", Until: until, Zone: "Europe/Berlin"}, *by["send"][0].Held)
+	require.Equal(t, delivery.Held{By: "quiet", Until: until, Zone: "Europe/Berlin", Join: true}, *by["send"][0].Held)
 	require.Equal(t, delivery.Held{By: "quiet", Until: until, Zone: "Europe/Berlin", Merge: true},
 		*by["digest"][0].Held)
 	require.Equal(t, []fanout.LeftOut{{Tenant: "42", Integration: "drop", By: filter.ID("quiet"), At: entries[4].At,
@@ -331,9 +331,10 @@ func TestTheHolderSaysWhatTheRulesHoldNow(t *testing.T) {
 		require.NoError(t, err, id)
 		var got delivery.Held
 		if holding != nil {
-			require.Zero(t, holding([]event.Kind{event.IncidentsExceeded}), "they pass")
+			require.Zero(t, holding([]event.Kind{event.IncidentsExceeded}).Until, "they pass")
 			got = holding([]event.Kind{event.IncidentsExceeded, event.CreateUser})
 		}
 		require.True(t, want.Equal(got.Until), "%s: %s", id, got.Until)
+		require.Equal(t, map[string]int{"muted": 60}[id], got.Guard, "%s: people have a storm guard", id)
 	}
 }

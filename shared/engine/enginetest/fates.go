@@ -39,7 +39,8 @@ func Fates(t *testing.T, open OpenHolds, seeds uint64) {
 	}
 	require.Greater(t, w.seen["storm"], 20)
 	tries := []string{"at once", "group", "quiet", "mute", "held alone", "put off", "left out", "off", "fallback",
-		"fell back: at arrival", "fell back: partly", "fell back: by health", "fell back: held", "gets it anyway"}
+		"fell back: at arrival", "fell back: partly", "fell back: by health", "fell back: held", "gets it anyway",
+		"let go: too many"}
 	for _, why := range append(delivery.NotFallbacks(), "") {
 		tries = append(tries, "fell back: "+string(why))
 	}
@@ -137,6 +138,7 @@ type unit struct {
 	kinds  []event.Kind
 	events []string
 	merge  bool
+	join   bool // the storm guard counts it when it is let go
 }
 
 // fates is the world of a seed, and the holder, the tenants' rules, the integrations and their systems in it.
@@ -474,6 +476,7 @@ func (w *fates) made(in fanout.Intake, want map[string]fate) {
 		if d.Held != nil {
 			require.Equal(w, d.Due, d.Held.Until)
 		}
+		require.Equal(w, w.counted(u), u.join, "seed %d: %s", w.seed, u.id)
 		if u.from != "" {
 			w.seen["fell back: at arrival"] += d.Count
 			require.Equal(w, *w.fromOff(u.from), *d.From, "seed %d", w.seed)
@@ -507,6 +510,13 @@ func (w *fates) made(in fanout.Intake, want map[string]fate) {
 	}
 }
 
+// counted reports whether the storm guard counts a unit that is held when it is let go.
+func (w *fates) counted(u *unit) bool {
+	i := w.find(u.to)
+	return u.held != "" && u.digest == "" && u.from == "" && i.people() && i.guard > 0 &&
+		!slices.ContainsFunc(u.events, func(id string) bool { return w.known[id].alone(i) })
+}
+
 func (w *fates) tried(u *unit) {
 	what, _, _ := strings.Cut(u.digest, "/")
 	switch {
@@ -532,7 +542,7 @@ func (w *fates) keep(i *receiving, u *unit) {
 	u.due = w.now
 	for _, k := range u.kinds {
 		if by, _, until := w.holds(i, k, w.now); by != "" && i.off == nil && until.After(u.due) {
-			u.due = until
+			u.due, u.held = until, by
 			w.seen["put off"]++
 		}
 	}
@@ -562,9 +572,17 @@ func (w *fates) poll() {
 func (w *fates) compare(i *receiving, due []*unit, got []delivery.Delivery) {
 	messages := map[string][]string{} // event ids
 	groups := map[string]string{}     // by event, those with bounds
+	slices.SortFunc(due, func(a, b *unit) int { return strings.Compare(a.id, b.id) })
+	let := 0 // go as they are, of those that the storm guard counts
 	for _, u := range due {
 		key := u.id
+		if u.join {
+			let++
+		}
 		switch {
+		case u.join && i.off == nil && let > i.guard:
+			key = "merged " + u.held
+			w.seen["let go: too many"]++
 		case u.held != "" && u.merge:
 			key = "merged " + u.digest
 		case u.held == "" && !u.due.IsZero():
@@ -593,6 +611,8 @@ func (w *fates) compare(i *receiving, due []*unit, got []delivery.Delivery) {
 			ids = append(ids, e.ID+" "+unitOf(d).from)
 		}
 		require.Equal(w, len(ids), d.Count)
+		require.False(w, i.people() && d.Count > 1 && d.Digest == "" && d.From == nil, "seed %d: a message of %d events",
+			w.seed, d.Count)
 		w.ends(i, d)
 		if group, ok := groups[ids[0]]; ok {
 			require.LessOrEqual(w, len(ids), i.upTo, "seed %d", w.seed)

@@ -221,7 +221,7 @@ func unitOf(d delivery.Delivery) *unit {
 		u.events = append(u.events, e.ID)
 	}
 	if d.Held != nil {
-		u.held, u.merge = d.Held.By, d.Held.Merge
+		u.held, u.merge, u.join = d.Held.By, d.Held.Merge, d.Held.Join
 	}
 	if d.From != nil {
 		u.from = d.From.Integration

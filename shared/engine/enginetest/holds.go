@@ -50,6 +50,8 @@ func Holds(t *testing.T, open OpenHolds) {
 	run("a digest is found by each of its events, however old", digestIsFound)
 	run("the same Intake again brings nothing that was let go, merged or sent", heldIntakeAgain)
 	run("more than a digest has room for makes several", moreThanADigestHasRoomFor)
+	run("of what is let go together people get as many messages as their storm guard says, and the others as one",
+		moreThanPeopleRead)
 	run("what comes while others are held, and after they were let go, is held too", heldAgain)
 	run("an end that is over when the delivery comes in holds nothing", heldForNoTime)
 	run("nothing is held for longer than all that is kept of it", heldAtMost)
@@ -67,6 +69,7 @@ type holding struct {
 	now   time.Time
 	until map[event.Kind]time.Time
 	asked int
+	guard int
 	off   bool // the integration is disabled or gone
 }
 
@@ -97,12 +100,12 @@ func (h *holding) Holding(_ context.Context, tenant, id string) (delivery.Holdin
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.asked++
-	until := h.until
+	until, guard := h.until, h.guard
 	if tenant != "42" || id != "i" || h.off {
 		return nil, nil
 	}
 	return func(kinds []event.Kind) delivery.Held {
-		out := delivery.Held{By: "mute"}
+		out := delivery.Held{By: "mute", Guard: guard}
 		for _, k := range kinds {
 			if until[k].After(out.Until) {
 				out.Until = until[k]
@@ -359,6 +362,34 @@ func moreThanADigestHasRoomFor(t *testing.T, h *holding) {
 	}
 	h.at(At.Add(time.Hour))
 	require.Equal(t, want, ids(h.ready(10)))
+}
+
+func moreThanPeopleRead(t *testing.T, h *holding) {
+	until := At.Add(9 * time.Hour)
+	h.hold(until)
+	h.guard = 2
+	join := func(d *delivery.Delivery) { d.Held.Join = true }
+	var made []delivery.Delivery
+	for range 5 {
+		made = append(made, h.held(1, until, join).Deliveries[0])
+		h.later(time.Hour)
+	}
+	alone := h.held(1, until, nil).Deliveries[0]
+	stored := h.get(made[0].ID)
+	require.True(t, stored.Held.Join)
+	require.Zero(t, stored.Held.Guard)
+	h.hold(time.Time{})
+	h.at(until)
+	got := h.ready(10)
+	require.Equal(t, []string{made[0].ID, made[1].ID, made[2].ID, alone.ID}, ids(got))
+	require.Empty(t, got[0].Digest)
+	require.Empty(t, got[1].Digest)
+	require.Equal(t, delivery.DigestQuiet, got[2].Digest)
+	require.Equal(t, slices.Concat(made[2].Events, made[3].Events, made[4].Events), got[2].Events)
+	has, err := h.log().Get(t.Context(), "42", "i", made[4].ID)
+	require.NoError(t, err)
+	require.Equal(t, made[2].ID, has.ID, "the one that has its events")
+	require.Equal(t, delivery.DigestQuiet, has.Digest)
 }
 
 func heldAgain(t *testing.T, h *holding) {

@@ -236,6 +236,7 @@ func (g *letting) write(ctx context.Context, to delivery.LetGo) error {
 	}
 	for _, whole := range to.Merged {
 		for _, group := range fitting(whole, g.by) {
+			group[0].Digest = whole[0].Digest
 			if err := g.merge(ctx, group); err != nil {
 				return fmt.Errorf("merge %d deliveries that were held: %w", len(group), err)
 			}
@@ -286,6 +287,10 @@ func (g *letting) merge(ctx context.Context, group []windowedRow) error {
 		names := map[string]string{"#events": "events", "#size": "size"}
 		values := table.Item{":events": table.Texts(events), ":intakes": table.Texts(intakes),
 			":now": table.Number(first.Count), ":size": table.Number(first.Size), ":kinds": table.Texts(first.kinds)}
+		if first.Digest != "" {
+			expression += ", digest = :digest"
+			values[":digest"] = table.Text(first.Digest)
+		}
 		if rest = rest[n:]; len(rest) == 0 {
 			expression += ", #go = :go REMOVE due"
 			names["#go"], values[":go"] = "go", table.Text(g.marker.Opened)

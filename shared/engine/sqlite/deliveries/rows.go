@@ -95,6 +95,7 @@ const (
 	heldSome = 1 << iota
 	heldMerge
 	heldTenant
+	heldJoin
 )
 
 func appendHeld(b []byte, h *delivery.Held) []byte {
@@ -107,6 +108,9 @@ func appendHeld(b []byte, h *delivery.Held) []byte {
 	}
 	if h.Tenant {
 		bits |= heldTenant
+	}
+	if h.Join {
+		bits |= heldJoin
 	}
 	b = appendText(append(b, bits), h.By)
 	b = binary.AppendVarint(b, h.Until.UnixNano())
@@ -220,8 +224,8 @@ func (r *reader) held() *delivery.Held {
 	if bits&heldSome == 0 {
 		return nil
 	}
-	return &delivery.Held{Merge: bits&heldMerge != 0, Tenant: bits&heldTenant != 0, By: r.text(),
-		Until: time.Unix(0, r.varint()).UTC(), Zone: r.text()}
+	return &delivery.Held{Merge: bits&heldMerge != 0, Tenant: bits&heldTenant != 0, Join: bits&heldJoin != 0,
+		By: r.text(), Until: time.Unix(0, r.varint()).UTC(), Zone: r.text()}
 }
 
 func (r *reader) fallback(d *delivery.Delivery) {
