@@ -18,9 +18,9 @@ func TestAGroupingIsSetAndItsEventsWaitForOneMessage(t *testing.T) {
 		b.act("tick", word(l, "One message for the events of several minutes",
 			"数分間のイベントを 1 通のメッセージにまとめる"), true)
 		minutes := word(l, "Minutes of one message", "1 通にまとめる分数")
-		b.fill(minutes, "11")
+		b.fill(minutes, "61")
 		b.click(word(l, "Save", "保存"))
-		b.sees(word(l, "must be 2 to 1,000 events, and 1 to 10 minutes", "イベントは 2～1,000 件、時間は 1～10 分で指定してください"))
+		b.sees(word(l, "must be 2 to 1,000 events, and 1 to 60 minutes", "イベントは 2～1,000 件、時間は 1～60 分で指定してください"))
 		b.fill(minutes, "10")
 		b.click(word(l, "Save", "保存"))
 		b.sees(word(l, "Saved.", "保存しました"))

@@ -922,7 +922,7 @@ type CreateInputBody struct {
 	// Filters all must match; an event of a kind that has nothing of what a filter looks at passes it
 	Filters []FilterView `json:"filters,omitempty"`
 
-	// Grouping one message for the events of some minutes, where people read them: every five minutes of at most 50 events; empty: each event is a message. 2 to 1000 events, 1 to 10 minutes
+	// Grouping one message for the events of some minutes, where people read them: every five minutes of at most 50 events; empty: each event is a message. 2 to 1000 events, 1 to 60 minutes
 	//
 	// Examples: 50/5m
 	Grouping *string   `json:"grouping,omitempty"`

@@ -12,7 +12,7 @@ func TestAGroupingIsCheckedKeptAndTakenAway(t *testing.T) {
 		return `{"system":"slack","name":"Ops","grouping":"` + grouping + `","parameters":{"webhook_url":"` + slackURL +
 			`"}}`
 	}
-	for _, bad := range []string{"50", "1/5m", "1001/5m", "50/11m", "50/5", "x", "50/5m "} {
+	for _, bad := range []string{"50", "1/5m", "1001/5m", "50/61m", "50/5", "x", "50/5m "} {
 		a := r.call("POST", "/v1/integrations", body(bad))
 		require.Equal(t, 422, a.status, bad)
 		requireWorded(t, a.body)

@@ -3,6 +3,7 @@ package delivery
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"tocsin/shared/destination"
 )
@@ -24,8 +25,38 @@ func (d *Delivery) Messages() int {
 	return d.Count
 }
 
-// DigestUpTo is DigestGroup with how many events one message has at most, as rows keep it: "group/50".
-func DigestUpTo(events int) string { return DigestGroup + "/" + strconv.Itoa(events) }
+// DigestUpTo is DigestGroup with how many events one message has at most, as rows keep it: "group/50", or
+// "group/50/60m" where the message gathers for longer than a file does.
+func DigestUpTo(events int, every time.Duration) string {
+	return lasting(DigestGroup+"/"+strconv.Itoa(events), every)
+}
+
+// DigestStormOf is DigestStorm of an integration whose events are grouped by a time, as rows keep it: "storm", or
+// "storm//60m".
+func DigestStormOf(every time.Duration) string {
+	if every > destination.File.Every {
+		return lasting(DigestStorm+"/", every)
+	}
+	return DigestStorm
+}
+
+func lasting(digest string, every time.Duration) string {
+	if every > destination.File.Every {
+		digest += "/" + strconv.Itoa(int(every/time.Minute)) + "m"
+	}
+	return digest
+}
+
+// DigestSpan is the time that a message gathers for, where a digest says one: it is longer than a file's. Engines look
+// for what waits for the same message as far back as that, and else as far as destination.File.Every.
+func DigestSpan(digest string) time.Duration {
+	parts := strings.Split(digest, "/")
+	minutes, err := strconv.Atoi(strings.TrimSuffix(parts[len(parts)-1], "m"))
+	if len(parts) < 3 || err != nil {
+		return 0
+	}
+	return time.Duration(minutes) * time.Minute
+}
 
 // DigestReason is one of the reasons above, whatever Delivery.Digest says beside it; "" of what is no digest.
 func DigestReason(digest string) string {
@@ -36,6 +67,7 @@ func DigestReason(digest string) string {
 // mostEvents is how many events deliveries of a kind hold that became one.
 func mostEvents(digest string) int {
 	_, count, _ := strings.Cut(digest, "/")
+	count, _, _ = strings.Cut(count, "/")
 	if n, err := strconv.Atoi(count); err == nil && n > 0 {
 		return min(n, destination.File.Count)
 	}

@@ -38,9 +38,10 @@ type routed struct {
 	subject *filter.Subject // what filters see of it, once one asked; see passing
 }
 
-// Apart is the longest time between the arrivals of two events of one delivery, of which only the oldest counts for
-// CarriedWithin and for whether it is late. Only what is recovered, or waited for its batch window, lies as far apart.
-const Apart = 10 * time.Minute
+// apart is the longest time between the arrivals of two events that travel together without a batch window, of which
+// only the oldest counts for whether it is late. Only what is recovered lies as far apart. CarriedWithin is for those
+// of a window, too.
+const apart = 10 * time.Minute
 
 func (f *Fanout) deliveries(i integration.Integration, events []routed) []delivery.Delivery {
 	now, together := f.grouped(i, events)
@@ -66,7 +67,7 @@ func batched(i integration.Integration, events []routed, batch destination.Batch
 		if len(open) > 0 && !spanEnd(e.Entry.At, batch.Every).Equal(spanEnd(open[0].Entry.At, batch.Every)) {
 			flush() // one delivery holds one span of the clock
 		}
-		if len(open) > 0 && e.Entry.At.Sub(open[0].Entry.At) > Apart {
+		if len(open) > 0 && e.Entry.At.Sub(open[0].Entry.At) > max(apart, batch.Every) {
 			flush()
 		}
 		open = append(open, e)

@@ -65,7 +65,7 @@ func groups(i integration.Integration, events []routed) []delivery.Delivery {
 	batch := destination.Batch{Count: i.Grouping.UpTo(), Bytes: destination.File.Bytes, Every: i.Grouping.Every()}
 	out := batched(i, events, batch)
 	for n := range out {
-		out[n].Digest = delivery.DigestUpTo(i.Grouping.UpTo())
+		out[n].Digest = delivery.DigestUpTo(i.Grouping.UpTo(), i.Grouping.Every())
 	}
 	return out
 }

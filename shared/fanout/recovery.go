@@ -27,7 +27,7 @@ type EventLog interface {
 }
 
 // CarriedWithin is how much earlier than an event the delivery that carries it can have been made: a delivery has the
-// time of its oldest event, and fan-out is not further behind than that.
+// time of its oldest event, and gathers for integration.LongestGrouping at most.
 const CarriedWithin = time.Hour
 
 // Recovery makes up for what an integration missed: events that it takes, as it is set up now, and that no delivery to

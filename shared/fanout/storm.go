@@ -199,7 +199,7 @@ func stormDigests(i integration.Integration, events []routed, every time.Duratio
 	batch.Every = every
 	out := batched(i, events, batch)
 	for n := range out {
-		out[n].Digest = delivery.DigestStorm
+		out[n].Digest = delivery.DigestStormOf(every)
 	}
 	return out
 }

@@ -18,12 +18,12 @@ import (
 // never hold. One list says it for both.
 type Grouping string
 
-// Bounds of a Grouping. MaxGrouped keeps within what an engine merges; LongestGrouping within what recovery allows
-// between the events of one delivery (see fanout.Apart).
+// Bounds of a Grouping. MaxGrouped keeps within what an engine merges; LongestGrouping is within what recovery allows
+// between the events of one delivery (see fanout.CarriedWithin).
 const (
 	MinGrouped      = 2
 	MaxGrouped      = 1000
-	LongestGrouping = 10 * time.Minute
+	LongestGrouping = 60 * time.Minute
 )
 
 var groupingForm = regexp.MustCompile(`^[1-9][0-9]{0,3}/[1-9][0-9]?m$`)

@@ -159,7 +159,7 @@ type createInput struct {
 		Name       string                 `json:"name,omitempty" doc:"made from the system, your name and the date when it is left out"`
 		Language   wording.Language       `json:"language,omitempty" doc:"of what people read of it: en or ja; empty: the tenant's"`
 		Rate       integration.Rate       `json:"rate,omitempty" doc:"how many messages are sent at most, 1 to 1000 a second or minute; empty: as many as its system takes" example:"10/minute"`
-		Grouping   integration.Grouping   `json:"grouping,omitempty" doc:"one message for the events of some minutes, where people read them: every five minutes of at most 50 events; empty: each event is a message. 2 to 1000 events, 1 to 10 minutes" example:"50/5m"`
+		Grouping   integration.Grouping   `json:"grouping,omitempty" doc:"one message for the events of some minutes, where people read them: every five minutes of at most 50 events; empty: each event is a message. 2 to 1000 events, 1 to 60 minutes" example:"50/5m"`
 		StormGuard integration.StormGuard `json:"storm_guard,omitempty" doc:"how many messages a minute has at most, 1 to 1000, where people read them: what is beyond is told in one digest a minute; none: as many as come; empty: 60/minute" example:"60/minute"`
 		Fallback   string                 `json:"fallback,omitempty" maxLength:"100" doc:"the id of the integration that gets what can not be delivered to this one; empty: none does" example:"01GTD8R4000000000000000002"`
 		Template   *MessageTemplateView   `json:"message_template,omitempty" doc:"its own title and text of messages, where people see them"`

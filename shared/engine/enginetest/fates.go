@@ -40,7 +40,7 @@ func Fates(t *testing.T, open OpenHolds, seeds uint64) {
 	require.Greater(t, w.seen["storm"], 20)
 	tries := []string{"at once", "group", "quiet", "mute", "held alone", "put off", "left out", "off", "fallback",
 		"fell back: at arrival", "fell back: partly", "fell back: by health", "fell back: held", "gets it anyway",
-		"let go: too many"}
+		"let go: too many", "long"}
 	for _, why := range append(delivery.NotFallbacks(), "") {
 		tries = append(tries, "fell back: "+string(why))
 	}
@@ -253,7 +253,7 @@ func (w *fates) run(from time.Time) {
 			}
 		}
 		if n%2 == 1 && i.people() {
-			i.every, i.upTo = 1+w.r.IntN(10), 2+w.r.IntN(6)
+			i.every, i.upTo = []int{1 + w.r.IntN(10), 1 + w.r.IntN(10), 15, 60}[w.r.IntN(4)], 2+w.r.IntN(6)
 		}
 		i.own.ownOnly = w.r.IntN(5) == 0
 		w.to = append(w.to, i)
@@ -460,6 +460,11 @@ func (w *fates) guarded(i *receiving, e of, n int) fate {
 	if i.every > 0 {
 		span := time.Duration(i.every) * time.Minute
 		alone = fate{digest: fmt.Sprintf("group/%d", i.upTo), due: e.at.Truncate(span).Add(span)}
+		if i.every > 10 {
+			alone.digest += fmt.Sprintf("/%dm", i.every)
+			storm.digest += fmt.Sprintf("//%dm", i.every)
+			w.seen["long"]++
+		}
 		limit, storm.due = max(1, i.guard*i.upTo/i.every), alone.due
 	}
 	if i.guard > 0 && (w.minutes[w.minute(i, 0)]+n >= limit || w.minutes[w.minute(i, time.Minute)] > limit) {
@@ -611,8 +616,8 @@ func (w *fates) compare(i *receiving, due []*unit, got []delivery.Delivery) {
 			ids = append(ids, e.ID+" "+unitOf(d).from)
 		}
 		require.Equal(w, len(ids), d.Count)
-		require.False(w, i.people() && d.Count > 1 && d.Digest == "" && d.From == nil, "seed %d: a message of %d events",
-			w.seed, d.Count)
+		require.False(w, i.people() && d.Count > 1 && d.Digest == "" && d.From == nil,
+			"seed %d: a message of %d events", w.seed, d.Count)
 		w.ends(i, d)
 		if group, ok := groups[ids[0]]; ok {
 			require.LessOrEqual(w, len(ids), i.upTo, "seed %d", w.seed)

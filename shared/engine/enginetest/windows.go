@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +41,7 @@ func windows(run runner) {
 	run("the same Intake twice brings its events once", intakeTwiceBringsItsEventsOnce)
 	run("an Intake that comes again after its window was merged brings nothing", intakeAfterItsWindow)
 	run("more than one delivery has room for makes several", moreThanOneHasRoomFor)
+	run("what gathers for an hour comes as one, and apart from what gathers for less and ends with it", hourComesAsOne)
 	run("a digest stays one: merged with its like alone, retried, replayed", digestStaysOne)
 }
 
@@ -125,6 +127,40 @@ func moreThanOneHasRoomFor(t *testing.T, r *Rig) {
 		want = append(want, d.ID)
 	}
 	require.Equal(t, want, ids(r.ready(10)))
+}
+
+func hourComesAsOne(t *testing.T, r *Rig) {
+	gathering := func(digest string, ago time.Duration) delivery.Delivery {
+		in := fanout.Intake{Accepted: r.Publish(1)}
+		d := r.closingAt(At, in.Accepted...)
+		id := ulid.MustParse(d.ID)
+		d.Digest, d.CreatedAt = digest, At.Add(-ago)
+		_ = id.SetTime(uint64(d.CreatedAt.UnixMilli()))
+		d.ID = id.String()
+		in.Deliveries = []delivery.Delivery{d}
+		require.NoError(r.T, r.Log.Accept(r.T.Context(), in))
+		return d
+	}
+	const every = time.Hour
+	long := delivery.DigestUpTo(1000, every)
+	require.Equal(t, []time.Duration{every, every, 0, 0, 0}, []time.Duration{delivery.DigestSpan(long),
+		delivery.DigestSpan(delivery.DigestStormOf(every)),
+		delivery.DigestSpan(delivery.DigestUpTo(50, 10*time.Minute)), delivery.DigestSpan(delivery.DigestStormOf(0)), delivery.DigestSpan(delivery.FallbackDigest("a"))})
+	first, storm := gathering(long, every-time.Minute), gathering(delivery.DigestStormOf(every), every-2*time.Minute)
+	second, short := gathering(long, every/2), gathering(delivery.DigestUpTo(50, 10*time.Minute), 5*time.Minute)
+	third := gathering(long, time.Second)
+	got := r.ready(10)
+	slices.SortFunc(got, func(a, b delivery.Delivery) int { return strings.Compare(a.ID, b.ID) })
+	got = slices.CompactFunc(got, func(a, b delivery.Delivery) bool { return a.ID == b.ID })
+	require.Equal(t, []string{first.ID, storm.ID, short.ID}, ids(got))
+	require.Equal(t, slices.Concat(first.Events, second.Events, third.Events), got[0].Events)
+	require.Equal(t, delivery.DigestGroup, delivery.DigestReason(got[0].Digest))
+	require.Equal(t, 1, got[1].Count)
+	require.Equal(t, delivery.DigestStorm, delivery.DigestReason(got[1].Digest))
+	require.Equal(t, 1, got[2].Count)
+	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{arrived(got[0]), arrived(got[1]),
+		arrived(got[2])}))
+	require.Empty(t, r.ready(10))
 }
 
 func digestStaysOne(t *testing.T, r *Rig) {

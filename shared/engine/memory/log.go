@@ -56,7 +56,7 @@ func (d *Deliveries) Event(_ context.Context, tenant, id string) (deliverylog.Ev
 func (d *Deliveries) Carrying(_ context.Context, tenant, integration string, e deliverylog.Event,
 	most int) (id string, through bool, err error) {
 	defer d.e.lock()()
-	from, to := e.Entry.At.Add(-fanout.Apart), e.Entry.At.Add(time.Millisecond)
+	from, to := e.Entry.At.Add(-fanout.CarriedWithin), e.Entry.At.Add(time.Millisecond)
 	near := d.e.of(key{tenant, integration}, from, to)
 	for id, m := range d.e.merged[key{tenant, integration}] {
 		holds := slices.ContainsFunc(m.was.Events, func(c event.Event) bool { return c.ID == e.Accepted.Event.ID })

@@ -238,7 +238,7 @@ func ReadRow(row table.Item) (delivery.Delivery, error) {
 	return v, nil
 }
 
-// Load reads a message batch. One that names a window (see windowID) is opened first.
+// Load reads a message batch. One that names a window (see span) is opened first.
 func (d *Store) Load(ctx context.Context, p worker.MessageBatch) ([]delivery.Delivery, error) {
 	p, err := d.openWindows(ctx, p)
 	if err != nil {

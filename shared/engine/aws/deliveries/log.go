@@ -145,7 +145,8 @@ func (d *Store) Event(ctx context.Context, tenant, id string) (deliverylog.Event
 // Carrying reads the ids of the events of deliveries.
 func (d *Store) Carrying(ctx context.Context, tenant, integration string, e deliverylog.Event,
 	most int) (id string, through bool, err error) {
-	first, last := delivery.FirstID(e.Entry.At.Add(-fanout.Apart)), delivery.FirstID(e.Entry.At.Add(time.Millisecond))
+	first := delivery.FirstID(e.Entry.At.Add(-fanout.CarriedWithin))
+	last := delivery.FirstID(e.Entry.At.Add(time.Millisecond))
 	in := table.Between("lane", table.LaneKey(tenant, integration), first, last)
 	in.TableName, in.ScanIndexForward = &d.Tables.Deliveries, awssdk.Bool(false)
 	in.Limit = awssdk.Int32(int32(min(most+1, 1000)))

@@ -36,14 +36,14 @@ type windowedRow struct {
 }
 
 // closed lists the ends of the windows that rows have waited for until now.
-func (d *Store) closed(rows []table.Item) []int64 {
+func (d *Store) closed(rows []table.Item) []span {
 	now := d.Now().UnixNano()
-	var out []int64
+	var out []span
 	for _, r := range rows {
 		due := table.NumberOf(r, "due")
 		if table.TextOf(r, "state") == string(delivery.Pending) && due != 0 && due <= now && !isHeld(r) &&
-			!slices.Contains(out, due) {
-			out = append(out, due)
+			!slices.Contains(out, span{due: due}) {
+			out = append(out, span{due: due}) // of before there were longer ones
 		}
 	}
 	return out
@@ -64,7 +64,7 @@ func (d *Store) closed(rows []table.Item) []int64 {
 //tocsin:table OutboxTable
 type windowRow struct {
 	Shard   string `dynamodbav:"shard"`        // see windowShard: a lane has its own, which holds no markers
-	ID      string `dynamodbav:"id"`           // a windowID
+	ID      string `dynamodbav:"id"`           // that of a span
 	By      string `dynamodbav:"by,omitempty"` // the delivery that the row was made for
 	Opened  bool   `dynamodbav:"opened,omitempty"`
 	Turn    int64  `dynamodbav:"turn,omitempty"` // of who merges: see takeTurn
@@ -78,17 +78,36 @@ func windowShard(tenant, integration string) string {
 
 const windowPrefix = "span-"
 
-// windowID stands in a message batch for the deliveries that waited for a time. It is no delivery's: those are ULIDs.
-func windowID(due time.Time) string { return windowPrefix + table.Nanos(due.UnixNano()) }
+// span is a window: its end, and the time that it gathers for where that is longer than a file's. Those of files hold
+// many rows, and are not to be looked for among those of an hour.
+type span struct {
+	due  int64
+	long time.Duration
+}
 
-// windowDue is the reverse of windowID.
-func windowDue(id string) (int64, bool) {
+func spanOf(v delivery.Delivery) span { return span{v.Due.UnixNano(), delivery.DigestSpan(v.Digest)} }
+
+func (s span) end() time.Time { return time.Unix(0, s.due).UTC() }
+
+// id stands in a message batch for the deliveries that waited for a window. It is no delivery's: those are ULIDs.
+func (s span) id() string {
+	id := windowPrefix + table.Nanos(s.due)
+	if s.long > 0 {
+		id += "-" + strconv.Itoa(int(s.long/time.Minute))
+	}
+	return id
+}
+
+// readSpan is the reverse of id.
+func readSpan(id string) (s span, ok bool) {
 	digits, ok := strings.CutPrefix(id, windowPrefix)
 	if !ok {
-		return 0, false
+		return s, false
 	}
+	digits, long, _ := strings.Cut(digits, "-")
 	due, err := strconv.ParseInt(digits, 10, 64)
-	return due, err == nil
+	minutes, _ := strconv.Atoi(long)
+	return span{due, time.Duration(minutes) * time.Minute}, err == nil
 }
 
 // windowBatches are the message batches of windows that need a message, now that deliveries were added to them. again
@@ -98,7 +117,7 @@ func (d *Store) windowBatches(
 ) (out []worker.MessageBatch, err error) {
 	seen := map[string]bool{}
 	for _, v := range added {
-		p := worker.MessageBatch{Tenant: v.Tenant, Integration: v.Integration, IDs: []string{windowID(v.Due)},
+		p := worker.MessageBatch{Tenant: v.Tenant, Integration: v.Integration, IDs: []string{spanOf(v).id()},
 			Due: v.Due}
 		if key := table.LaneKey(v.Tenant, v.Integration) + " " + p.IDs[0]; seen[key] {
 			continue
@@ -151,22 +170,22 @@ func (d *Store) openWindows(ctx context.Context, p worker.MessageBatch) (worker.
 			}
 			continue
 		}
-		due, ok := windowDue(id)
+		one, ok := readSpan(id)
 		if !ok {
 			ids = append(ids, id)
 			continue
 		}
-		one := worker.MessageBatch{Tenant: p.Tenant, Integration: p.Integration, IDs: []string{id},
-			Due: time.Unix(0, due).UTC()}
-		if one.Due.After(d.Now()) {
-			if err := d.Enqueue(ctx, []worker.MessageBatch{one}, 0); err != nil {
+		if one.end().After(d.Now()) {
+			again := worker.MessageBatch{Tenant: p.Tenant, Integration: p.Integration, IDs: []string{id},
+				Due: one.end()}
+			if err := d.Enqueue(ctx, []worker.MessageBatch{again}, 0); err != nil {
 				return p, err
 			}
 			continue
 		}
-		files, err := d.openWindow(ctx, one)
+		files, err := d.openWindow(ctx, p.Tenant, p.Integration, one)
 		if err != nil {
-			return p, fmt.Errorf("open the batch window of integration %s until %s: %w", p.Integration, one.Due, err)
+			return p, fmt.Errorf("open the batch window of integration %s until %s: %w", p.Integration, one.end(), err)
 		}
 		ids = append(ids, files[:min(1, len(files))]...)
 		// A file can be large, so that each of the others gets a message of its own.
@@ -182,11 +201,11 @@ func (d *Store) openWindows(ctx context.Context, p worker.MessageBatch) (worker.
 }
 
 // openWindow merges what waited and returns the ids of all deliveries of the window that are to be sent.
-func (d *Store) openWindow(ctx context.Context, p worker.MessageBatch) ([]string, error) {
-	if err := d.coalesce(ctx, p.Tenant, p.Integration, []int64{p.Due.UnixNano()}); err != nil {
+func (d *Store) openWindow(ctx context.Context, tenant, integration string, s span) ([]string, error) {
+	if err := d.coalesce(ctx, tenant, integration, []span{s}); err != nil {
 		return nil, err
 	}
-	rows, err := d.window(ctx, p.Tenant, p.Integration, p.Due.UnixNano())
+	rows, err := d.window(ctx, tenant, integration, s)
 	if err != nil {
 		return nil, err
 	}
@@ -202,10 +221,10 @@ func (d *Store) openWindow(ctx context.Context, p worker.MessageBatch) ([]string
 // takeTurn marks a window as opened and takes the turn at merging it. The condition that it returns belongs in each
 // transaction that merges: it holds until the next turn is taken. So what is read after takeTurn shows all merges of
 // those who had the turn before, and none comes between such a read and the transaction.
-func (d *Store) takeTurn(ctx context.Context, tenant, integration string, due int64) (mine types.TransactWriteItem,
+func (d *Store) takeTurn(ctx context.Context, tenant, integration string, s span) (mine types.TransactWriteItem,
 	err error) {
 	key := table.Item{"shard": table.Text(windowShard(tenant, integration)),
-		"id": table.Text(windowID(time.Unix(0, due)))}
+		"id": table.Text(s.id())}
 	out, err := d.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &d.Tables.Outbox, Key: key, ReturnValues: types.ReturnValueUpdatedNew,
 		UpdateExpression: awssdk.String("SET opened = :yes, expires = :expires, v = :v ADD turn :one"),
@@ -225,30 +244,30 @@ func (d *Store) takeTurn(ctx context.Context, tenant, integration string, due in
 var errMerging = errors.New("others are merging it all the time")
 
 // coalesce makes one delivery of what waits in each window.
-func (d *Store) coalesce(ctx context.Context, tenant, integration string, windows []int64) error {
-	for _, due := range windows {
+func (d *Store) coalesce(ctx context.Context, tenant, integration string, windows []span) error {
+	for _, s := range windows {
 		done, err := false, error(nil)
 		for try := 0; try < coalesceTries && !done && err == nil; try++ {
-			done, err = d.coalesceWindow(ctx, tenant, integration, due)
+			done, err = d.coalesceWindow(ctx, tenant, integration, s)
 		}
 		if err == nil && !done {
 			err = errMerging
 		}
 		if err != nil {
 			return fmt.Errorf("merge what integration %s has in the window until %s: %w", integration,
-				time.Unix(0, due).UTC(), err)
+				s.end(), err)
 		}
 	}
 	return nil
 }
 
 // coalesceWindow reports false when another function was at it as well: then look again.
-func (d *Store) coalesceWindow(ctx context.Context, tenant, integration string, due int64) (done bool, err error) {
-	mine, err := d.takeTurn(ctx, tenant, integration, due)
+func (d *Store) coalesceWindow(ctx context.Context, tenant, integration string, s span) (done bool, err error) {
+	mine, err := d.takeTurn(ctx, tenant, integration, s)
 	if err != nil {
 		return false, err
 	}
-	rows, err := d.window(ctx, tenant, integration, due)
+	rows, err := d.window(ctx, tenant, integration, s)
 	if err != nil {
 		return false, err
 	}
@@ -293,20 +312,23 @@ func apart(rows []windowedRow) (waiting, copies []windowedRow) {
 
 // window reads the rows of a window, oldest first: those that wait still, and what was made of others. A delivery's id
 // begins with its time, so they are found without an index.
-func (d *Store) window(ctx context.Context, tenant, integration string, due int64) ([]windowedRow, error) {
-	end := time.Unix(0, due).UTC()
-	in := table.Between("lane", table.LaneKey(tenant, integration), delivery.FirstID(end.Add(-destination.File.Every)),
-		delivery.FirstID(end.Add(time.Second)))
+func (d *Store) window(ctx context.Context, tenant, integration string, s span) ([]windowedRow, error) {
+	end := s.end()
+	in := table.Between("lane", table.LaneKey(tenant, integration),
+		delivery.FirstID(end.Add(-max(s.long, destination.File.Every))), delivery.FirstID(end.Add(time.Second)))
 	in.TableName, in.ConsistentRead = &d.Tables.Deliveries, awssdk.Bool(true)
 	in.FilterExpression = awssdk.String(
 		"attribute_not_exists(held) AND (span = :due OR #state = :pending AND due = :due)")
 	in.ExpressionAttributeNames["#state"] = "state"
 	in.ExpressionAttributeValues[":pending"] = table.Text(string(delivery.Pending))
-	in.ExpressionAttributeValues[":due"] = table.Number(due)
+	in.ExpressionAttributeValues[":due"] = table.Number(s.due)
 	var out []windowedRow
 	err := d.Each(ctx, in, 1<<62, func(r table.Item) (bool, error) {
 		if err := table.KnownVersion(r, "a delivery", deliveryVersion); err != nil {
 			return false, err
+		}
+		if delivery.DigestSpan(table.TextOf(r, "digest")) != s.long {
+			return true, nil // of another window that ends at the same time
 		}
 		pending := table.TextOf(r, "state") == string(delivery.Pending)
 		out = append(out, windowedRow{

@@ -169,7 +169,7 @@ func (d *Deliveries) Carrying(ctx context.Context, tenant, integration string, e
 	err = d.db.Query(ctx, carryingOne+" ORDER BY 1 DESC LIMIT ?4",
 		func(s *driver.Stmt) {
 			s.BindInt64(1, ref)
-			s.BindText(2, delivery.FirstID(e.Entry.At.Add(-fanout.Apart)))
+			s.BindText(2, delivery.FirstID(e.Entry.At.Add(-fanout.CarriedWithin)))
 			s.BindText(3, delivery.FirstID(e.Entry.At.Add(time.Millisecond)))
 			s.BindInt64(4, int64(most)+1)
 		}, func(s *driver.Stmt) error {

@@ -5,7 +5,7 @@ import { ErrorAt } from "../ui.js";
 
 const FEWEST = 2;
 const MOST = 1000;
-const LONGEST = 10;
+const LONGEST = 60;
 
 const parts = (grouping) => {
 	const [count, span = ""] = (grouping || "").split("/");
