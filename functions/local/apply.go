@@ -21,6 +21,8 @@ import (
 	"tocsin/functions/local/remote"
 	"tocsin/shared/configuration"
 	"tocsin/shared/configuration/client"
+	"tocsin/shared/configuration/schema"
+	"tocsin/shared/configuration/tree"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
 )
@@ -117,7 +119,7 @@ func exportCommand(c *configuring, ctx context.Context, args []string) error {
 		for _, e := range catalogue.Default().All() {
 			systems = append(systems, e.System)
 		}
-		document, err = configuration.Schema(systems)
+		document, err = schema.Of(systems)
 		document = append(document, '\n')
 	} else {
 		var api *client.Client
@@ -196,7 +198,7 @@ func (c *configuring) plan(ctx context.Context, file string, secretsLater bool) 
 		name = "the standard input"
 	}
 	in := func(err error) error {
-		var problems configuration.Problems
+		var problems tree.Problems
 		if errors.As(err, &problems) {
 			return fmt.Errorf("%s is not good, and nothing was changed:\n%s", name, commandline.Clean(problems.Error()))
 		}
@@ -233,7 +235,7 @@ func (c *configuring) read(file string) ([]byte, error) {
 		defer f.Close()
 		from = f
 	}
-	data, err := io.ReadAll(io.LimitReader(from, configuration.MaxBytes+1))
+	data, err := io.ReadAll(io.LimitReader(from, tree.MaxBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", file, err)
 	}

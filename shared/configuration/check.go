@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"tocsin/shared/configuration/tree"
+
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
@@ -29,8 +31,7 @@ func Check(d Document, schema json.RawMessage) error {
 	if err != nil {
 		return fmt.Errorf("read the schema of configurations: %w", err)
 	}
-	tree := d.tree()
-	instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(tree.JSON()))
+	instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(d.tree().JSON()))
 	if err != nil {
 		return fmt.Errorf("check the configuration: %w", err)
 	}
@@ -40,30 +41,30 @@ func Check(d Document, schema json.RawMessage) error {
 	}
 	k := checker{root: d.root}
 	k.explain(invalid)
-	return k.problems.err()
+	return k.problems.Err()
 }
 
 // Join puts problems together. Of those of one line the first error's are kept: it looks closer.
 func Join(errs ...error) error {
-	var all Problems
+	var all tree.Problems
 	for _, err := range errs {
-		var p Problems
+		var p tree.Problems
 		if err != nil && !errors.As(err, &p) {
 			return err
 		}
 		known := slices.Clone(all)
 		for _, one := range p {
-			if !slices.ContainsFunc(known, func(k Problem) bool { return k.Line == one.Line }) {
+			if !slices.ContainsFunc(known, func(k tree.Problem) bool { return k.Line == one.Line }) {
 				all = append(all, one)
 			}
 		}
 	}
-	return all.err()
+	return all.Err()
 }
 
 type checker struct {
-	root     Value
-	problems Problems
+	root     tree.Value
+	problems tree.Problems
 }
 
 // explain tells the leaves. Of several forms that a value can have, the first is the usual one.
@@ -83,7 +84,7 @@ func (c *checker) explain(e *jsonschema.ValidationError) {
 		line, _ = c.place(append(slices.Clone(e.InstanceLocation), k.Properties[0]))
 	}
 	for _, words := range sentences(e.ErrorKind, c.find(e.InstanceLocation)) {
-		p := Problem{line, at, words}
+		p := tree.Problem{Line: line, At: at, Text: words}
 		if !slices.Contains(c.problems, p) {
 			c.problems = append(c.problems, p)
 		}
@@ -94,7 +95,7 @@ func (c *checker) explain(e *jsonschema.ValidationError) {
 func (c *checker) place(path []string) (line int, at string) {
 	v, line := c.root, c.root.Line
 	for _, step := range path {
-		if m, ok := v.get(step); ok {
+		if m, ok := v.Get(step); ok {
 			for _, member := range v.Members {
 				if member.Name == step {
 					line = member.Line
@@ -113,23 +114,23 @@ func (c *checker) place(path []string) (line int, at string) {
 	if len(path) < 2 {
 		return line, strings.Join(path, ": ")
 	}
-	at = fmt.Sprintf("%s %q", strings.TrimSuffix(path[0], "s"), short(path[1]))
+	at = fmt.Sprintf("%s %q", strings.TrimSuffix(path[0], "s"), tree.Short(path[1]))
 	if path[0] == "report_settings" {
 		at = strings.Join(path[:2], ": ")
 	}
 	for _, step := range path[2:] {
 		if strings.Trim(step, "0123456789") != "" {
-			at += ": " + short(step)
+			at += ": " + tree.Short(step)
 		}
 	}
 	return line, at
 }
 
 // find is the value at a place of the document that was read.
-func (c *checker) find(path []string) Value {
+func (c *checker) find(path []string) tree.Value {
 	v := c.root
 	for _, step := range path {
-		m, ok := v.get(step)
+		m, ok := v.Get(step)
 		var n int
 		if _, err := fmt.Sscanf(step, "%d", &n); !ok && err == nil && n >= 0 && n < len(v.Items) {
 			m = v.Items[n]
@@ -144,7 +145,7 @@ var formats = map[string]string{
 }
 
 // sentences say what is wrong. Only of a word that stands for one of a few is the value looked at.
-func sentences(k jsonschema.ErrorKind, v Value) []string {
+func sentences(k jsonschema.ErrorKind, v tree.Value) []string {
 	one := func(format string, args ...any) []string { return []string{fmt.Sprintf(format, args...)} }
 	switch k := k.(type) {
 	case *kind.Required:
@@ -152,7 +153,7 @@ func sentences(k jsonschema.ErrorKind, v Value) []string {
 	case *kind.AdditionalProperties:
 		var out []string
 		for _, name := range k.Properties {
-			out = append(out, fmt.Sprintf("there is no %q here", short(name)))
+			out = append(out, fmt.Sprintf("there is no %q here", tree.Short(name)))
 		}
 		return out
 	case *kind.Type:

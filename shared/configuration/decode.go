@@ -1,32 +1,24 @@
 package configuration
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
+	"tocsin/shared/configuration/tree"
 	"tocsin/shared/report/calendar"
 )
 
-func (p Problems) err() error {
-	if len(p) == 0 {
-		return nil
-	}
-	slices.SortStableFunc(p, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
-	return p
-}
-
 // reader makes a document of values and notes what is wrong.
-type reader struct{ problems Problems }
+type reader struct{ problems tree.Problems }
 
-func (r *reader) document(root Value) (d Document) {
+func (r *reader) document(root tree.Value) (d Document) {
 	m := r.object(root, "the document", "version", "integrations", "triggers", "report_settings")
 	if v, ok := m["version"]; !ok {
-		r.problems.add(1, "", "version is required: begin with `version: %d`", Version)
-	} else if v.Kind != Number || v.Text != strconv.Itoa(Version) {
-		r.problems.add(v.Line, "version", "this program reads version %d: write `version: %d`", Version, Version)
+		r.problems.Add(1, "", "version is required: begin with `version: %d`", Version)
+	} else if v.Kind != tree.Number || v.Text != strconv.Itoa(Version) {
+		r.problems.Add(v.Line, "version", "this program reads version %d: write `version: %d`", Version, Version)
 	}
 	if v, ok := m["integrations"]; ok {
 		d.Integrations = []Integration{}
@@ -51,7 +43,7 @@ func (r *reader) document(root Value) (d Document) {
 		if _, given := s["hour"]; given {
 			d.Reports.Hour = int(r.number(s, v, "report_settings", "hour"))
 			if err := calendar.CheckHour(d.Reports.Hour); err != nil {
-				r.problems.add(s["hour"].Line, "report_settings", "hour %s", err)
+				r.problems.Add(s["hour"].Line, "report_settings", "hour %s", err)
 			}
 		}
 	}
@@ -59,14 +51,14 @@ func (r *reader) document(root Value) (d Document) {
 }
 
 // named are the objects of a section.
-func (r *reader) named(section Value, at string) []Member {
-	if section.Kind != Map {
-		r.problems.add(section.Line, at, "must be names with an object each; write {} for none")
+func (r *reader) named(section tree.Value, at string) []tree.Member {
+	if section.Kind != tree.Map {
+		r.problems.Add(section.Line, at, "must be names with an object each; write {} for none")
 		return nil
 	}
 	for _, m := range section.Members {
 		if strings.TrimSpace(m.Name) != m.Name || m.Name == "" {
-			r.problems.add(m.Line, at, "a name must not be empty, and must not begin or end with a space")
+			r.problems.Add(m.Line, at, "a name must not be empty, and must not begin or end with a space")
 		}
 	}
 	return section.Members
@@ -81,71 +73,71 @@ func renames[T any](r *reader, kind string, list []T, of func(T) (name, was stri
 	}
 	for _, v := range list {
 		name, was, line := of(v)
-		at := fmt.Sprintf("%s %q", kind, short(name))
+		at := fmt.Sprintf("%s %q", kind, tree.Short(name))
 		switch {
 		case was == "":
 		case was == name:
-			r.problems.add(line, at, "was is its own name: leave it out")
+			r.problems.Add(line, at, "was is its own name: leave it out")
 		case names[was]:
-			r.problems.add(line, at, "was is %q, which the file has too: which of them is the old one?", short(was))
+			r.problems.Add(line, at, "was is %q, which the file has too: which of them is the old one?", tree.Short(was))
 		case from[was] != "":
-			r.problems.add(line, at, "was is %q, as that of %q", short(was), short(from[was]))
+			r.problems.Add(line, at, "was is %q, as that of %q", tree.Short(was), tree.Short(from[was]))
 		default:
 			from[was] = name
 		}
 	}
 }
 
-func (r *reader) integration(m Member) Integration {
-	at := fmt.Sprintf("integration %q", short(m.Name))
+func (r *reader) integration(m tree.Member) Integration {
+	at := fmt.Sprintf("integration %q", tree.Short(m.Name))
 	o := r.object(m.Value, at, "system", "was", "language", "rate", "grouping", "storm_guard", "fallback",
 		"message_template", "enabled", "events", "filters", "hold", "parameters")
 	i := Integration{Name: m.Name, Line: m.Line, System: r.text(o, m.Value, at, "system"),
 		Was: r.optional(o, at, "was"), Language: r.optional(o, at, "language"), Rate: r.optional(o, at, "rate"),
 		Grouping: r.optional(o, at, "grouping"), StormGuard: r.optional(o, at, "storm_guard"),
 		Fallback: r.optional(o, at, "fallback"), MessageTemplate: r.template(o, at), Enabled: r.enabled(o, at)}
-	if v, ok := o["events"]; ok && r.is(v, List, at, "events", "a list") {
+	if v, ok := o["events"]; ok && r.is(v, tree.List, at, "events", "a list") {
 		for _, item := range v.Items {
 			sub := r.subscription(item, at)
 			if slices.ContainsFunc(i.Events, func(s Subscription) bool { return s.Event == sub.Event }) {
-				r.problems.add(item.Line, at, "the event %q is here twice", short(sub.Event))
+				r.problems.Add(item.Line, at, "the event %q is here twice", tree.Short(sub.Event))
 			}
 			i.Events = append(i.Events, sub)
 		}
 	}
 	i.Filters = r.filters(o, at)
 	i.Hold = r.hold(o, at, "own_only")
-	if v, ok := o["parameters"]; ok && r.is(v, Map, at, "parameters", "an object") {
+	if v, ok := o["parameters"]; ok && r.is(v, tree.Map, at, "parameters", "an object") {
 		i.Parameters = v.Members
 	}
 	return i
 }
 
-func (r *reader) subscription(v Value, at string) Subscription {
-	if v.Kind == String {
+func (r *reader) subscription(v tree.Value, at string) Subscription {
+	if v.Kind == tree.String {
 		return Subscription{Event: v.Text}
 	}
 	at += ": events"
 	o := r.object(v, at, "event", "with_headers")
 	s := Subscription{Event: r.text(o, v, at, "event")}
-	if h, ok := o["with_headers"]; ok && r.is(h, Bool, at, "with_headers", "true or false") {
+	if h, ok := o["with_headers"]; ok && r.is(h, tree.Bool, at, "with_headers", "true or false") {
 		s.WithHeaders = h.Text == "true"
 	}
 	return s
 }
 
-func (r *reader) trigger(m Member) Trigger {
-	at := fmt.Sprintf("trigger %q", short(m.Name))
+func (r *reader) trigger(m tree.Member) Trigger {
+	at := fmt.Sprintf("trigger %q", tree.Short(m.Name))
 	o := r.object(m.Value, at, "template_id", "was", "comment", "enabled", "threshold", "filters", "actions")
 	t := Trigger{Name: m.Name, Line: m.Line, Template: r.text(o, m.Value, at, "template_id"),
 		Was: r.optional(o, at, "was"), Comment: r.optional(o, at, "comment"), Enabled: r.enabled(o, at)}
-	if v, ok := o["threshold"]; ok && v.Kind != Null {
+	if v, ok := o["threshold"]; ok && v.Kind != tree.Null {
 		th := r.object(v, at+": threshold", "count", "period")
 		t.Threshold = &Threshold{Count: r.number(th, v, at+": threshold", "count"),
 			Period: r.number(th, v, at+": threshold", "period")}
 	}
 	t.Filters = r.filters(o, at)
-	if v, ok := o["actions"]; ok && r.is(v, List, at, "actions", "a list") {
+	if v, ok := o["actions"]; ok && r.is(v, tree.List, at, "actions", "a list") {
 		for _, item := range v.Items {
 			t.Actions = append(t.Actions, r.action(item, at+": actions"))
 		}
@@ -153,8 +145,8 @@ func (r *reader) trigger(m Member) Trigger {
 	return t
 }
 
-func (r *reader) filters(o map[string]Value, at string) (out []Filter) {
-	if v, ok := o["filters"]; ok && r.is(v, List, at, "filters", "a list") {
+func (r *reader) filters(o map[string]tree.Value, at string) (out []Filter) {
+	if v, ok := o["filters"]; ok && r.is(v, tree.List, at, "filters", "a list") {
 		for _, item := range v.Items {
 			out = append(out, r.filter(item, at+": filters"))
 		}
@@ -162,14 +154,14 @@ func (r *reader) filters(o map[string]Value, at string) (out []Filter) {
 	return out
 }
 
-func (r *reader) filter(v Value, at string) Filter {
+func (r *reader) filter(v tree.Value, at string) Filter {
 	o := r.object(v, at, "id", "operator", "values")
 	f := Filter{ID: r.text(o, v, at, "id"), Operator: r.text(o, v, at, "operator")}
 	values, ok := o["values"]
-	if ok && r.is(values, List, at, "values", "a list") {
+	if ok && r.is(values, tree.List, at, "values", "a list") {
 		for _, item := range values.Items {
-			if item.Kind != String && item.Kind != Number {
-				r.problems.add(item.Line, at, "a value must be a text or a whole number")
+			if item.Kind != tree.String && item.Kind != tree.Number {
+				r.problems.Add(item.Line, at, "a value must be a text or a whole number")
 				continue
 			}
 			f.Values = append(f.Values, item.Text)
@@ -178,17 +170,17 @@ func (r *reader) filter(v Value, at string) Filter {
 	return f
 }
 
-func (r *reader) action(v Value, at string) Action {
+func (r *reader) action(v tree.Value, at string) Action {
 	o := r.object(v, at, "id", "integrations", "lock_time")
 	a := Action{ID: r.text(o, v, at, "id"), Line: v.Line}
-	if list, ok := o["integrations"]; ok && r.is(list, List, at, "integrations", "a list of names") {
+	if list, ok := o["integrations"]; ok && r.is(list, tree.List, at, "integrations", "a list of names") {
 		for _, item := range list.Items {
-			if item.Kind == Null || item.Kind == List || item.Kind == Map {
-				r.problems.add(item.Line, at, "integrations must be names")
+			if item.Kind == tree.Null || item.Kind == tree.List || item.Kind == tree.Map {
+				r.problems.Add(item.Line, at, "integrations must be names")
 				continue
 			}
 			if slices.Contains(a.Integrations, item.Text) {
-				r.problems.add(item.Line, at, "%q is here twice", short(item.Text))
+				r.problems.Add(item.Line, at, "%q is here twice", tree.Short(item.Text))
 			}
 			a.Integrations = append(a.Integrations, item.Text)
 		}
@@ -200,15 +192,15 @@ func (r *reader) action(v Value, at string) Action {
 }
 
 // object reads a map that has no other members than those known.
-func (r *reader) object(v Value, at string, known ...string) map[string]Value {
-	out := map[string]Value{}
-	if v.Kind != Map {
-		r.problems.add(v.Line, at, "must be an object with %s", strings.Join(known, ", "))
+func (r *reader) object(v tree.Value, at string, known ...string) map[string]tree.Value {
+	out := map[string]tree.Value{}
+	if v.Kind != tree.Map {
+		r.problems.Add(v.Line, at, "must be an object with %s", strings.Join(known, ", "))
 		return out
 	}
 	for _, m := range v.Members {
 		if !slices.Contains(known, m.Name) {
-			r.problems.add(m.Line, at, "there is no member %q%s", short(m.Name), instead(m.Name, known))
+			r.problems.Add(m.Line, at, "there is no member %q%s", tree.Short(m.Name), instead(m.Name, known))
 			continue
 		}
 		out[m.Name] = m.Value
@@ -216,52 +208,52 @@ func (r *reader) object(v Value, at string, known ...string) map[string]Value {
 	return out
 }
 
-func (r *reader) is(v Value, kind Kind, at, name, what string) bool {
+func (r *reader) is(v tree.Value, kind tree.Kind, at, name, what string) bool {
 	if v.Kind != kind {
-		r.problems.add(v.Line, at, "%s must be %s", name, what)
+		r.problems.Add(v.Line, at, "%s must be %s", name, what)
 	}
 	return v.Kind == kind
 }
 
 // text reads a member that must be there. What looks like a number is a text as it is written.
-func (r *reader) text(o map[string]Value, of Value, at, name string) string {
+func (r *reader) text(o map[string]tree.Value, of tree.Value, at, name string) string {
 	v, ok := o[name]
 	switch {
-	case !ok && of.Kind == Map:
-		r.problems.add(of.Line, at, "%s is required", name)
-	case ok && (v.Kind == Null || v.Kind == List || v.Kind == Map || v.Text == ""):
-		r.problems.add(v.Line, at, "%s must be a text", name)
+	case !ok && of.Kind == tree.Map:
+		r.problems.Add(of.Line, at, "%s is required", name)
+	case ok && (v.Kind == tree.Null || v.Kind == tree.List || v.Kind == tree.Map || v.Text == ""):
+		r.problems.Add(v.Line, at, "%s must be a text", name)
 	}
 	return v.Text
 }
 
 // optional reads a member that may be left out.
-func (r *reader) optional(o map[string]Value, at, name string) string {
+func (r *reader) optional(o map[string]tree.Value, at, name string) string {
 	v := o[name]
-	if v.Kind == List || v.Kind == Map {
-		r.problems.add(v.Line, at, "%s must be a text", name)
+	if v.Kind == tree.List || v.Kind == tree.Map {
+		r.problems.Add(v.Line, at, "%s must be a text", name)
 	}
 	return strings.TrimSpace(v.Text)
 }
 
-func (r *reader) enabled(o map[string]Value, at string) *bool {
+func (r *reader) enabled(o map[string]tree.Value, at string) *bool {
 	v, ok := o["enabled"]
-	if !ok || !r.is(v, Bool, at, "enabled", "true or false") {
+	if !ok || !r.is(v, tree.Bool, at, "enabled", "true or false") {
 		return nil
 	}
 	on := v.Text == "true"
 	return &on
 }
 
-func (r *reader) number(o map[string]Value, of Value, at, name string) int64 {
+func (r *reader) number(o map[string]tree.Value, of tree.Value, at, name string) int64 {
 	v, ok := o[name]
-	if !ok && of.Kind == Map {
-		r.problems.add(of.Line, at, "%s is required", name)
+	if !ok && of.Kind == tree.Map {
+		r.problems.Add(of.Line, at, "%s is required", name)
 		return 0
 	}
 	n, err := strconv.ParseInt(v.Text, 10, 64)
-	if ok && (err != nil || v.Kind != Number || strconv.FormatInt(n, 10) != v.Text) {
-		r.problems.add(v.Line, at, "%s must be a whole number, written in digits", name)
+	if ok && (err != nil || v.Kind != tree.Number || strconv.FormatInt(n, 10) != v.Text) {
+		r.problems.Add(v.Line, at, "%s must be a whole number, written in digits", name)
 	}
 	return n
 }

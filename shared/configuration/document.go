@@ -1,5 +1,7 @@
 package configuration
 
+import "tocsin/shared/configuration/tree"
+
 // Version is that of the document's form.
 const Version = 1
 
@@ -9,7 +11,7 @@ type Document struct {
 	Triggers     []Trigger
 	Reports      *ReportSettings
 
-	root Value // what was read, for the lines of problems
+	root tree.Value // what was read, for the lines of problems
 }
 
 // Integration is an integration by its name.
@@ -36,7 +38,7 @@ type Integration struct {
 	Events     []Subscription
 	Filters    []Filter
 	Hold       Hold
-	Parameters []Member
+	Parameters []tree.Member
 }
 
 // Subscription is an event type that an integration receives.

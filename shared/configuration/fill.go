@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"tocsin/shared/configuration/tree"
 	"tocsin/shared/destination"
 )
 
@@ -18,18 +19,18 @@ func (d *Document) Fill(systems map[string]System, getenv func(string) string, s
 	for n := range d.Integrations {
 		f.integration(&d.Integrations[n], systems)
 	}
-	return f.problems.err()
+	return f.problems.Err()
 }
 
 type filler struct {
-	root     Value
+	root     tree.Value
 	getenv   func(string) string
 	later    bool
-	problems Problems
+	problems tree.Problems
 }
 
 func (f *filler) integration(i *Integration, systems map[string]System) {
-	at := fmt.Sprintf("integration %q", short(i.Name))
+	at := fmt.Sprintf("integration %q", tree.Short(i.Name))
 	system, ok := systems[i.System]
 	if !ok {
 		var known []string
@@ -38,7 +39,7 @@ func (f *filler) integration(i *Integration, systems map[string]System) {
 		}
 		slices.Sort(known)
 		line, _ := (&checker{root: f.root}).place([]string{"integrations", i.Name, "system"})
-		f.problems.add(line, at, "there is no system %q%s", short(i.System), instead(i.System, known))
+		f.problems.Add(line, at, "there is no system %q%s", tree.Short(i.System), instead(i.System, known))
 		return
 	}
 	var names []string
@@ -52,9 +53,9 @@ func (f *filler) integration(i *Integration, systems map[string]System) {
 		field, ok := system.Field(m.Name)
 		switch {
 		case !ok:
-			f.problems.add(m.Line, at, "%s has no parameter %q%s", system.Title, short(m.Name), instead(m.Name, names))
+			f.problems.Add(m.Line, at, "%s has no parameter %q%s", system.Title, tree.Short(m.Name), instead(m.Name, names))
 		case field.ReadOnly:
-			f.problems.add(m.Line, at, "%s is set at the side of %s only: leave it out", m.Name, system.Title)
+			f.problems.Add(m.Line, at, "%s is set at the side of %s only: leave it out", m.Name, system.Title)
 		default:
 			i.Parameters[n].Value = f.value(m.Value, field, at+": "+m.Name, field.Type)
 		}
@@ -62,26 +63,26 @@ func (f *filler) integration(i *Integration, systems map[string]System) {
 }
 
 // value fills a value and what is in it. kind is the type that JSON Schema names, "" for any.
-func (f *filler) value(v Value, field Field, at, kind string) Value {
+func (f *filler) value(v tree.Value, field Field, at, kind string) tree.Value {
 	v.Items, v.Members = slices.Clone(v.Items), slices.Clone(v.Members)
-	if kind == "string" && (v.Kind == Number || v.Kind == Bool) {
-		v.Kind = String // a key of digits is a key
+	if kind == "string" && (v.Kind == tree.Number || v.Kind == tree.Bool) {
+		v.Kind = tree.String // a key of digits is a key
 	}
 	switch v.Kind {
-	case Number:
+	case tree.Number:
 		if !json.Valid([]byte(v.Text)) {
-			f.problems.add(v.Line, at, "this number is written in a way that only YAML knows: write it in plain digits")
+			f.problems.Add(v.Line, at, "this number is written in a way that only YAML knows: write it in plain digits")
 			v.Text = "0"
 		}
-	case String:
+	case tree.String:
 		v = f.text(v, field, at)
-	case List:
+	case tree.List:
 		for n := range v.Items {
 			v.Items[n] = f.value(v.Items[n], field, at, itemKind(field))
 		}
-	case Map:
+	case tree.Map:
 		for n, m := range v.Members {
-			v.Members[n].Value = f.value(m.Value, field, at+": "+short(m.Name), itemKind(field))
+			v.Members[n].Value = f.value(m.Value, field, at+": "+tree.Short(m.Name), itemKind(field))
 		}
 	}
 	return v
@@ -95,15 +96,15 @@ func itemKind(field Field) string {
 	return ""
 }
 
-func (f *filler) text(v Value, field Field, at string) Value {
+func (f *filler) text(v tree.Value, field Field, at string) tree.Value {
 	filled, missing, wrong := expand(v.Text, f.getenv)
 	for _, w := range wrong {
-		f.problems.add(v.Line, at, "%s is not ${NAME} of an environment variable; write $${ for the characters ${",
-			short(w))
+		f.problems.Add(v.Line, at, "%s is not ${NAME} of an environment variable; write $${ for the characters ${",
+			tree.Short(w))
 	}
 	for _, name := range missing {
 		if !f.later || !field.Secret {
-			f.problems.add(v.Line, at, "the environment variable %s is not set, or is empty", name)
+			f.problems.Add(v.Line, at, "the environment variable %s is not set, or is empty", name)
 		}
 	}
 	if strings.Contains(v.Text, "${") {
@@ -111,7 +112,7 @@ func (f *filler) text(v Value, field Field, at string) Value {
 	}
 	v.Text = filled
 	if field.Secret && filled == destination.SecretMask {
-		f.problems.add(v.Line, at, "is the mask that stands for a secret in answers: write ${NAME} of an environment "+
+		f.problems.Add(v.Line, at, "is the mask that stands for a secret in answers: write ${NAME} of an environment "+
 			"variable, or leave it out to keep what is stored")
 	}
 	return v

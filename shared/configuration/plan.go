@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"tocsin/shared/configuration/tree"
 )
 
 // Verb is what is done to an object.
@@ -52,7 +53,7 @@ type Step struct {
 	// BoundThere: after it is added, somebody at the system's side has to bind a place to it.
 	BoundThere bool
 
-	body     Value
+	body     tree.Value
 	actions  []Action // of a trigger, whose integrations have their ids only when they are there
 	fallback string   // likewise the name of an integration's
 }
@@ -84,7 +85,7 @@ func NewPlan(d Document, s State, prune bool) (Plan, error) {
 	p.reports()
 	slices.Reverse(p.gone)
 	p.plan.Steps = append(p.plan.Steps, p.gone...)
-	return p.plan, p.problems.err()
+	return p.plan, p.problems.Err()
 }
 
 type planner struct {
@@ -93,7 +94,7 @@ type planner struct {
 	prune    bool
 	plan     Plan
 	gone     []Step // in the order of their making
-	problems Problems
+	problems tree.Problems
 	// known are the names that triggers may use, with the id where there is one already.
 	known map[string]string
 }
@@ -126,7 +127,7 @@ func (p *planner) doubles(kind string, stored, ids, wanted []string) {
 	}
 	for name, ids := range byName {
 		if len(ids) > 1 && (p.prune || slices.Contains(wanted, name)) {
-			p.problems.add(0, "", "%s", (&DoubleError{kind, name, slices.Sorted(slices.Values(ids))}).Error())
+			p.problems.Add(0, "", "%s", (&DoubleError{kind, name, slices.Sorted(slices.Values(ids))}).Error())
 		}
 	}
 }
@@ -183,7 +184,7 @@ func (p *planner) remove(s Step) {
 
 // integration plans one; at is the place of the stored one, -1 for none.
 func (p *planner) integration(i Integration, at int, kept map[int]bool) {
-	where := fmt.Sprintf("integration %q", short(i.Name))
+	where := fmt.Sprintf("integration %q", tree.Short(i.Name))
 	if at >= 0 {
 		old := p.state.Integrations[at]
 		if old.System == i.System {
@@ -192,7 +193,7 @@ func (p *planner) integration(i Integration, at int, kept map[int]bool) {
 			return
 		}
 		if !p.prune {
-			p.problems.add(i.Line, where, "is of the system %s here and %s there, and an integration keeps its "+
+			p.problems.Add(i.Line, where, "is of the system %s here and %s there, and an integration keeps its "+
 				"system: give the new one another name, or have the old one deleted with -prune", i.System, old.System)
 			return
 		}
@@ -207,48 +208,48 @@ func (p *planner) add(i Integration, replaces, where string) {
 	system := p.state.Systems[i.System]
 	on := i.Enabled == nil || *i.Enabled
 	s := Step{Verb: Add, Kind: IntegrationKind, Name: i.Name, Replaces: replaces, BoundThere: system.BoundThere}
-	s.differ("system", Value{}, text(i.System))
+	s.differ("system", tree.Value{}, tree.OfText(i.System))
 	s.word("language", i.Language, "")
 	s.word("rate", i.Rate, "")
 	s.word("grouping", i.Grouping, "")
 	s.word("storm_guard", i.StormGuard, "")
 	s.template(i.MessageTemplate, MessageTemplate{})
-	s.differ("enabled", Value{}, boolean(on))
-	s.differ("events", Value{}, events(system.order(i.Events)))
+	s.differ("enabled", tree.Value{}, tree.OfBool(on))
+	s.differ("events", tree.Value{}, events(system.order(i.Events)))
 	s.narrow(i.Filters, nil)
 	s.hold(i.Hold, Hold{})
-	var parameters Value
-	parameters.Kind = Map
+	var parameters tree.Value
+	parameters.Kind = tree.Map
 	for _, f := range system.Fields {
 		v, given := find(i.Parameters, f.Name)
-		given = given && v.Kind != Null
-		if f.Required && !given && f.Default.Kind == Null {
-			p.problems.add(i.Line, where, "%s is required, because there is no such integration yet: write it, or "+
+		given = given && v.Kind != tree.Null
+		if f.Required && !given && f.Default.Kind == tree.Null {
+			p.problems.Add(i.Line, where, "%s is required, because there is no such integration yet: write it, or "+
 				"${NAME} of an environment variable", f.Name)
 		}
 		if !given {
 			continue
 		}
-		parameters.set(f.Name, v)
+		parameters.Set(f.Name, v)
 		if f.Secret {
 			s.Secrets = append(s.Secrets, f.Name)
 			p.literal(i, f, v)
 		} else {
-			s.differ("parameters."+f.Name, Value{}, v)
+			s.differ("parameters."+f.Name, tree.Value{}, v)
 		}
 	}
-	s.body.set("system", text(i.System))
-	s.body.set("name", text(i.Name))
-	s.body.set("enabled", boolean(on))
-	s.body.set("events", lines(system.order(i.Events)))
-	s.body.set("parameters", parameters)
+	s.body.Set("system", tree.OfText(i.System))
+	s.body.Set("name", tree.OfText(i.Name))
+	s.body.Set("enabled", tree.OfBool(on))
+	s.body.Set("events", lines(system.order(i.Events)))
+	s.body.Set("parameters", parameters)
 	p.plan.Steps = append(p.plan.Steps, s)
 }
 
 func (p *planner) change(i Integration, old StoredIntegration, where string) {
 	system := p.state.Systems[i.System]
 	s := Step{Verb: Change, Kind: IntegrationKind, Name: i.Name, ID: old.ID, Revision: old.Revision}
-	s.body.Kind = Map
+	s.body.Kind = tree.Map
 	s.rename(i.Name, old.Name)
 	s.word("language", i.Language, old.Language)
 	s.word("rate", i.Rate, old.Rate)
@@ -259,16 +260,16 @@ func (p *planner) change(i Integration, old StoredIntegration, where string) {
 	now, before := system.order(i.Events), system.order(old.Events)
 	if !slices.Equal(now, before) {
 		s.differ("events", events(before), events(now))
-		s.body.set("events", lines(now))
+		s.body.Set("events", lines(now))
 	}
 	s.narrow(i.Filters, old.Filters)
 	s.hold(i.Hold, old.Hold)
-	stored, err := decode(old.Parameters)
+	stored, err := tree.Decode(old.Parameters)
 	if err != nil {
-		p.problems.add(i.Line, where, "its stored parameters can not be read: %v", err)
+		p.problems.Add(i.Line, where, "its stored parameters can not be read: %v", err)
 		return
 	}
-	parameters := Value{Kind: Map}
+	parameters := tree.Value{Kind: tree.Map}
 	for _, f := range system.Fields {
 		if f.ReadOnly {
 			continue
@@ -279,7 +280,7 @@ func (p *planner) change(i Integration, old StoredIntegration, where string) {
 		}
 	}
 	if len(parameters.Members) > 0 {
-		s.body.set("parameters", parameters)
+		s.body.Set("parameters", parameters)
 	}
 	p.changed(s)
 }
@@ -295,18 +296,18 @@ func (p *planner) changed(s Step) {
 }
 
 // parameter compares one parameter of an integration and puts into patch what is to be sent.
-func (s *Step) parameter(f Field, given []Member, stored Value, patch *Value) {
+func (s *Step) parameter(f Field, given []tree.Member, stored tree.Value, patch *tree.Value) {
 	field := "parameters." + f.Name
 	now, ok := find(given, f.Name)
-	before, there := stored.get(f.Name)
-	empty := before.Kind == String && before.Text == ""
+	before, there := stored.Get(f.Name)
+	empty := before.Kind == tree.String && before.Text == ""
 	switch {
 	case f.Secret && !ok:
 		return // as it is
-	case f.Secret && now.Kind == Null:
+	case f.Secret && now.Kind == tree.Null:
 		if there && !empty {
 			s.Differences = append(s.Differences, Difference{Field: field, Before: "a secret"})
-			patch.set(f.Name, now)
+			patch.Set(f.Name, now)
 		}
 	case f.Secret:
 		if !there || empty || before.Kind != now.Kind || !sameNames(before, now) {
@@ -314,44 +315,44 @@ func (s *Step) parameter(f Field, given []Member, stored Value, patch *Value) {
 				secretNames(now, true)})
 		}
 		s.Secrets = append(s.Secrets, f.Name)
-		patch.set(f.Name, now)
+		patch.Set(f.Name, now)
 	default:
-		if !ok || now.Kind == Null {
+		if !ok || now.Kind == tree.Null {
 			now = f.Default
 		}
 		if !there {
-			before = Value{}
+			before = tree.Value{}
 		}
-		if !same(before, now) {
+		if !tree.Same(before, now) {
 			s.differ(field, before, now)
-			patch.set(f.Name, now)
+			patch.Set(f.Name, now)
 		}
 	}
 }
 
 // literal warns of a secret that stands in the file.
-func (p *planner) literal(i Integration, f Field, v Value) {
-	plain := func(v Value) bool {
-		return v.Kind == String && v.Text != "" && v.Written == "" && (!f.Made || v.Text != generated)
+func (p *planner) literal(i Integration, f Field, v tree.Value) {
+	plain := func(v tree.Value) bool {
+		return v.Kind == tree.String && v.Text != "" && v.Written == "" && (!f.Made || v.Text != generated)
 	}
-	if plain(v) || slices.ContainsFunc(v.Members, func(m Member) bool { return plain(m.Value) }) {
+	if plain(v) || slices.ContainsFunc(v.Members, func(m tree.Member) bool { return plain(m.Value) }) {
 		p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("the secret %s of integration %q stands in the file: better "+
 			"write ${NAME} of an environment variable", f.Name, i.Name))
 	}
 }
 
 // sameNames compares the names of secrets in a map, which can be seen.
-func sameNames(a, b Value) bool {
+func sameNames(a, b tree.Value) bool {
 	return len(a.Members) == len(b.Members) &&
-		!slices.ContainsFunc(a.Members, func(m Member) bool { _, ok := b.get(m.Name); return !ok })
+		!slices.ContainsFunc(a.Members, func(m tree.Member) bool { _, ok := b.Get(m.Name); return !ok })
 }
 
 // secretNames shows a secret, of a map with the names in it.
-func secretNames(v Value, there bool) string {
+func secretNames(v tree.Value, there bool) string {
 	if !there {
 		return ""
 	}
-	if v.Kind != Map {
+	if v.Kind != tree.Map {
 		return "a secret"
 	}
 	var names []string
@@ -365,16 +366,16 @@ func secretNames(v Value, there bool) string {
 func (s *Step) rename(now, before string) {
 	if now != before {
 		s.Was = before
-		s.differ("name", text(before), text(now))
-		s.body.set("name", text(now))
+		s.differ("name", tree.OfText(before), tree.OfText(now))
+		s.body.Set("name", tree.OfText(now))
 	}
 }
 
 // narrow notes other filters.
 func (s *Step) narrow(now, before []Filter) {
-	if a, b := filterList(before), filterList(now); !same(a, b) {
+	if a, b := filterList(before), filterList(now); !tree.Same(a, b) {
 		s.differ("filters", a, b)
-		s.body.set("filters", b)
+		s.body.Set("filters", b)
 	}
 }
 
@@ -383,48 +384,48 @@ func (s *Step) word(field, now, before string) {
 	if now == before {
 		return
 	}
-	of := func(word string) Value {
+	of := func(word string) tree.Value {
 		if word == "" {
-			return Value{}
+			return tree.Value{}
 		}
-		return text(word)
+		return tree.OfText(word)
 	}
 	s.differ(field, of(before), of(now))
-	s.body.set(field, text(now))
+	s.body.Set(field, tree.OfText(now))
 }
 
 func (s *Step) enable(on *bool, before bool) {
 	if on != nil && *on != before {
-		s.differ("enabled", boolean(before), boolean(*on))
-		s.body.set("enabled", boolean(*on))
+		s.differ("enabled", tree.OfBool(before), tree.OfBool(*on))
+		s.body.Set("enabled", tree.OfBool(*on))
 	}
 }
 
 // differ notes a difference for a person. What came out of the environment is shown as it was written.
-func (s *Step) differ(field string, before, after Value) {
+func (s *Step) differ(field string, before, after tree.Value) {
 	d := Difference{Field: field, Before: show(before), After: show(after)}
-	if filled(after) && before.Kind != Null {
+	if filled(after) && before.Kind != tree.Null {
 		d.Before = "another value"
 	}
 	s.Differences = append(s.Differences, d)
 }
 
 // filled reports whether variables were put into a value.
-func filled(v Value) bool {
+func filled(v tree.Value) bool {
 	return v.Written != "" || slices.ContainsFunc(v.Items, filled) ||
-		slices.ContainsFunc(v.Members, func(m Member) bool { return filled(m.Value) })
+		slices.ContainsFunc(v.Members, func(m tree.Member) bool { return filled(m.Value) })
 }
 
 // show is a value for a person, "" for none.
-func show(v Value) string {
-	if v.Kind == Null {
+func show(v tree.Value) string {
+	if v.Kind == tree.Null {
 		return ""
 	}
-	return short(string(written(v).JSON()))
+	return tree.Short(string(written(v).JSON()))
 }
 
 // written is the value before variables were put in.
-func written(v Value) Value {
+func written(v tree.Value) tree.Value {
 	v.Items, v.Members = slices.Clone(v.Items), slices.Clone(v.Members)
 	v.Text = cmp.Or(v.Written, v.Text)
 	for n := range v.Items {
@@ -436,28 +437,30 @@ func written(v Value) Value {
 	return v
 }
 
-func find(list []Member, name string) (Value, bool) { return Value{Members: list}.get(name) }
+func find(list []tree.Member, name string) (tree.Value, bool) {
+	return tree.Value{Members: list}.Get(name)
+}
 
 // events are subscriptions for a person.
-func events(list []Subscription) Value {
-	out := Value{Kind: List}
+func events(list []Subscription) tree.Value {
+	out := tree.Value{Kind: tree.List}
 	for _, s := range list {
 		name := s.Event
 		if s.WithHeaders {
 			name += " with headers"
 		}
-		out.Items = append(out.Items, text(name))
+		out.Items = append(out.Items, tree.OfText(name))
 	}
 	return out
 }
 
 // lines are subscriptions as the API takes them.
-func lines(list []Subscription) Value {
-	out := Value{Kind: List}
+func lines(list []Subscription) tree.Value {
+	out := tree.Value{Kind: tree.List}
 	for _, s := range list {
-		var line Value
-		line.set("event", text(s.Event))
-		line.set("with_headers", boolean(s.WithHeaders))
+		var line tree.Value
+		line.Set("event", tree.OfText(s.Event))
+		line.Set("with_headers", tree.OfBool(s.WithHeaders))
 		out.Items = append(out.Items, line)
 	}
 	return out
@@ -468,18 +471,18 @@ func (p *planner) reports() {
 	switch {
 	case d == nil:
 	case p.state.Reports == nil:
-		p.problems.add(d.Line, "report_settings", "there are no reports here, or you may not set them")
+		p.problems.Add(d.Line, "report_settings", "there are no reports here, or you may not set them")
 	case d.TimeZone != p.state.Reports.TimeZone || d.Hour != p.state.Reports.Hour ||
-		d.Language != p.state.Reports.Language || !same(d.Hold.tree(), p.state.Reports.Hold.tree()):
+		d.Language != p.state.Reports.Language || !tree.Same(d.Hold.tree(), p.state.Reports.Hold.tree()):
 		s := Step{Verb: Change, Kind: ReportsKind, Name: ReportsKind, ETag: p.state.Reports.ETag}
 		if d.TimeZone != p.state.Reports.TimeZone {
-			s.differ("time_zone", text(p.state.Reports.TimeZone), text(d.TimeZone))
+			s.differ("time_zone", tree.OfText(p.state.Reports.TimeZone), tree.OfText(d.TimeZone))
 		}
 		if d.Hour != p.state.Reports.Hour {
-			s.differ("hour", number(int64(p.state.Reports.Hour)), number(int64(d.Hour)))
+			s.differ("hour", tree.OfNumber(int64(p.state.Reports.Hour)), tree.OfNumber(int64(d.Hour)))
 		}
-		s.body.set("time_zone", text(d.TimeZone))
-		s.body.set("hour", number(int64(d.Hour)))
+		s.body.Set("time_zone", tree.OfText(d.TimeZone))
+		s.body.Set("hour", tree.OfNumber(int64(d.Hour)))
 		s.word("language", d.Language, p.state.Reports.Language)
 		s.hold(d.Hold, p.state.Reports.Hold)
 		p.plan.Steps = append(p.plan.Steps, s)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"tocsin/shared/configuration/tree"
 	"tocsin/shared/integration"
 )
 
@@ -25,7 +26,7 @@ func (p *planner) fallbacks(found []int) {
 	for n, i := range p.document.Integrations {
 		p.fallback(i, next)
 		step := Step{Verb: Change, Kind: IntegrationKind, Name: i.Name}
-		step.body.Kind = Map
+		step.body.Kind = tree.Map
 		old := ""                                             // of one that was deleted, too
 		if at := found[n]; at >= 0 && p.known[i.Name] != "" { // else it is made anew
 			if step.ID = p.state.Integrations[at].ID; names[p.state.Integrations[at].Fallback] != "" {
@@ -38,12 +39,12 @@ func (p *planner) fallbacks(found []int) {
 		}
 		if old != "" {
 			one := step
-			one.differ("fallback", text(names[old]), Value{})
-			one.body.set("fallback", text(""))
+			one.differ("fallback", tree.OfText(names[old]), tree.Value{})
+			one.body.Set("fallback", tree.OfText(""))
 			away = append(away, one)
 		}
 		if i.Fallback != "" {
-			step.differ("fallback", Value{}, text(i.Fallback))
+			step.differ("fallback", tree.Value{}, tree.OfText(i.Fallback))
 			step.fallback = i.Fallback
 			set = append(set, step)
 		}
@@ -70,13 +71,13 @@ func (p *planner) fallback(i Integration, next map[string]string) {
 	if i.Fallback == "" {
 		return
 	}
-	where := fmt.Sprintf("integration %q", short(i.Name))
+	where := fmt.Sprintf("integration %q", tree.Short(i.Name))
 	if _, ok := p.known[i.Fallback]; !ok {
-		p.problems.add(i.Line, where, "there is no integration %q for its fallback%s", short(i.Fallback),
+		p.problems.Add(i.Line, where, "there is no integration %q for its fallback%s", tree.Short(i.Fallback),
 			instead(i.Fallback, slices.Sorted(maps.Keys(p.known))))
 		return
 	}
 	if loop := integration.LoopOf(i.Name, i.Fallback, func(name string) string { return next[name] }); loop != nil {
-		p.problems.add(i.Line, where, "its fallback goes round in a circle: %s", strings.Join(loop, " → "))
+		p.problems.Add(i.Line, where, "its fallback goes round in a circle: %s", strings.Join(loop, " → "))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"tocsin/shared/configuration/tree"
 	"tocsin/shared/event"
 )
 
@@ -15,7 +16,7 @@ func (p *planner) triggers() {
 		return
 	}
 	if p.state.Triggers == nil {
-		p.problems.add(0, "triggers", "there are no triggers here, or you may not set them")
+		p.problems.Add(0, "triggers", "there are no triggers here, or you may not set them")
 		return
 	}
 	var names, was, stored, ids []string
@@ -59,7 +60,7 @@ func (p *planner) dangling(kept map[int]bool) {
 }
 
 func (p *planner) trigger(t Trigger, at int) {
-	where := fmt.Sprintf("trigger %q", short(t.Name))
+	where := fmt.Sprintf("trigger %q", tree.Short(t.Name))
 	var old *StoredTrigger
 	if at >= 0 {
 		old = &p.state.Triggers[at]
@@ -72,17 +73,17 @@ func (p *planner) trigger(t Trigger, at int) {
 	}
 	on := t.Enabled == nil || *t.Enabled
 	s := Step{Verb: Add, Kind: TriggerKind, Name: t.Name, actions: t.Actions}
-	s.differ("template_id", Value{}, text(t.Template))
-	s.differ("enabled", Value{}, boolean(on))
-	s.body.set("name", text(t.Name))
-	s.body.set("template_id", text(t.Template))
-	s.body.set("enabled", boolean(on))
-	tree := t.tree()
+	s.differ("template_id", tree.Value{}, tree.OfText(t.Template))
+	s.differ("enabled", tree.Value{}, tree.OfBool(on))
+	s.body.Set("name", tree.OfText(t.Name))
+	s.body.Set("template_id", tree.OfText(t.Template))
+	s.body.Set("enabled", tree.OfBool(on))
+	whole := t.tree()
 	for _, name := range []string{"comment", "threshold", "filters", "actions"} {
-		if v, ok := tree.get(name); ok {
-			s.differ(name, Value{}, v)
+		if v, ok := whole.Get(name); ok {
+			s.differ(name, tree.Value{}, v)
 			if name != "actions" {
-				s.body.set(name, v)
+				s.body.Set(name, v)
 			}
 		}
 	}
@@ -102,7 +103,7 @@ func (p *planner) references(t Trigger, old *StoredTrigger, where string) {
 	for _, a := range t.Actions {
 		for _, name := range a.Integrations {
 			if _, ok := p.known[name]; !ok && !slices.Contains(had, name) {
-				p.problems.add(a.Line, where, "there is no integration %q%s", short(name), instead(name, known))
+				p.problems.Add(a.Line, where, "there is no integration %q%s", tree.Short(name), instead(name, known))
 			}
 		}
 	}
@@ -126,20 +127,20 @@ func (p *planner) changeTrigger(t Trigger, old StoredTrigger) {
 	before := old.named(names)
 	before.Actions = normal(before.Actions)
 	s := Step{Verb: Change, Kind: TriggerKind, Name: t.Name, ID: old.ID, Revision: old.Revision}
-	s.body.Kind = Map
+	s.body.Kind = tree.Map
 	s.rename(t.Name, old.Name)
 	s.enable(t.Enabled, before.Enabled == nil || *before.Enabled)
 	now, then := t.tree(), before.tree()
 	another := t.Template != old.Template // which takes other thresholds, filters and actions: all are sent
 	if another {
-		s.differ("template_id", text(old.Template), text(t.Template))
-		s.body.set("template_id", text(t.Template))
+		s.differ("template_id", tree.OfText(old.Template), tree.OfText(t.Template))
+		s.body.Set("template_id", tree.OfText(t.Template))
 	}
 	for _, name := range []string{"comment", "threshold", "filters", "actions"} {
-		a, _ := then.get(name)
-		b, _ := now.get(name)
+		a, _ := then.Get(name)
+		b, _ := now.Get(name)
 		replaced := name == "actions" && p.replaced(t)
-		switch equal := same(a, b); {
+		switch equal := tree.Same(a, b); {
 		case equal && !replaced && !another:
 			continue
 		case equal && replaced:
@@ -150,13 +151,13 @@ func (p *planner) changeTrigger(t Trigger, old StoredTrigger) {
 		switch {
 		case name == "actions":
 			s.actions = t.Actions
-		case name == "filters" && b.Kind == Null:
-			s.body.set(name, Value{Kind: List})
+		case name == "filters" && b.Kind == tree.Null:
+			s.body.Set(name, tree.Value{Kind: tree.List})
 		case name == "comment":
-			s.body.set(name, text(b.Text))
-		case b.Kind == Null: // a threshold that the new condition does not take
+			s.body.Set(name, tree.OfText(b.Text))
+		case b.Kind == tree.Null: // a threshold that the new condition does not take
 		default:
-			s.body.set(name, b)
+			s.body.Set(name, b)
 		}
 	}
 	p.changed(s)
@@ -183,34 +184,34 @@ func (s Step) Body(ids map[string]string) json.RawMessage {
 	body := s.body
 	body.Members = slices.Clone(body.Members)
 	if s.fallback != "" {
-		body.set("fallback", text(ids[s.fallback]))
+		body.Set("fallback", tree.OfText(ids[s.fallback]))
 	}
 	if s.actions == nil {
 		return body.JSON()
 	}
-	list := Value{Kind: List}
+	list := tree.Value{Kind: tree.List}
 	for _, a := range s.actions {
-		var one, params Value
-		one.set("id", text(a.ID))
+		var one, params tree.Value
+		one.Set("id", tree.OfText(a.ID))
 		if len(a.Integrations) > 0 {
-			known := Value{Kind: List}
+			known := tree.Value{Kind: tree.List}
 			for _, name := range a.Integrations {
 				id, ok := ids[name]
 				if !ok {
 					id = name // of one that was deleted
 				}
-				known.Items = append(known.Items, text(id))
+				known.Items = append(known.Items, tree.OfText(id))
 			}
-			params.set("integration_ids", known)
+			params.Set("integration_ids", known)
 		}
 		if a.LockTime != 0 {
-			params.set("lock_time", number(a.LockTime))
+			params.Set("lock_time", tree.OfNumber(a.LockTime))
 		}
-		if params.Kind == Map {
-			one.set("params", params)
+		if params.Kind == tree.Map {
+			one.Set("params", params)
 		}
 		list.Items = append(list.Items, one)
 	}
-	body.set("actions", list)
+	body.Set("actions", list)
 	return body.JSON()
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/configuration"
+	"tocsin/shared/configuration/tree"
 	"tocsin/shared/patience"
 )
 
@@ -89,7 +90,7 @@ func TestWhatIsWrongWithAFileIsToldWithItsLine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			begin := time.Now()
 			_, err := configuration.Read([]byte(c.file))
-			var problems configuration.Problems
+			var problems tree.Problems
 			require.ErrorAs(t, err, &problems)
 			require.Contains(t, err.Error(), c.says)
 			require.Less(t, len(err.Error()), 5000)

@@ -9,6 +9,7 @@ import (
 
 	invopop "github.com/invopop/jsonschema"
 
+	"tocsin/shared/configuration/tree"
 	"tocsin/shared/destination"
 )
 
@@ -79,7 +80,7 @@ type Field struct {
 	Required bool
 	// Made is a secret that the installation makes itself for the word generate: a key pair.
 	Made    bool
-	Default Value
+	Default tree.Value
 }
 
 // generated stands in a document for a secret that the installation makes, unless it has: see Field.Made.
@@ -114,7 +115,7 @@ func Fields(schema json.RawMessage) (out []Field, err error) {
 		if p.Value.Default != nil {
 			raw, err := json.Marshal(p.Value.Default)
 			if err == nil {
-				f.Default, err = decode(raw)
+				f.Default, err = tree.Decode(raw)
 			}
 			if err != nil {
 				return nil, fmt.Errorf("read the default of parameter %s: %w", p.Key, err)
@@ -235,19 +236,19 @@ func (s System) order(list []Subscription) []Subscription {
 
 // export lists the parameters in the order of the form, with references in place of secrets. What only the system's
 // side sets is left out.
-func (s System) export(i StoredIntegration, stem string) (out []Member, err error) {
-	stored, err := decode(i.Parameters)
+func (s System) export(i StoredIntegration, stem string) (out []tree.Member, err error) {
+	stored, err := tree.Decode(i.Parameters)
 	if err != nil {
 		return nil, err
 	}
 	for _, f := range s.Fields {
-		v, ok := stored.get(f.Name)
+		v, ok := stored.Get(f.Name)
 		switch {
 		case f.ReadOnly:
 			continue
 		case f.Secret && i.Lost && f.Required:
-			v = Value{Kind: String} // there was one
-		case !ok || f.Secret && v.Kind == String && v.Text == "":
+			v = tree.Value{Kind: tree.String} // there was one
+		case !ok || f.Secret && v.Kind == tree.String && v.Text == "":
 			continue
 		}
 		name := stem + "_" + word(f.Name)
@@ -255,34 +256,34 @@ func (s System) export(i StoredIntegration, stem string) (out []Member, err erro
 		case !f.Secret:
 			v = escaped(v)
 		case f.Made:
-			v = text(generated)
-		case v.Kind == Map:
+			v = tree.OfText(generated)
+		case v.Kind == tree.Map:
 			v = references(name, v)
 		default:
-			v = text("${" + name + "}")
+			v = tree.OfText("${" + name + "}")
 		}
-		out = append(out, Member{Name: f.Name, Value: v})
+		out = append(out, tree.Member{Name: f.Name, Value: v})
 	}
 	return out, nil
 }
 
 // references are the secrets of a map, each with a variable of its own.
-func references(stem string, v Value) Value {
+func references(stem string, v tree.Value) tree.Value {
 	list := make([]Integration, len(v.Members)) // stems does with these names what it does with integrations'
 	for n, m := range v.Members {
 		list[n] = Integration{Name: m.Name}
 	}
-	out := Value{Kind: Map}
+	out := tree.Value{Kind: tree.Map}
 	for n, s := range stems(list) {
-		out.set(v.Members[n].Name, text("${"+stem+"_"+strings.Trim(s, "_")+"}"))
+		out.Set(v.Members[n].Name, tree.OfText("${"+stem+"_"+strings.Trim(s, "_")+"}"))
 	}
 	return out
 }
 
 // escaped keeps what looks like a reference in a text.
-func escaped(v Value) Value {
+func escaped(v tree.Value) tree.Value {
 	v.Items, v.Members = slices.Clone(v.Items), slices.Clone(v.Members)
-	if v.Kind == String {
+	if v.Kind == tree.String {
 		v.Text = escape(v.Text)
 	}
 	for n := range v.Items {

@@ -1,23 +1,25 @@
 package configuration
 
+import "tocsin/shared/configuration/tree"
+
 // MessageTemplate is the title and the text of an integration's messages; "" = the standard one.
 type MessageTemplate struct{ Title, Text string }
 
 // tree is the template as a document has it.
-func (t MessageTemplate) tree() (out Value) {
-	out.Kind = Map
+func (t MessageTemplate) tree() (out tree.Value) {
+	out.Kind = tree.Map
 	if t.Title != "" {
-		out.set("title", text(t.Title))
+		out.Set("title", tree.OfText(t.Title))
 	}
 	if t.Text != "" {
-		out.set("text", text(t.Text))
+		out.Set("text", tree.OfText(t.Text))
 	}
 	return out
 }
 
-func (r *reader) template(of map[string]Value, at string) (t MessageTemplate) {
+func (r *reader) template(of map[string]tree.Value, at string) (t MessageTemplate) {
 	v, ok := of["message_template"]
-	if !ok || !r.is(v, Map, at, "message_template", "a map") {
+	if !ok || !r.is(v, tree.Map, at, "message_template", "a map") {
 		return t
 	}
 	o := r.object(v, at+" message_template", "title", "text")
@@ -29,7 +31,7 @@ func (s *Step) template(now, before MessageTemplate) {
 	if now == before {
 		return
 	}
-	was, is := Value{}, Value{}
+	was, is := tree.Value{}, tree.Value{}
 	if before != (MessageTemplate{}) {
 		was = before.tree()
 	}
@@ -37,8 +39,8 @@ func (s *Step) template(now, before MessageTemplate) {
 		is = now.tree()
 	}
 	s.differ("message_template", was, is)
-	both := Value{Kind: Map}
-	both.set("title", text(now.Title))
-	both.set("text", text(now.Text))
-	s.body.set("message_template", both)
+	both := tree.Value{Kind: tree.Map}
+	both.Set("title", tree.OfText(now.Title))
+	both.Set("text", tree.OfText(now.Text))
+	s.body.Set("message_template", both)
 }

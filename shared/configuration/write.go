@@ -3,12 +3,11 @@ package configuration
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strconv"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"tocsin/shared/configuration/tree"
 	"tocsin/shared/report/calendar"
 )
 
@@ -16,155 +15,152 @@ import (
 const header = "# What administrators set, without secrets. Apply it with `tocsin apply FILE`.\n"
 
 // tree is the document as a value.
-func (d Document) tree() Value {
-	var out Value
-	out.set("version", number(Version))
+func (d Document) tree() tree.Value {
+	var out tree.Value
+	out.Set("version", tree.OfNumber(Version))
 	if d.Integrations != nil {
-		section := Value{Kind: Map}
+		section := tree.Value{Kind: tree.Map}
 		for _, i := range d.Integrations {
-			section.set(i.Name, i.tree())
+			section.Set(i.Name, i.tree())
 		}
-		out.set("integrations", section)
+		out.Set("integrations", section)
 	}
 	if d.Triggers != nil {
-		section := Value{Kind: Map}
+		section := tree.Value{Kind: tree.Map}
 		for _, t := range d.Triggers {
-			section.set(t.Name, t.tree())
+			section.Set(t.Name, t.tree())
 		}
-		out.set("triggers", section)
+		out.Set("triggers", section)
 	}
 	if d.Reports != nil {
-		var section Value
-		section.set("time_zone", text(d.Reports.TimeZone))
+		var section tree.Value
+		section.Set("time_zone", tree.OfText(d.Reports.TimeZone))
 		if d.Reports.Hour != calendar.DefaultHour {
-			section.set("hour", number(int64(d.Reports.Hour)))
+			section.Set("hour", tree.OfNumber(int64(d.Reports.Hour)))
 		}
 		if d.Reports.Language != "" {
-			section.set("language", text(d.Reports.Language))
+			section.Set("language", tree.OfText(d.Reports.Language))
 		}
 		d.Reports.Hold.add(&section)
-		out.set("report_settings", section)
+		out.Set("report_settings", section)
 	}
 	return out
 }
 
-func (i Integration) tree() (out Value) {
-	out.set("system", text(i.System))
+func (i Integration) tree() (out tree.Value) {
+	out.Set("system", tree.OfText(i.System))
 	if i.Was != "" {
-		out.set("was", text(i.Was))
+		out.Set("was", tree.OfText(i.Was))
 	}
 	if i.Language != "" {
-		out.set("language", text(i.Language))
+		out.Set("language", tree.OfText(i.Language))
 	}
 	if i.Rate != "" {
-		out.set("rate", text(i.Rate))
+		out.Set("rate", tree.OfText(i.Rate))
 	}
 	if i.Grouping != "" {
-		out.set("grouping", text(i.Grouping))
+		out.Set("grouping", tree.OfText(i.Grouping))
 	}
 	if i.StormGuard != "" {
-		out.set("storm_guard", text(i.StormGuard))
+		out.Set("storm_guard", tree.OfText(i.StormGuard))
 	}
 	if i.MessageTemplate != (MessageTemplate{}) {
-		out.set("message_template", i.MessageTemplate.tree())
+		out.Set("message_template", i.MessageTemplate.tree())
 	}
 	if i.Fallback != "" {
-		out.set("fallback", text(i.Fallback))
+		out.Set("fallback", tree.OfText(i.Fallback))
 	}
 	if i.Enabled != nil {
-		out.set("enabled", boolean(*i.Enabled))
+		out.Set("enabled", tree.OfBool(*i.Enabled))
 	}
-	events := Value{Kind: List}
+	events := tree.Value{Kind: tree.List}
 	for _, s := range i.Events {
-		item := text(s.Event)
+		item := tree.OfText(s.Event)
 		if s.WithHeaders {
-			item = Value{Flow: true}
-			item.set("event", text(s.Event))
-			item.set("with_headers", boolean(true))
+			item = tree.Value{Flow: true}
+			item.Set("event", tree.OfText(s.Event))
+			item.Set("with_headers", tree.OfBool(true))
 		}
 		events.Items = append(events.Items, item)
 	}
-	out.set("events", events)
+	out.Set("events", events)
 	if len(i.Filters) > 0 {
-		out.set("filters", filterList(i.Filters))
+		out.Set("filters", filterList(i.Filters))
 	}
 	i.Hold.add(&out)
-	out.set("parameters", Value{Kind: Map, Members: i.Parameters})
+	out.Set("parameters", tree.Value{Kind: tree.Map, Members: i.Parameters})
 	return out
 }
 
-func (t Trigger) tree() (out Value) {
-	out.set("template_id", text(t.Template))
+func (t Trigger) tree() (out tree.Value) {
+	out.Set("template_id", tree.OfText(t.Template))
 	if t.Was != "" {
-		out.set("was", text(t.Was))
+		out.Set("was", tree.OfText(t.Was))
 	}
 	if t.Comment != "" {
-		out.set("comment", text(t.Comment))
+		out.Set("comment", tree.OfText(t.Comment))
 	}
 	if t.Enabled != nil {
-		out.set("enabled", boolean(*t.Enabled))
+		out.Set("enabled", tree.OfBool(*t.Enabled))
 	}
 	if t.Threshold != nil {
-		th := Value{Flow: true}
-		th.set("count", number(t.Threshold.Count))
-		th.set("period", number(t.Threshold.Period))
-		out.set("threshold", th)
+		th := tree.Value{Flow: true}
+		th.Set("count", tree.OfNumber(t.Threshold.Count))
+		th.Set("period", tree.OfNumber(t.Threshold.Period))
+		out.Set("threshold", th)
 	}
 	if len(t.Filters) > 0 {
-		out.set("filters", filterList(t.Filters))
+		out.Set("filters", filterList(t.Filters))
 	}
-	actions := Value{Kind: List}
+	actions := tree.Value{Kind: tree.List}
 	for _, a := range t.Actions {
 		actions.Items = append(actions.Items, a.tree())
 	}
-	out.set("actions", actions)
+	out.Set("actions", actions)
 	return out
 }
 
-func filterList(list []Filter) Value {
-	out := Value{Kind: List}
+func filterList(list []Filter) tree.Value {
+	out := tree.Value{Kind: tree.List}
 	for _, f := range list {
 		out.Items = append(out.Items, f.tree())
 	}
 	return out
 }
 
-func (f Filter) tree() (out Value) {
-	values := Value{Kind: List, Flow: true}
+func (f Filter) tree() (out tree.Value) {
+	values := tree.Value{Kind: tree.List, Flow: true}
 	for _, v := range f.Values {
-		item := text(v)
+		item := tree.OfText(v)
 		if n, err := strconv.ParseInt(v, 10, 64); err == nil && strconv.FormatInt(n, 10) == v {
-			item = number(n)
+			item = tree.OfNumber(n)
 		}
 		values.Items = append(values.Items, item)
 	}
-	out.set("id", text(f.ID))
-	out.set("operator", text(f.Operator))
-	out.set("values", values)
+	out.Set("id", tree.OfText(f.ID))
+	out.Set("operator", tree.OfText(f.Operator))
+	out.Set("values", values)
 	return out
 }
 
-func (a Action) tree() (out Value) {
-	out.set("id", text(a.ID))
+func (a Action) tree() (out tree.Value) {
+	out.Set("id", tree.OfText(a.ID))
 	if len(a.Integrations) > 0 {
-		list := Value{Kind: List}
+		list := tree.Value{Kind: tree.List}
 		for _, name := range a.Integrations {
-			list.Items = append(list.Items, text(name))
+			list.Items = append(list.Items, tree.OfText(name))
 		}
-		out.set("integrations", list)
+		out.Set("integrations", list)
 	}
 	if a.LockTime != 0 {
-		out.set("lock_time", number(a.LockTime))
+		out.Set("lock_time", tree.OfNumber(a.LockTime))
 	}
 	return out
 }
 
 // JSON writes the document as JSON. The same document is always the same bytes.
 func (d Document) JSON() []byte {
-	var out bytes.Buffer
-	d.tree().write(&out, "\n")
-	out.WriteByte('\n')
-	return out.Bytes()
+	return d.tree().Indented()
 }
 
 // YAML writes the document as YAML. The same document is always the same bytes.
@@ -173,71 +169,11 @@ func (d Document) YAML() ([]byte, error) {
 	out.WriteString(header)
 	e := yaml.NewEncoder(&out)
 	e.SetIndent(2)
-	if err := e.Encode(node(d.tree())); err != nil {
+	if err := e.Encode(tree.Node(d.tree())); err != nil {
 		return nil, fmt.Errorf("write the configuration as YAML: %w", err)
 	}
 	if err := e.Close(); err != nil {
 		return nil, fmt.Errorf("write the configuration as YAML: %w", err)
 	}
 	return out.Bytes(), nil
-}
-
-// node is a value as the YAML library writes it.
-func node(v Value) *yaml.Node {
-	n := &yaml.Node{LineComment: v.Comment}
-	if v.Flow {
-		n.Style = yaml.FlowStyle
-	}
-	switch v.Kind {
-	case List:
-		n.Kind = yaml.SequenceNode
-		for _, item := range v.Items {
-			n.Content = append(n.Content, node(item))
-		}
-	case Map:
-		n.Kind = yaml.MappingNode
-		for _, m := range v.Members {
-			n.Content = append(n.Content, stringNode(m.Name), node(m.Value))
-		}
-	case String:
-		s := stringNode(v.Text)
-		s.LineComment = v.Comment
-		return s
-	default:
-		n.Kind = yaml.ScalarNode
-		n.Tag, n.Value = map[Kind]string{Null: "!!null", Bool: "!!bool", Number: ""}[v.Kind], v.Text
-		if v.Kind == Null {
-			n.Value = "null"
-		}
-	}
-	return n
-}
-
-// stringNode writes a text of several lines as a block where the block gives back the same text, and what looks like
-// another type in quotes.
-func stringNode(s string) *yaml.Node {
-	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
-	odd := strings.ContainsFunc(s, func(r rune) bool {
-		return r < ' ' && r != '\n' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029 || r == 0xfeff
-	})
-	lines := strings.Split(s, "\n")
-	padded := slices.ContainsFunc(lines, func(l string) bool { return strings.TrimSpace(l) != l })
-	switch {
-	case odd || len(lines) > 1 && (padded || lines[0] == "" || strings.HasSuffix(s, "\n\n")):
-		n.Style = yaml.DoubleQuotedStyle
-	case len(lines) > 1:
-		n.Style = yaml.LiteralStyle
-	case ambiguous(s):
-		n.Style = yaml.DoubleQuotedStyle
-	}
-	return n
-}
-
-// ambiguous reports whether a reader of YAML 1.1 could take a plain text for something else.
-func ambiguous(s string) bool {
-	switch strings.ToLower(s) {
-	case "", "y", "n", "yes", "no", "on", "off", "true", "false", "null", "~", "<<", "=":
-		return true
-	}
-	return strings.ContainsRune("0123456789+-.", rune(s[0]))
 }

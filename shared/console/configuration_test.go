@@ -19,6 +19,7 @@ import (
 
 	"tocsin/shared/configuration"
 	"tocsin/shared/configuration/client"
+	"tocsin/shared/configuration/tree"
 	"tocsin/shared/console"
 	"tocsin/shared/filter"
 	"tocsin/shared/ratelimit"
@@ -472,7 +473,7 @@ func TestWhatCanNotBePlannedIsToldBeforeAnythingIsChanged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := r.planned(c.document, c.env, c.prune)
-			var problems configuration.Problems
+			var problems tree.Problems
 			require.ErrorAs(t, err, &problems)
 			require.Contains(t, err.Error(), c.says)
 			require.NotContains(t, err.Error(), "s3cr3t")

@@ -15,6 +15,7 @@ import (
 
 	"tocsin/shared/access"
 	"tocsin/shared/configuration"
+	"tocsin/shared/configuration/schema"
 	"tocsin/shared/console/integrations"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/destination"
@@ -223,7 +224,7 @@ func Schema(of integrations.Systems, log *slog.Logger) http.HandlerFunc {
 		for _, e := range of.All() {
 			systems = append(systems, e.System)
 		}
-		return configuration.Schema(systems)
+		return schema.Of(systems)
 	})
 	return func(w http.ResponseWriter, r *http.Request) {
 		of.Prepare(r.Context()) // a default can depend on what the deployment finds

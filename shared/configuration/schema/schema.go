@@ -1,4 +1,5 @@
-package configuration
+// Package schema is the JSON Schema of configurations, for editors and for a first check.
+package schema
 
 import (
 	"encoding/json"
@@ -7,9 +8,11 @@ import (
 	"strconv"
 	"strings"
 
+	"tocsin/shared/configuration"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/filter"
+	"tocsin/shared/hold"
 	"tocsin/shared/integration"
 	"tocsin/shared/messagetemplate"
 	"tocsin/shared/report/calendar"
@@ -23,8 +26,8 @@ type object = map[string]any
 // referencePattern is a text with a reference to an environment variable in it, in the form that JSON Schema takes.
 const referencePattern = `\$\{[A-Za-z_][A-Za-z0-9_]*\}`
 
-// Schema is the JSON Schema of documents, made from the catalogue: draft 7, which every editor knows.
-func Schema(systems []destination.System) (json.RawMessage, error) {
+// Of is the JSON Schema of documents, made from the catalogue: draft 7, which every editor knows.
+func Of(systems []destination.System) (json.RawMessage, error) {
 	systems = slices.DeleteFunc(slices.Clone(systems), func(s destination.System) bool {
 		return s.Personal || s.Parameters.Schema() == nil
 	})
@@ -40,7 +43,7 @@ func Schema(systems []destination.System) (json.RawMessage, error) {
 		"$schema": "http://json-schema.org/draft-07/schema#", "title": "Configuration", "type": "object",
 		"required": []string{"version"}, "additionalProperties": false,
 		"properties": object{
-			"version": object{"const": Version, "description": "Of the form of this document."},
+			"version": object{"const": configuration.Version, "description": "Of the form of this document."},
 			"integrations": section(one, "Integrations by their names. Without this section they are not looked at; "+
 				"one that is not in it is deleted only with -prune."),
 			"triggers": section(triggerSchema(), "Triggers by their names. Without this section they are not looked "+
@@ -153,7 +156,7 @@ func parameterSchema(s destination.System) (object, error) {
 	if err := json.Unmarshal(s.Parameters.Schema(), &made); err != nil {
 		return nil, err
 	}
-	fields, err := Fields(s.Parameters.Schema())
+	fields, err := configuration.Fields(s.Parameters.Schema())
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +174,7 @@ func parameterSchema(s destination.System) (object, error) {
 	return object{"type": "object", "additionalProperties": false, "required": required, "properties": properties}, nil
 }
 
-func parameter(p object, f Field) object {
+func parameter(p object, f configuration.Field) object {
 	out := object{}
 	for _, name := range []string{"title", "description", "default", "writeOnly"} {
 		if v, ok := p[name]; ok {
@@ -324,4 +327,40 @@ func actionSchema(t trigger.Template) object {
 		},
 		"allOf": cases,
 	}}
+}
+
+// holdSchema is the schema of when what is sent waits; of is of what.
+func holdSchema(of string, integrations bool) object {
+	clock := func(pattern, what string) object {
+		return object{"type": "string", "pattern": pattern, "description": what}
+	}
+	date := object{"type": "string", "format": "date", "description": "Such as 2026-12-24."}
+	days := []string{}
+	for _, d := range hold.Days() {
+		days = append(days, string(d))
+	}
+	properties := object{
+		"quiet": object{"type": "array", "maxItems": hold.MaxQuiet, "description": "Quiet hours.", "items": object{
+			"type": "object", "required": []string{"zone"}, "additionalProperties": false, "properties": object{
+				"days": object{"type": "array", "uniqueItems": true, "items": object{"enum": days},
+					"description": "On which they begin. Left out: every day."},
+				"first": date, "last": date,
+				"from": clock("^([01][0-9]|2[0-3]):[0-5][0-9]$", "When they begin, such as 22:00. Left out with "+
+					"to: whole days."),
+				"to": clock("^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", "When they end; on the day after where it is "+
+					"not after from."),
+				"zone": object{"type": "string", "minLength": 1, "maxLength": 64,
+					"examples": []string{"Europe/Berlin"}, "description": "IANA name of the time zone."}},
+			"dependencies": object{"first": []string{"last"}, "last": []string{"first"}, "from": []string{"to"},
+				"to": []string{"from"}}}},
+		"then": object{"enum": []hold.Then{hold.Send, hold.Digest, hold.Drop}, "description": "What becomes of what " +
+			"came meanwhile. digest is for systems that people read. Left out: send."},
+		"pass": object{"type": "array", "uniqueItems": true, "items": object{"type": "string", "minLength": 1},
+			"description": "Event types and kinds that are sent at once. Left out: incidents_exceeded."},
+	}
+	if integrations {
+		properties["own_only"] = object{"type": "boolean",
+			"description": "The quiet hours of report_settings do not hold for it."}
+	}
+	return object{"type": "object", "additionalProperties": false, "properties": properties, "description": of}
 }

@@ -1,4 +1,6 @@
-package configuration
+// Package tree is a document as values that keep the order and the lines of its members, read from YAML or JSON and
+// written as either.
+package tree
 
 import (
 	"bytes"
@@ -40,16 +42,23 @@ type Member struct {
 	Line  int
 }
 
-func text(s string) Value  { return Value{Kind: String, Text: s} }
-func number(n int64) Value { return Value{Kind: Number, Text: fmt.Sprint(n)} }
-func boolean(b bool) Value { return Value{Kind: Bool, Text: fmt.Sprint(b)} }
-func (v *Value) set(name string, m Value) {
+// OfText is a string.
+func OfText(s string) Value { return Value{Kind: String, Text: s} }
+
+// OfNumber is a whole number.
+func OfNumber(n int64) Value { return Value{Kind: Number, Text: fmt.Sprint(n)} }
+
+// OfBool is true or false.
+func OfBool(b bool) Value { return Value{Kind: Bool, Text: fmt.Sprint(b)} }
+
+// Set adds a member to a map.
+func (v *Value) Set(name string, m Value) {
 	v.Kind = Map
 	v.Members = append(v.Members, Member{Name: name, Value: m})
 }
 
-// get finds a member of a map.
-func (v Value) get(name string) (Value, bool) {
+// Get finds a member of a map.
+func (v Value) Get(name string) (Value, bool) {
 	n := slices.IndexFunc(v.Members, func(m Member) bool { return m.Name == name })
 	if n < 0 {
 		return Value{}, false
@@ -57,8 +66,8 @@ func (v Value) get(name string) (Value, bool) {
 	return v.Members[n].Value, true
 }
 
-// decode reads JSON. The members of its objects are in the order of their names.
-func decode(raw json.RawMessage) (Value, error) {
+// Decode reads JSON. The members of its objects are in the order of their names.
+func Decode(raw json.RawMessage) (Value, error) {
 	if len(raw) == 0 {
 		return Value{}, nil
 	}
@@ -74,11 +83,11 @@ func decode(raw json.RawMessage) (Value, error) {
 func valueOf(v any) Value {
 	switch v := v.(type) {
 	case bool:
-		return boolean(v)
+		return OfBool(v)
 	case json.Number:
 		return Value{Kind: Number, Text: v.String()}
 	case string:
-		return text(v)
+		return OfText(v)
 	case []any:
 		out := Value{Kind: List}
 		for _, item := range v {
@@ -88,7 +97,7 @@ func valueOf(v any) Value {
 	case map[string]any:
 		out := Value{Kind: Map}
 		for name, m := range v {
-			out.set(name, valueOf(m))
+			out.Set(name, valueOf(m))
 		}
 		slices.SortFunc(out.Members, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
 		return out
@@ -100,6 +109,14 @@ func valueOf(v any) Value {
 func (v Value) JSON() json.RawMessage {
 	var out bytes.Buffer
 	v.write(&out, "")
+	return out.Bytes()
+}
+
+// Indented writes it so that a person can read it, with a line feed at its end.
+func (v Value) Indented() []byte {
+	var out bytes.Buffer
+	v.write(&out, "\n")
+	out.WriteByte('\n')
 	return out.Bytes()
 }
 
@@ -154,8 +171,8 @@ func quoted(s string) []byte {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
 
-// same compares values; the members of a map may be in any order.
-func same(a, b Value) bool {
+// Same compares values; the members of a map may be in any order.
+func Same(a, b Value) bool {
 	if a.Kind != b.Kind {
 		return false
 	}
@@ -165,11 +182,11 @@ func same(a, b Value) bool {
 	case Bool:
 		return strings.EqualFold(a.Text, b.Text)
 	case List:
-		return slices.EqualFunc(a.Items, b.Items, same)
+		return slices.EqualFunc(a.Items, b.Items, Same)
 	case Map:
 		return len(a.Members) == len(b.Members) && !slices.ContainsFunc(a.Members, func(m Member) bool {
-			other, ok := b.get(m.Name)
-			return !ok || !same(m.Value, other)
+			other, ok := b.Get(m.Name)
+			return !ok || !Same(m.Value, other)
 		})
 	}
 	return a.Text == b.Text
