@@ -32,6 +32,24 @@ func shown(t *testing.T, page string) string {
 }
 
 func TestThePageOfTheCommandLineIsRunAsItStands(t *testing.T) {
+	at, out := followed(t, "../../docs/command-line.md")
+	token, err := os.ReadFile(filepath.Join(at, ".config/tocsin/token"))
+	require.NoError(t, err)
+	require.NotContains(t, out, strings.TrimSpace(string(token)))
+	require.Contains(t, out, "1 of 1 entries are published.")
+	require.Contains(t, out, "integration  This machine (")
+	require.Regexp(t, `delivery     01[0-9A-Z]{24}\n`, out)
+}
+
+func TestThePageOfTheFirstMessageIsRunAsItStands(t *testing.T) {
+	_, out := followed(t, "../../docs/first-message.md")
+	require.Contains(t, out, "New vulnerability detected")
+	require.Regexp(t, `First +(pending|retrying|delivered) +vuln `, out)
+}
+
+// followed runs the commands of a page beside a fresh program, in its folder. A port that nothing uses stands for 9000.
+func followed(t *testing.T, page string) (at, printed string) {
+	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("the page is for bash")
 	}
@@ -39,32 +57,24 @@ func TestThePageOfTheCommandLineIsRunAsItStands(t *testing.T) {
 	require.NoError(t, err)
 	l, host, err := embedded.Listen()
 	require.NoError(t, err)
-	require.NoError(t, l.Close()) // a port that nothing uses, in the place of 9000
-	at := t.TempDir()
+	require.NoError(t, l.Close())
+	at = t.TempDir()
 	p, err := embedded.Start(binary, at, "-allow", host, "-log-level", "error")
 	require.NoError(t, err)
 	defer func() { _, _ = p.Stop() }()
 	require.NoError(t, os.MkdirAll(filepath.Join(at, "bin"), 0o755))
 	require.NoError(t, os.Symlink(binary, filepath.Join(at, "bin/tocsin")))
-	script := strings.ReplaceAll(shown(t, "../../docs/command-line.md"), "127.0.0.1:9000", host)
-	// What is in the background listens before the event is published: its first line says so.
-	script = strings.Replace(script, "> received.txt &", "> received.txt 2> listening.txt &\n"+
-		"until grep -q 'listening at' listening.txt; do sleep 0.1; done", 1)
+	script := strings.ReplaceAll(shown(t, page), "127.0.0.1:9000", host)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*patience.Long)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "bash", "-euxo", "pipefail", "-c", script)
+	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
 	cmd.Dir = at
 	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(at, "bin")+":"+os.Getenv("PATH"), "HOME="+at,
 		"XDG_CONFIG_HOME="+filepath.Join(at, ".config"), "TOCSIN_URL="+p.URL, "TOCSIN_EVENTS_URL="+p.Bus,
 		"TOCSIN_STATE="+filepath.Join(at, "tocsin.db"), "TOCSIN_TOKEN=", "TOCSIN_CONFIG=", "AWS_ACCESS_KEY_ID=")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	token, err := os.ReadFile(filepath.Join(at, ".config/tocsin/token"))
-	require.NoError(t, err)
-	require.NotContains(t, string(out), strings.TrimSpace(string(token)))
-	require.Contains(t, string(out), "1 of 1 entries are published.")
-	require.Contains(t, string(out), "integration  This machine (")
-	require.Regexp(t, `attempt 1 .*: delivered, answered 204`, string(out))
+	return at, string(out)
 }
 
 // remotely starts the program and gives a command of it a token.

@@ -125,6 +125,17 @@ var desk = look{language: "en", theme: "light", width: 1280, height: 900}
 // open signs in and shows a view.
 func open(t *testing.T, p *embedded.Process, l look, path string) *tab {
 	t.Helper()
+	b := blank(t, p, l)
+	cookie, err := p.Cookie()
+	require.NoError(t, err)
+	b.do(network.SetCookie(cookie.Name, cookie.Value).WithURL(p.URL).WithHTTPOnly(true).
+		WithSameSite(network.CookieSameSiteLax), chromedp.Navigate(p.URL+path))
+	return b
+}
+
+// blank is a tab without a page, which may load what is at the program's address alone.
+func blank(t *testing.T, p *embedded.Process, l look) *tab {
+	t.Helper()
 	own, id := window(t)
 	ctx, end := chromedp.NewContext(browser(t), chromedp.WithTargetID(id))
 	t.Cleanup(end)
@@ -139,10 +150,6 @@ func open(t *testing.T, p *embedded.Process, l look, path string) *tab {
 			return err
 		}))
 	b.set(l)
-	cookie, err := p.Cookie()
-	require.NoError(t, err)
-	b.do(network.SetCookie(cookie.Name, cookie.Value).WithURL(p.URL).WithHTTPOnly(true).
-		WithSameSite(network.CookieSameSiteLax), chromedp.Navigate(p.URL+path))
 	t.Cleanup(func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()

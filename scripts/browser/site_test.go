@@ -1,0 +1,63 @@
+package browser
+
+import (
+	"os"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"tocsin/scripts/embedded"
+)
+
+// documents shows a page of the documentation site, which is read from the disk.
+func documents(t *testing.T, l look, path string) *tab {
+	t.Helper()
+	folder := os.Getenv("TOCSIN_SITE")
+	require.NotEmpty(t, folder, "run make test-browser")
+	b := blank(t, &embedded.Process{URL: "file://" + folder}, l)
+	b.do(chromedp.Navigate(b.p.URL + "/" + path))
+	return b
+}
+
+func TestTheDocumentsAreReadFromADisk(t *testing.T) {
+	for name, path := range map[string]string{
+		"home": "index.html", "table": "docs/running.html", "commands": "docs/command-line.html",
+		"runbook": "docs/runbook/index.html", "system": "systems/slack.html", "kinds": "events/kinds.html",
+		"api": "api/deliveries.html", "answers": "troubleshooting/answers.html",
+		"symptoms": "docs/troubleshooting.html", "file": "files/template.yaml.html",
+	} {
+		for theme, l := range map[string]look{"light": desk,
+			"dark": {language: "en", theme: "dark", width: 390, height: 844, mobile: true}} {
+			t.Run(name+" "+theme, func(t *testing.T) {
+				b := documents(t, l, path)
+				b.axe()
+				b.judge("documents-" + name + "-" + theme)
+				b.picture("documents-" + name + "-" + theme)
+			})
+		}
+	}
+}
+
+func TestAWholeErrorIsFoundInTheDocuments(t *testing.T) {
+	b := documents(t, desk, "docs/troubleshooting.html")
+	for asked, says := range map[string]string{
+		"connection refused: nothing listens at 10.1.2.3:443, or a firewall turns us away": "connection refused: nothing " +
+			"listens at …, or a firewall turns us away",
+		"tocsin: listen on localhost:8080: listen tcp 127.0.0.1:8080: bind: address already in use: stop what uses the " +
+			"port, or choose another with -listen": "listen on …: …: stop what uses the port, or choose another with -…",
+		"rotate":            "Backup, restore and keys on one machine",
+		"search-deliveries": "search-deliveries",
+	} {
+		b.fill("Search", asked)
+		b.sees(says)
+	}
+	b.picture("documents-search")
+	b.axe()
+	b.judge("documents-search")
+	b.fill("Search", "zzzzzz qqqqqq")
+	b.sees("Nothing is found.")
+	b.fill("Search", "chat:write")
+	b.click("With the bot token of an app")
+	b.sees("What becomes of a vulnerability")
+}
