@@ -48,7 +48,7 @@ func faults(s *site) ([]page, error) {
 		told("troubleshooting/console.html", "What the Console says",
 			"Sentences of the Console's own pages.", console),
 		told("troubleshooting/program.html", "What the program and its commands say",
-			"Errors that are printed or logged, by the folder of the code that says them. A sentence on the screen can "+
+			"Errors that are printed or logged, by the folder of the code that says them. A sentence can "+
 				"be several of these, with colons between: what was tried comes first.", errs),
 	}, nil
 }

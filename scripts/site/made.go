@@ -72,8 +72,8 @@ func system(of destination.System) string {
 			fmt.Fprintf(&out, "| `%s` | %s | %s |\n", f.Name, cell(about.Title), cell(words))
 		}
 	}
-	out.WriteString("\n## When it fails\n\n[What the product says](site/troubleshooting/answers.html) has each reason " +
-		"of a delivery, [troubleshooting](docs/troubleshooting.md) the way to it.\n")
+	out.WriteString("\n## When it fails\n\n[What the product says](site/troubleshooting/answers.html) has each " +
+		"reason of a delivery, [troubleshooting](docs/troubleshooting.md) the way to it.\n")
 	return out.String()
 }
 

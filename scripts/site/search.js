@@ -4,7 +4,7 @@
 	const root = document.currentScript.dataset.root;
 	const field = document.getElementById("site-search");
 	const found = document.getElementById("site-found");
-	const most = 20;
+	const most = 12;
 	let loading;
 	let entries;
 	const places = new Map(); // of a word: the entries that have it
