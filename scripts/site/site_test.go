@@ -87,7 +87,7 @@ func TestEveryLinkOfTheSiteLeadsToSomething(t *testing.T) {
 			u, err := url.Parse(to)
 			require.NoError(t, err, "%s: %s", name, to)
 			if u.Scheme != "" {
-				assert.Contains(t, []string{"https", "http", "mailto"}, u.Scheme, "%s: %s", name, to)
+				assert.Contains(t, []string{"https", "http", "mailto", "data"}, u.Scheme, "%s: %s", name, to)
 				continue
 			}
 			target := name
