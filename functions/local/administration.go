@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/account"
 	"tocsin/shared/activity"
 	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/erasure"
 	"tocsin/shared/session"
 	"tocsin/shared/tenant"
 	"tocsin/shared/token"
@@ -26,6 +27,7 @@ type administration struct {
 	people  *account.Service
 	links   *account.Links
 	tenants *tenant.Service
+	erasure *erasure.Service
 	tokens  *token.Service
 	log     *activity.Log // who did what
 	own     string        // where people sign in; "" = the program does not run
@@ -36,7 +38,8 @@ func newAdministration(db *sqlite.DB, log *slog.Logger) *administration {
 	tokens := &token.Service{Store: db.Tokens(), Links: db.Tenants(), Random: rand.Reader, Now: time.Now, NewID: newID,
 		Log: log}
 	links := &account.Links{Store: db.SignInLinks(), People: db.Accounts(), Now: time.Now, Random: rand.Reader}
-	return &administration{links: links, tokens: tokens, log: done,
+	leaving := &erasure.Service{Store: db.Erasure(), Log: db.ActivityLog(), Now: time.Now, NewID: newID, Logger: log}
+	return &administration{links: links, erasure: leaving, tokens: tokens, log: done,
 		tenants: &tenant.Service{Store: db.Tenants(), Now: time.Now, NewID: newID, Log: log},
 		people: &account.Service{Store: db.Accounts(), Links: links, Now: time.Now, NewID: newID, Log: log,
 			Ends: []account.Credentials{&session.Service{Store: db.Sessions()}, tokens}}}

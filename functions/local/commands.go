@@ -19,6 +19,7 @@ import (
 	"tocsin/functions/local/keys"
 	"tocsin/functions/local/listening"
 	"tocsin/functions/local/publishers"
+	"tocsin/functions/local/tenants"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/version"
 )
@@ -38,7 +39,7 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"user":          administrate("user", userCommand),
 	"sign-in":       administrate("sign-in", signInCommand),
 	"token":         administrate("token", tokenCommand),
-	"tenant":        administrate("tenant", tenantCommand),
+	"tenant":        ofTenants,
 	"export":        configuringCommand(exportCommand),
 	"diff":          configuringCommand(diffCommand),
 	"apply":         configuringCommand(applyCommand),
@@ -50,6 +51,14 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"version":       tellVersion,
 	"-version":      tellVersion,
 	"--version":     tellVersion,
+}
+
+// ofTenants is the command of tenants. An export reads the state beside whoever has it.
+func ofTenants(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "export" {
+		return tenants.Export(ctx, args[1:])
+	}
+	return administrate("tenant", tenantCommand)(ctx, args)
 }
 
 // named is what the first argument names.

@@ -7,12 +7,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/user"
+	"slices"
 	"text/tabwriter"
 	"time"
 
 	"tocsin/functions/local/commandline"
+	"tocsin/functions/local/tenants"
 	"tocsin/shared/access"
 	"tocsin/shared/activity"
 	"tocsin/shared/tenant"
@@ -23,11 +26,14 @@ var tenantCommand = administrative{
 	usage: "usage: tocsin tenant link TENANT -technical TENANT [-client-name COMPANY]\n" +
 		"       tocsin tenant unlink TENANT -technical TENANT\n" +
 		"       tocsin tenant list TECHNICAL-TENANT\n" +
+		"       " + tenants.ExportUsage + "\n" +
+		"       tocsin tenant erase TENANT -confirm TENANT\n" +
 		"each with [-state " + commandline.DefaultState + "]",
-	actions: map[string]bool{"link": true, "unlink": true, "list": true},
+	actions: map[string]bool{"link": true, "unlink": true, "list": true, "erase": true},
 	flags: func(f *flag.FlagSet) {
 		f.String("technical", "", "the technical tenant")
 		f.String("client-name", "", "the linked tenant's company name, as the Console shows it")
+		f.String("confirm", "", "the tenant that is to be erased, once more")
 	},
 	run: runTenant,
 }
@@ -49,6 +55,8 @@ func runTenant(ctx context.Context, a *administration, c call, out io.Writer) er
 	switch {
 	case c.Action == "list":
 		return listTenants(ctx, a, c.Name, out)
+	case c.Action == "erase":
+		return eraseTenant(ctx, a, c, out)
 	case technical == "":
 		return errors.New("name the technical tenant with -technical")
 	case c.Action == "unlink":
@@ -66,6 +74,27 @@ func runTenant(ctx context.Context, a *administration, c call, out io.Writer) er
 		fmt.Fprintf(out, "Global roles of tenant %s act for %s now.\n", l.Technical, l.Tenant)
 	}
 	return err
+}
+
+// eraseTenant removes all that is kept of a tenant, and says of what there was how much.
+func eraseTenant(ctx context.Context, a *administration, c call, out io.Writer) error {
+	if c.Flags["confirm"] != c.Name {
+		return fmt.Errorf("all that is kept of tenant %s would be gone for good: say -confirm %s, and export it before",
+			c.Name, c.Name)
+	}
+	rows, err := a.erasure.Erase(ctx, c.Name)
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	for _, table := range slices.Sorted(maps.Keys(rows)) {
+		if rows[table] > 0 {
+			fmt.Fprintf(w, "%s\t%d\n", table, rows[table])
+		}
+	}
+	if err = errors.Join(err, w.Flush()); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%d rows of tenant %s are removed. The entry of this in its activity log is all that is left.\n",
+		rows.Total(), c.Name)
+	return nil
 }
 
 func listTenants(ctx context.Context, a *administration, technical string, out io.Writer) error {

@@ -6,6 +6,24 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func TestATenantIsExportedAndErasedByCommandsWhetherTheProgramRunsOrNot(t *testing.T) {
+	folder := furnished(t)
+	state := []string{"-state", folder + "/tocsin.db"}
+	tocsin := func(args ...string) string { return command(t, append(args, state...)...) }
+	tocsin("tenant", "link", "7", "-technical", "42", "-client-name", "Seven")
+	require.Contains(t, tocsin("tenant", "export", "7", "-to", folder+"/7.zip"), "rows of 2 tables")
+	require.Contains(t, fails(t, append([]string{"tenant", "export", "7", "-to", folder + "/7.zip"}, state...)...),
+		"file exists")
+	require.Contains(t, fails(t, append([]string{"tenant", "erase", "7"}, state...)...), "say -confirm 7")
+	p := running(t, folder)
+	require.Contains(t, tocsin("tenant", "export", "7", "-to", folder+"/again.zip"), "rows of 2 tables")
+	require.Regexp(t, `(?m)^tenant_links +1$`, tocsin("tenant", "erase", "7", "-confirm", "7"))
+	_, err := p.Stop()
+	require.NoError(t, err)
+	require.NotRegexp(t, `(?m)^7 `, tocsin("tenant", "list", "42"))
+	require.Contains(t, tocsin("tenant", "erase", "7", "-confirm", "7"), "1 rows of tenant 7 are removed")
+}
+
 func TestTenantsAreLinkedByCommandsWhetherTheProgramRunsOrNot(t *testing.T) {
 	folder := furnished(t)
 	state := []string{"-state", folder + "/tocsin.db"}

@@ -60,6 +60,7 @@ const (
 	Session          Object = "Session"
 	User             Object = "User"
 	LinkedTenant     Object = "Linked tenant"
+	Tenant           Object = "Tenant"
 )
 
 // Action is what is done with an object.
@@ -86,6 +87,7 @@ const (
 	Refuse      Action = "refuse sign-in" // of a person who is known
 	Link        Action = "link"
 	Unlink      Action = "unlink"
+	Erase       Action = "erase"
 )
 
 // Entry is one line of the log.

@@ -7,6 +7,7 @@ import (
 	driver "zombiezen.com/go/sqlite"
 
 	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/engine/sqlite/erasure"
 )
 
 // Snapshot is a state file as it was at one moment, for reading alone: whether a program has it or not, and whatever
@@ -18,6 +19,9 @@ func Look(path string) (Snapshot, error) {
 	s, err := db.Look(path)
 	return Snapshot{s}, err
 }
+
+// Tenants exports tenants from it.
+func (s Snapshot) Tenants() erasure.Snapshot { return erasure.Snapshot{Snapshot: s.Snapshot} }
 
 // Layout is the number of the schema that this release writes, and the highest that it reads.
 func Layout() (int, error) { return db.Layout() }

@@ -10,6 +10,7 @@ import (
 	"tocsin/shared/engine/sqlite/dailytotals"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/deliveries"
+	"tocsin/shared/engine/sqlite/erasure"
 	"tocsin/shared/engine/sqlite/eventbus"
 	"tocsin/shared/engine/sqlite/people"
 	"tocsin/shared/engine/sqlite/references"
@@ -112,6 +113,11 @@ func (s *DB) Tokens() *accounts.Tokens { return accounts.NewTokens(s.file) }
 
 // Tenants returns which tenants are linked.
 func (s *DB) Tenants() *accounts.Tenants { return accounts.NewTenants(s.file) }
+
+// Erasure erases tenants.
+func (s *DB) Erasure() *erasure.Tenants {
+	return &erasure.Tenants{DB: s.file, Deliveries: s.deliveries, Integrations: s.integrations, Triggers: s.triggers}
+}
 
 // People returns the people.
 func (s *DB) People() *people.People { return people.New(s.file) }

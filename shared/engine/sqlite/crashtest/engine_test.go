@@ -50,7 +50,7 @@ func TestTheEngineUnderFaults(t *testing.T) {
 	if *seeds >= 40 {
 		for _, what := range []string{"killed", "power lost", "disk full", "disk failing", "in doubt and not done",
 			"in doubt and done", "resumed", "sent", "died", "held", "windowed", "replayed",
-			"pruned", "fell back"} {
+			"pruned", "erased", "fell back"} {
 			require.NotZero(t, seen.counts[what], "the seeds do not try: %s", what)
 		}
 	}
@@ -252,7 +252,7 @@ var names = map[crashtest.Fault]string{crashtest.Kill: "killed", crashtest.Power
 // step does an operation.
 func (w *world) step(op operation) {
 	w.trace = append(w.trace, op.name)
-	calls := w.disk.Calls()
+	calls, broken := w.disk.Calls(), w.disk.Broken()
 	out, err := op.run(w.subject)
 	switch {
 	case w.disk.Over():
@@ -260,12 +260,15 @@ func (w *world) step(op operation) {
 		w.recover(&op)
 	case w.disk.Broken() && err != nil && !domain(err):
 		w.seen.see(names[w.disk.Fault()])
-		if w.disk.Fault() == crashtest.Failing {
-			w.doubtful = &op
-		}
-		if op.several {
+		switch {
+		case op.several && w.doubtful != nil:
+			w.disk.Stop(crashtest.Kill)
+			w.recover(&op)
+		case op.several:
 			w.disk.Repair()
 			w.resume(op)
+		case w.disk.Fault() == crashtest.Failing && !broken: // the others wrote nothing
+			w.doubtful = &op
 		}
 	default:
 		if w.disk.Calls() > calls {

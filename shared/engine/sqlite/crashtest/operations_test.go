@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -59,8 +60,10 @@ func (w *world) draw() operation {
 		return w.replay(lane)
 	case n < 72:
 		return w.mute(lane)
-	case n < 74:
+	case n < 73:
 		return w.prune()
+	case n < 74:
+		return w.erase()
 	case n < 77:
 		return w.maintain()
 	case n < 85:
@@ -329,6 +332,20 @@ func (w *world) prune() operation {
 	}}
 }
 
+// erase lets tenant 43 leave; it may come again.
+func (w *world) erase() operation {
+	w.seen.see("erased")
+	w.leased = nil
+	maps.DeleteFunc(w.taken, func(key string, _ time.Time) bool { return strings.HasPrefix(key, "43 ") })
+	maps.DeleteFunc(w.settled, func(key string, _ bool) bool { return strings.HasPrefix(key, "i") }) // 43 has an i too
+	return operation{name: "erase", several: true, run: func(db *sqlite.DB) (string, error) {
+		if _, err := db.Erasure().Erase(w.Context(), "43"); err != nil {
+			return "", err
+		}
+		return "", w.restart(db) // a number of an event that nobody passed is given again then
+	}}
+}
+
 // maintain is what the file is for whoever runs it.
 func (w *world) maintain() operation {
 	switch w.r.IntN(4) {
@@ -338,10 +355,6 @@ func (w *world) maintain() operation {
 		}}
 	case 1:
 		return operation{name: "restart", several: true, run: func(db *sqlite.DB) (string, error) {
-			if w.doubtful != nil && db == w.subject { // a start reads what is there, whatever was answered
-				w.disk.Stop(crashtest.Kill)
-				return "", db.Close()
-			}
 			return "", w.restart(db)
 		}}
 	}
@@ -361,6 +374,10 @@ func (w *world) pathOf(db *sqlite.DB) string {
 // restart closes an engine and opens it again.
 func (w *world) restart(db *sqlite.DB) error {
 	w.leased = nil
+	if w.doubtful != nil && db == w.subject { // a start reads what is there, whatever was answered
+		w.disk.Stop(crashtest.Kill)
+		return db.Close()
+	}
 	err := db.Close()
 	again, opened := sqlite.Open(w.Context(), w.pathOf(db), w.options(db))
 	if opened != nil && !w.disk.Over() { // while its disk is full or fails it need not start

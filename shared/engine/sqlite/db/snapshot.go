@@ -164,6 +164,9 @@ func (s *Snapshot) check(pragma string) error {
 	return nil
 }
 
+// Reading lends the snapshot's connection.
+func (s *Snapshot) Reading(use func(*driver.Conn) error) error { return use(s.conn) }
+
 // Each reads rows of the snapshot.
 func (s *Snapshot) Each(sql string, row func(*driver.Stmt) error) error {
 	if err := Each(s.conn, sql, nil, row); err != nil {

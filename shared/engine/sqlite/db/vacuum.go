@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,6 +18,8 @@ const (
 	convertLimit = 256 << 20 // bytes
 	// shrinkStep is how many pages of 4 KiB one write gives back: some milliseconds, others get their turn in between.
 	shrinkStep = 200
+	// emptyingLimit is how long the log's readers are waited for when it is to be emptied: nobody writes meanwhile.
+	emptyingLimit = time.Second
 	// shrinkKeep is how many free pages stay for what comes in next (1 MiB).
 	shrinkKeep = 256
 )
@@ -61,6 +64,34 @@ func (f *File) Compact(ctx context.Context) error {
 			}
 		}
 		return nil
+	})
+}
+
+// Overwriting has what is removed meanwhile overwritten in the file, and the log emptied of it at the end. What was
+// removed before may still be in unused pages: Compact leaves those out.
+func (f *File) Overwriting(ctx context.Context, remove func() error) error {
+	set := func(ctx context.Context, on string) error {
+		return f.Write(ctx, func(w *Writer) error { return w.Exec("PRAGMA secure_delete = " + on) })
+	}
+	if err := set(ctx, "ON"); err != nil {
+		return fmt.Errorf("have removed rows overwritten: %w", err)
+	}
+	err := remove()
+	if off := set(context.WithoutCancel(ctx), "OFF"); off != nil {
+		return errors.Join(err, fmt.Errorf("have removed rows no longer overwritten: %w", off))
+	}
+	if err != nil {
+		return err
+	}
+	return f.Reading(ctx, func(conn *driver.Conn) error {
+		// Who reads an older state, such as a backup, keeps the log; it is emptied after that by itself.
+		conn.SetBusyTimeout(emptyingLimit)
+		defer conn.SetBlockOnBusy()
+		err := sqlitex.ExecuteTransient(conn, "PRAGMA wal_checkpoint(TRUNCATE)", nil)
+		if driver.ErrCode(err).ToPrimary() == driver.ResultBusy {
+			return nil
+		}
+		return err
 	})
 }
 

@@ -221,13 +221,13 @@ func (s *Integrations) change(ctx context.Context, tenant string, r activity.Rec
 	}); err != nil {
 		return err
 	}
-	s.forget(tenant)
+	s.Forget(tenant)
 	s.bus.Wake()
 	return nil
 }
 
-// forget lets the next question for the tenant's enabled integrations be answered from the file.
-func (s *Integrations) forget(tenant string) {
+// Forget lets the next question for the tenant's enabled integrations be answered from the file.
+func (s *Integrations) Forget(tenant string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.enabled.Drop(tenant)

@@ -73,7 +73,7 @@ func (s *Integrations) NextNumber(ctx context.Context) (int64, error) { return s
 
 // GiveNumber gives an integration a number unless it has one.
 func (s *Integrations) GiveNumber(ctx context.Context, tenant, id string, number int64) (int64, error) {
-	defer s.forget(tenant)
+	defer s.Forget(tenant)
 	return s.numbers().give(ctx, tenant, id, number)
 }
 

@@ -68,6 +68,6 @@ func (s *Integrations) Reseal(ctx context.Context, i integration.Integration, se
 	if err != nil {
 		return fmt.Errorf("write the secrets of integration %s: %w", i.ID, err)
 	}
-	s.forget(i.Tenant)
+	s.Forget(i.Tenant)
 	return nil
 }

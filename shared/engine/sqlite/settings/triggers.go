@@ -157,7 +157,7 @@ func (s *Triggers) change(ctx context.Context, tenant, id string, r activity.Rec
 		}
 		return s.bus.Append(w, note)
 	})
-	s.forget(tenant)
+	s.Forget(tenant)
 	if err != nil {
 		return fmt.Errorf("write trigger %s: %w", id, err)
 	}
@@ -165,7 +165,8 @@ func (s *Triggers) change(ctx context.Context, tenant, id string, r activity.Rec
 	return nil
 }
 
-func (s *Triggers) forget(tenant string) {
+// Forget lets the next question for the tenant's active triggers be answered from the file.
+func (s *Triggers) Forget(tenant string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.active.Drop(tenant)
@@ -188,7 +189,7 @@ func (s *Triggers) Seed(ctx context.Context, tenant string, list []trigger.Trigg
 		}
 		return activitylog.Put(w, e)
 	})
-	s.forget(tenant)
+	s.Forget(tenant)
 	if err != nil {
 		return fmt.Errorf("write the first %d triggers of tenant %s: %w", len(list), tenant, err)
 	}

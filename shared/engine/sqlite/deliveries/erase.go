@@ -1,0 +1,79 @@
+package deliveries
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	driver "zombiezen.com/go/sqlite"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/engine/sqlite/db"
+)
+
+// laneTables hold the deliveries of lanes.
+var laneTables = [...]string{"pending", "retrying", "gathering", "merged", "finished"}
+
+// EraseLanes removes a tenant's lanes in one transaction, with what is left of their deliveries, and forgets them: the
+// next event of the tenant gets new ones.
+func (d *Deliveries) EraseLanes(ctx context.Context, tenant string) (lanes int, rows map[string]int, err error) {
+	var gone map[laneKey]int64
+	err = d.db.Write(ctx, func(w *db.Writer) error {
+		rows = map[string]int{}
+		remove := func(sql string) (int, error) {
+			err := w.Do(sql, func(s *driver.Stmt) { s.BindText(1, tenant) })
+			return w.Conn.Changes(), err
+		}
+		for _, table := range laneTables {
+			n, err := remove("DELETE FROM " + table + " WHERE ref IN (SELECT ref FROM lanes WHERE tenant = ?1)")
+			if rows[table] = n; err != nil {
+				return err
+			}
+		}
+		n, err := remove("DELETE FROM lanes WHERE tenant = ?1")
+		if lanes = n; err != nil {
+			return err
+		}
+		// Within the write: what comes for the tenant from here on asks the file for its lane.
+		gone = d.forget(tenant)
+		return nil
+	})
+	if err != nil {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		for k, ref := range gone { // they are still there
+			d.lanes.add(ref, k)
+		}
+		return 0, nil, fmt.Errorf("erase the deliveries of tenant %s: %w", tenant, err)
+	}
+	return lanes, rows, nil
+}
+
+// forget drops what is in memory of a tenant, and the events of all: they are in the file.
+func (d *Deliveries) forget(tenant string) map[laneKey]int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	gone := maps.Clone(d.lanes.ref)
+	maps.DeleteFunc(gone, func(k laneKey, _ int64) bool { return k.tenant != tenant })
+	for k, ref := range gone {
+		delete(d.lanes.ref, k)
+		delete(d.lanes.key, ref)
+		delete(d.leases.of, ref)
+		delete(d.leases.next, ref)
+		delete(d.windows, ref)
+	}
+	d.events = eventCache{}
+	return gone
+}
+
+// Readable is the body of a row as JSON can tell it.
+func Readable(body []byte) (any, error) {
+	var v delivery.Delivery
+	seqs, err := decode(body, &v)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"events": seqs, "count": v.Count, "kinds": v.Kinds, "failures": v.Failures,
+		"reason": v.Reason, "attempts": v.Attempts, "parts": v.Parts, "held": v.Held, "one_message": v.Digest,
+		"fallback": v.Fallback, "from": v.From}, nil
+}
