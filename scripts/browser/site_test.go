@@ -52,10 +52,11 @@ func TestTheDocumentsAreForEverybody(t *testing.T) {
 func TestAWholeErrorIsFoundInTheDocumentsOnADisk(t *testing.T) {
 	b := documents(t, desk, "file://"+site(t), "docs/troubleshooting.html")
 	for asked, says := range map[string]string{
-		"connection refused: nothing listens at 10.1.2.3:443, or a firewall turns us away": "connection refused: nothing " +
-			"listens at …, or a firewall turns us away",
-		"tocsin: listen on localhost:8080: listen tcp 127.0.0.1:8080: bind: address already in use: stop what uses the " +
-			"port, or choose another with -listen": "listen on …: …: stop what uses the port, or choose another with -…",
+		"connection refused: nothing listens at 10.1.2.3:443, or a firewall turns us away": "connection refused: " +
+			"nothing listens at …, or a firewall turns us away",
+		"tocsin: listen on localhost:8080: listen tcp 127.0.0.1:8080: bind: address already in use: stop what uses " +
+			"the port, or choose another with -listen": "listen on …: …: stop what uses the port, or choose another " +
+			"with -…",
 		"rotate":            "Backup, restore and keys on one machine",
 		"search-deliveries": "search-deliveries",
 	} {
