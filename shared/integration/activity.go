@@ -19,6 +19,7 @@ type change struct {
 	before  *Integration    // nil = the integration is new
 	secrets []string        // the names of parameters whose secret changed
 	action  activity.Action // "" = that of the kind
+	waits   *Waiting        // what waits for it, where that was counted
 }
 
 // actions are what the activity log calls the kinds of changes.

@@ -20,10 +20,12 @@ type figures struct {
 	missed  int
 	more    bool
 	err     error
+	counted int       // how often what waits was
 	since   time.Time // what CountDead and CountMissed were asked for last
 }
 
 func (f *figures) CountWaiting(context.Context, string, string, int) (integration.Waiting, error) {
+	f.counted++
 	return f.waiting, nil
 }
 

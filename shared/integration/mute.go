@@ -72,27 +72,30 @@ func (s *Service) rules(i *Integration, r *hold.Rules, system destination.System
 
 // changedHold lets go what other rules held, and what is held for an integration that was disabled: it ends as what
 // waits does.
-func (s *Service) changedHold(ctx context.Context, before, now Integration) {
+func (s *Service) changedHold(ctx context.Context, before, now Integration, waits *Waiting) {
 	switch {
 	case !reflect.DeepEqual(before.Hold, now.Hold):
 		s.release(ctx, now)
 	case before.Enabled() && !now.Enabled():
-		s.endHeld(ctx, now)
+		s.endHeld(ctx, now, waits)
 	}
 }
 
 // endHeld has what is held for an integration that was disabled or deleted looked at anew, where anything is: it ends
-// as what waits does. What a fan-out that does not know yet has held since ends when its hold does.
-func (s *Service) endHeld(ctx context.Context, now Integration) {
+// as what waits does. What a fan-out that does not know yet has held since ends when its hold does. waits is nil where
+// nobody has counted yet.
+func (s *Service) endHeld(ctx context.Context, now Integration, waits *Waiting) {
 	if s.Held == nil {
 		return
 	}
-	if s.Backlog != nil {
-		if w, err := s.Backlog.CountWaiting(ctx, now.Tenant, now.ID, 1); err == nil && w.Held == 0 {
-			return
+	if waits == nil && s.Backlog != nil {
+		if w, err := s.Backlog.CountWaiting(ctx, now.Tenant, now.ID, 1); err == nil {
+			waits = &w
 		}
 	}
-	s.release(ctx, now)
+	if waits == nil || waits.Held > 0 {
+		s.release(ctx, now)
+	}
 }
 
 // release has what is held for an integration looked at anew. What it can not do now is done when the hold that was

@@ -488,12 +488,13 @@ func (s *Service) DisableBroken(ctx context.Context, tenant, id string, window i
 		if i.Failing != nil {
 			d.Since = i.Failing.Since.UTC().Format(time.RFC3339)
 		}
-		if err = s.count(ctx, i, event.IntegrationBroken, i.Failing, &d); err != nil {
+		waits, err := s.count(ctx, i, event.IntegrationBroken, i.Failing, &d)
+		if err != nil {
 			return false, err
 		}
 		before := i
 		i.Off = &Off{By: ByPlatform, Reason: reason, At: s.Now().UTC(), Answer: &a}
-		c := change{kind: event.IntegrationBroken, data: d, before: &before}
+		c := change{kind: event.IntegrationBroken, data: d, before: &before, waits: waits}
 		if _, err = s.save(ctx, i, c); errors.Is(err, ErrConflict) {
 			continue // someone changed its settings meanwhile: look again
 		}
@@ -543,7 +544,7 @@ func (s *Service) mark(ctx context.Context, tenant, id string, window int64, f *
 		d.Since, d.Answer = i.Failing.Since.UTC().Format(time.RFC3339), i.Failing.Answer.Words
 		failing = i.Failing
 	}
-	if err := s.count(ctx, i, kind, failing, &d); err != nil {
+	if _, err := s.count(ctx, i, kind, failing, &d); err != nil {
 		return false, err
 	}
 	before := i
@@ -564,15 +565,16 @@ func (s *Service) mark(ctx context.Context, tenant, id string, window int64, f *
 // for up to 51 minutes (package retry).
 const deadBefore = time.Hour
 
-// count tells a notice how many deliveries wait, and how many were not sent since the integration began to fail.
+// count tells a notice how many deliveries wait, and how many were not sent since the integration began to fail. It
+// returns what waits.
 func (s *Service) count(ctx context.Context, i Integration, kind event.Kind, f *Failing,
-	d *event.IntegrationData) error {
+	d *event.IntegrationData) (*Waiting, error) {
 	if s.Backlog == nil {
-		return nil
+		return nil, nil
 	}
 	w, err := s.Backlog.CountWaiting(ctx, i.Tenant, i.ID, WaitingLimit)
 	if err != nil {
-		return fmt.Errorf("count what waits for integration %s: %w", i.ID, err)
+		return nil, fmt.Errorf("count what waits for integration %s: %w", i.ID, err)
 	}
 	since := s.Now()
 	if f != nil {
@@ -580,7 +582,7 @@ func (s *Service) count(ctx context.Context, i Integration, kind event.Kind, f *
 	}
 	dead, err := s.Backlog.CountDead(ctx, i.Tenant, i.ID, since.Add(-deadBefore), WaitingLimit)
 	if err != nil {
-		return fmt.Errorf("count what was not sent to integration %s: %w", i.ID, err)
+		return nil, fmt.Errorf("count what was not sent to integration %s: %w", i.ID, err)
 	}
 	if w.Count > 0 || !w.Floor {
 		d.Waiting, d.WaitingMore = &w.Count, w.More() || w.Floor
@@ -591,7 +593,7 @@ func (s *Service) count(ctx context.Context, i Integration, kind event.Kind, f *
 		d.NotSentMore = d.NotSentMore || w.More() || w.HeldMore() || w.Floor
 	}
 	d.NotSent = &dead
-	return nil
+	return &w, nil
 }
 
 // Delete removes the integration. Triggers that notify it stay, and notify it no more. Errors: ErrNotFound,
@@ -616,7 +618,7 @@ func (s *Service) remove(ctx context.Context, who activity.Actor, id string, rev
 		return fmt.Errorf("delete integration %s: %w", id, err)
 	}
 	s.changed("integration deleted", i, who.Who())
-	s.endHeld(ctx, i)
+	s.endHeld(ctx, i, nil)
 	return nil
 }
 
@@ -760,7 +762,7 @@ func (s *Service) save(ctx context.Context, i Integration, c change) (Integratio
 	}
 	s.changed(string(c.kind), i, c.by())
 	if c.before != nil {
-		s.changedHold(ctx, *c.before, i)
+		s.changedHold(ctx, *c.before, i, c.waits)
 	}
 	return i, nil
 }

@@ -223,11 +223,13 @@ func TestWhatIsHeldIsLookedAtWhenItsIntegrationIsDisabledOrDeletedAndAtNoOtherCh
 		}, 1},
 	} {
 		for held, want := range map[int]int{3: c.want, 0: 0} { // where nothing is held there is nothing to look at
-			s.Backlog = &figures{waiting: integration.Waiting{Held: held}}
+			f := &figures{waiting: integration.Waiting{Held: held}}
+			s.Backlog = f
 			i := create(t, s)
 			looked = nil
 			require.NoError(t, c.do(i), what)
 			require.Len(t, looked, want, "%s, %d held", what, held)
+			require.LessOrEqual(t, f.counted, 1, "%s: it is counted once", what)
 		}
 	}
 }

@@ -268,7 +268,6 @@ func (s *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
 		in.Limit = min(in.Limit, wholeLimit)
 	}
 	out := &listOutput{}
-	out.Body.Items = []IntegrationView{}
 	var listed []integration.Integration
 	for _, i := range all {
 		if out.Body.Counts.All++; i.Enabled() {
@@ -282,20 +281,14 @@ func (s *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
 		if i.ID <= after || !s.matches(i, in) || out.Body.NextCursor != "" {
 			continue
 		}
-		if len(out.Body.Items) == in.Limit {
-			out.Body.NextCursor = rest.MakeCursor(integrationList, i.Tenant, out.Body.Items[in.Limit-1].ID)
+		if len(listed) == in.Limit {
+			out.Body.NextCursor = rest.MakeCursor(integrationList, i.Tenant, listed[in.Limit-1].ID)
 			continue
 		}
-		view := s.view
-		if in.Brief {
-			view = s.brief
-		}
-		v, err := view(ctx, i, nil)
-		if err != nil {
-			return nil, s.Answer(err)
-		}
-		out.Body.Items = append(out.Body.Items, v)
 		listed = append(listed, i)
+	}
+	if out.Body.Items, err = s.views(ctx, listed, in.Brief); err != nil {
+		return nil, s.Answer(err)
 	}
 	if in.Health {
 		if err := s.addHealth(ctx, listed, out.Body.Items); err != nil {
@@ -435,6 +428,24 @@ func (s *API) one(ctx context.Context, i integration.Integration, err error) (*i
 		v.HeldCount = HeldCountOf(*waiting, waiting.HeldMore())
 	}
 	return &integrationOutput{ETag: rest.MakeETag(i.Revision), Body: v}, nil
+}
+
+// views shows the integrations of a list, in their order: each that fails asks the engine how.
+func (s *API) views(ctx context.Context, listed []integration.Integration, brief bool) ([]IntegrationView, error) {
+	view := s.view
+	if brief {
+		view = s.brief
+	}
+	out := make([]IntegrationView, len(listed))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(healthReads)
+	for n, i := range listed {
+		g.Go(func() (err error) {
+			out[n], err = view(ctx, i, nil)
+			return err
+		})
+	}
+	return out, g.Wait()
 }
 
 // view shows an integration; waiting is what waits for it, nil = that was not counted.
