@@ -26,7 +26,7 @@ var outline = []part{
 	{title: "Account", documents: []string{"docs/triggers.md", "docs/reports.md", "docs/sign-in.md", "docs/tokens.md",
 		"docs/activity.md", "docs/configuration.md"}},
 	{title: "Operate one machine", documents: []string{"docs/running.md", "docs/backup.md", "docs/migrate.md",
-		"docs/metrics.md", "docs/alerts.md", "docs/reliability.md", "docs/measurements.md",
+		"docs/metrics.md", "docs/traces.md", "docs/alerts.md", "docs/reliability.md", "docs/measurements.md",
 		"docs/node-metrics/README.md", "docs/node-metrics/*/*.md"}},
 	{title: "Deploy on AWS", documents: []string{"docs/aws.md", "docs/aws-security.md", "docs/restore.md",
 		"docs/second-region.md", "docs/aws-speed-and-cost.md"}},
