@@ -410,7 +410,9 @@ func checkpoint(path, mode string) error {
 func (w *world) configure() operation {
 	owner, id := []string{"42", "43"}[w.r.IntN(2)], []string{"i", "j", "k"}[w.r.IntN(3)]
 	record, now := enginetest.Record(owner, event.CreateUser), w.now
-	record.Event.Data = []byte(`{"user":{"name":"Ada"}}`)
+	w.events++
+	record.Event.ID, record.Event.Time = fmt.Sprintf("note-%d", w.events), now
+	record.Event.Data, record.Entry = []byte(`{"user":{"name":"Ada"}}`), w.entry(owner)
 	switch w.r.IntN(6) {
 	case 0:
 		return operation{name: "delete an integration", run: func(db *sqlite.DB) (string, error) {
@@ -446,6 +448,14 @@ func (w *world) configure() operation {
 	}}
 }
 
+// entry is one of the activity log, under an id that the seed decides.
+func (w *world) entry(of string) activity.Entry {
+	w.events++
+	e := enginetest.Entry(of)
+	e.ID = fmt.Sprintf("entry-%d", w.events)
+	return e
+}
+
 // note is what is written beside.
 func (w *world) note() operation {
 	all := []func() operation{w.noteReport, w.noteSchedule, w.noteToken, w.noteSession, w.notePerson, w.noteMail,
@@ -454,7 +464,7 @@ func (w *world) note() operation {
 }
 
 func (w *world) noteReport() operation {
-	id, entry, now := fmt.Sprintf("r%d", w.r.IntN(6)), enginetest.Entry("42"), w.now
+	id, entry, now := fmt.Sprintf("r%d", w.r.IntN(6)), w.entry("42"), w.now
 	state := []report.State{report.Waiting, report.Ready, report.Failed}[w.r.IntN(3)]
 	size := w.r.IntN(20_000)
 	return operation{name: "save a report", run: func(db *sqlite.DB) (string, error) {
@@ -466,7 +476,7 @@ func (w *world) noteReport() operation {
 }
 
 func (w *world) noteSchedule() operation {
-	entry, now, hour := enginetest.Entry("42"), w.now, w.r.IntN(24)
+	entry, now, hour := w.entry("42"), w.now, w.r.IntN(24)
 	if w.r.IntN(2) == 0 {
 		return operation{name: "save settings", run: func(db *sqlite.DB) (string, error) {
 			v, err := db.Reports().Settings(w.Context(), "42")
@@ -493,7 +503,7 @@ func (w *world) noteSchedule() operation {
 }
 
 func (w *world) noteToken() operation {
-	id, entry, now := fmt.Sprintf("t%d", w.r.IntN(5)), enginetest.Entry("42"), w.now
+	id, entry, now := fmt.Sprintf("t%d", w.r.IntN(5)), w.entry("42"), w.now
 	return operation{name: "token", run: func(db *sqlite.DB) (string, error) {
 		v, err := db.Tokens().Get(w.Context(), "42", id)
 		if errors.Is(err, token.ErrNotFound) {
@@ -525,7 +535,7 @@ func (w *world) noteSession() operation {
 }
 
 func (w *world) notePerson() operation {
-	id, entry, gone := fmt.Sprintf("p%d", w.r.IntN(4)), enginetest.Entry("42"), w.r.IntN(4) == 0
+	id, entry, gone := fmt.Sprintf("p%d", w.r.IntN(4)), w.entry("42"), w.r.IntN(4) == 0
 	return operation{name: "person", run: func(db *sqlite.DB) (string, error) {
 		if gone {
 			return "", db.People().Delete(w.Context(), "42", id)
@@ -539,7 +549,7 @@ func (w *world) notePerson() operation {
 }
 
 func (w *world) noteMail() operation {
-	address, entry, now, way := fmt.Sprintf("a%d@example.com", w.r.IntN(4)), enginetest.Entry("42"), w.now, w.r.IntN(3)
+	address, entry, now, way := fmt.Sprintf("a%d@example.com", w.r.IntN(4)), w.entry("42"), w.now, w.r.IntN(3)
 	return operation{name: "mail", run: func(db *sqlite.DB) (string, error) {
 		switch way {
 		case 0:
@@ -575,7 +585,7 @@ func (w *world) noteReference() operation {
 }
 
 func (w *world) noteCommand() operation {
-	entry := enginetest.Entry("42")
+	entry := w.entry("42")
 	return operation{name: "acknowledge", run: func(db *sqlite.DB) (string, error) {
 		list, err := db.Commands().List(w.Context(), command.Query{Tenant: "42", Limit: 1})
 		if err != nil || len(list) == 0 {
@@ -598,7 +608,7 @@ func (w *world) noteResend() operation {
 }
 
 func (w *world) noteLink() operation {
-	to, entry, now, way := fmt.Sprintf("%d", 50+w.r.IntN(4)), enginetest.Entry("42"), w.now, w.r.IntN(4)
+	to, entry, now, way := fmt.Sprintf("%d", 50+w.r.IntN(4)), w.entry("42"), w.now, w.r.IntN(4)
 	return operation{name: "link", run: func(db *sqlite.DB) (string, error) {
 		switch way {
 		case 0:
