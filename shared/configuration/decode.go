@@ -79,7 +79,8 @@ func renames[T any](r *reader, kind string, list []T, of func(T) (name, was stri
 		case was == name:
 			r.problems.Add(line, at, "was is its own name: leave it out")
 		case names[was]:
-			r.problems.Add(line, at, "was is %q, which the file has too: which of them is the old one?", tree.Short(was))
+			r.problems.Add(line, at, "was is %q, which the file has too: which of them is the old one?",
+				tree.Short(was))
 		case from[was] != "":
 			r.problems.Add(line, at, "was is %q, as that of %q", tree.Short(was), tree.Short(from[was]))
 		default:

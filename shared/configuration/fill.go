@@ -53,7 +53,8 @@ func (f *filler) integration(i *Integration, systems map[string]System) {
 		field, ok := system.Field(m.Name)
 		switch {
 		case !ok:
-			f.problems.Add(m.Line, at, "%s has no parameter %q%s", system.Title, tree.Short(m.Name), instead(m.Name, names))
+			f.problems.Add(m.Line, at, "%s has no parameter %q%s", system.Title, tree.Short(m.Name),
+				instead(m.Name, names))
 		case field.ReadOnly:
 			f.problems.Add(m.Line, at, "%s is set at the side of %s only: leave it out", m.Name, system.Title)
 		default:

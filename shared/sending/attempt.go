@@ -65,7 +65,8 @@ func (s *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *a
 	if w := s.follow(r, d, a, notifications, requests, now); err == nil && w != nil {
 		return w.send(ctx)
 	}
-	if err == nil && len(d.Parts) == 0 && len(requests) == 1 && (size.Limit == 0 || len(requests[0].Body) <= size.Limit) {
+	if err == nil && len(d.Parts) == 0 && len(requests) == 1 &&
+		(size.Limit == 0 || len(requests[0].Body) <= size.Limit) {
 		v, err := s.request(ctx, r, requests[0], a)
 		if err != nil {
 			return result{}, err

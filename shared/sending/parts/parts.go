@@ -173,6 +173,6 @@ func (l List) Stored(events int) []delivery.Part {
 // were done.
 const maxParts = 512
 
-// MaxReason bounds the reason of one part, in bytes. A mail has up to 50 parts (email's maxItems), and their reasons are
-// alike.
+// MaxReason bounds the reason of one part, in bytes. A mail has up to 50 parts (email's maxItems), and their reasons
+// are alike.
 const MaxReason = 256
