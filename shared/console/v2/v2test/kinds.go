@@ -80,11 +80,11 @@ func webhooks() (out []kind) {
 			`{"url":"https://example.com/hook","format":"json","http_method":"POST","headers":{"X-Key":"k1"},`+
 				`"ca_file":"","ca_verify":true,"timeout":15,"open_timeout":20,"subtype":"`+subtype+`"}`,
 			`{"url":"https://example.com/hook","format":"json","http_method":"POST","headers":{"X-Key":"********"},`+
-				`"ca_verify":true,"timeout":15,"open_timeout":20,"max_events":100,"subtype":"`+subtype+`"}`,
+				`"ca_verify":true,"timeout":15,"open_timeout":20,"max_events":100,"trace_context":false,"subtype":"`+subtype+`"}`,
 			`{"url":"https://example.com/other","format":"jsonl","http_method":"PUT","headers":{"X-Other":"k2"},`+
 				`"ca_file":"","ca_verify":false,"timeout":20,"open_timeout":10,"subtype":"`+subtype+`"}`,
 			`{"url":"https://example.com/other","format":"jsonl","http_method":"PUT","headers":{"X-Other":"********"},`+
-				`"ca_verify":false,"timeout":20,"open_timeout":10,"max_events":100,"subtype":"`+subtype+`"}`)
+				`"ca_verify":false,"timeout":20,"open_timeout":10,"max_events":100,"trace_context":false,"subtype":"`+subtype+`"}`)
 		k.name += ", " + subtype
 		out = append(out, k)
 	}
