@@ -223,7 +223,7 @@ func (p *planner) add(i Integration, replaces, where string) {
 	for _, f := range system.Fields {
 		v, given := find(i.Parameters, f.Name)
 		given = given && v.Kind != tree.Null
-		if f.Required && !given && f.Default.Kind == tree.Null {
+		if !given && f.Default.Kind == tree.Null && system.required(f, tree.Value{Members: i.Parameters}.Get) {
 			p.problems.Add(i.Line, where, "%s is required, because there is no such integration yet: write it, or "+
 				"${NAME} of an environment variable", f.Name)
 		}

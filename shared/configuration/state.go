@@ -78,9 +78,29 @@ type Field struct {
 	Secret   bool
 	ReadOnly bool
 	Required bool
+	// Needed says for which value of another field this one is required too; the zero value is for none.
+	Needed When
 	// Made is a secret that the installation makes itself for the word generate: a key pair.
 	Made    bool
 	Default tree.Value
+}
+
+// When is a value of another field.
+type When struct {
+	Field string `json:"field"`
+	Value string `json:"value"`
+}
+
+// required reports whether a field is to be given where get finds the others.
+func (s System) required(f Field, get func(field string) (tree.Value, bool)) bool {
+	if f.Required || f.Needed.Field == "" {
+		return f.Required
+	}
+	v, ok := get(f.Needed.Field)
+	if of, known := s.Field(f.Needed.Field); known && (!ok || v.Kind == tree.Null) {
+		v = of.Default
+	}
+	return v.Kind == tree.String && v.Text == f.Needed.Value
 }
 
 // generated stands in a document for a secret that the installation makes, unless it has: see Field.Made.
@@ -103,7 +123,9 @@ func Fields(schema json.RawMessage) (out []Field, err error) {
 	}
 	var hints struct { // which the library does not read
 		Properties map[string]struct {
-			Made bool `json:"x-made"`
+			Made   bool `json:"x-made"`
+			Needed bool `json:"x-needed"`
+			When   When `json:"x-when"`
 		}
 	}
 	if err := json.Unmarshal(schema, &hints); err != nil {
@@ -112,6 +134,9 @@ func Fields(schema json.RawMessage) (out []Field, err error) {
 	for p := made.Properties.Oldest(); p != nil; p = p.Next() {
 		f := Field{Name: p.Key, Type: p.Value.Type, Secret: p.Value.WriteOnly, ReadOnly: p.Value.ReadOnly,
 			Required: slices.Contains(made.Required, p.Key), Made: hints.Properties[p.Key].Made}
+		if hint := hints.Properties[p.Key]; hint.Needed {
+			f.Needed = hint.When
+		}
 		if p.Value.Default != nil {
 			raw, err := json.Marshal(p.Value.Default)
 			if err == nil {
@@ -246,7 +271,7 @@ func (s System) export(i StoredIntegration, stem string) (out []tree.Member, err
 		switch {
 		case f.ReadOnly:
 			continue
-		case f.Secret && i.Lost && f.Required:
+		case f.Secret && i.Lost && s.required(f, stored.Get):
 			v = tree.Value{Kind: tree.String} // there was one
 		case !ok || f.Secret && v.Kind == tree.String && v.Text == "":
 			continue

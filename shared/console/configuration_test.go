@@ -454,8 +454,11 @@ func TestWhatCanNotBePlannedIsToldBeforeAnythingIsChanged(t *testing.T) {
 	}{
 		"a variable that is not set": {small, nil, false,
 			`line 6: integration "Ops": webhook_url: the environment variable HOOK is not set, or is empty`},
-		"a secret that a new one needs": {replace(`{webhook_url: "${HOOK}"}`, "{}", "  Ops:", "  New:", "[Ops,", "[",
-			"system: slack", "system: ms_teams"), nil, false, `line 3: integration "New": webhook_url is required, because there is no such integration yet`},
+		"a secret that a new one needs": {replace(`{webhook_url: "${HOOK}"}`, "{}", "  Ops:", "  New:", "[Ops,", "["),
+			nil, false, `line 3: integration "New": webhook_url is required, because there is no such integration yet`},
+		"a secret that the chosen way needs": {replace(`{webhook_url: "${HOOK}"}`, "{authorization: token}", "  Ops:",
+			"  New:", "[Ops,", "["), nil, false,
+			`line 3: integration "New": token is required, because there is no such integration yet`},
 		"a name that two have": {replace("  Ops:", "  Twice:", "[Ops,", "[Twice,"), hookEnv, false,
 			`there are 2 integrations with the name "Twice"`},
 		"a name that two have, which would be pruned": {small, hookEnv, true, `with the name "Twice"`},

@@ -84,9 +84,9 @@ func (e InvalidParameters) Error() string {
 // title, format, pattern, lengths, enum, default, writeOnly for a secret), `jsonschema_description` its help text, and
 // `receiver:"true"` marks what decides who receives the secrets (Field.Receiver). Hints for the form are in `form`:
 // `advanced` folds a field away that has a default which suits most, `when=field:value` shows it for that value of
-// another field alone (`when=field:` for any), `generated` and `made` have a secret made in the form or by us, `copied`
-// has a value that is shown copied, `ends` has the form warn before the time that is shown. It panics when the tags
-// make no valid schema: a test of every system would fail.
+// another field alone (`when=field:` for any), `needed` says that it is required there, `generated` and `made` have a
+// secret made in the form or by us, `copied` has a value that is shown copied, `ends` has the form warn before the time
+// that is shown. It panics when the tags make no valid schema: a test of every system would fail.
 func ParametersOf[P any]() Parameters {
 	reflector := invopop.Reflector{
 		RequiredFromJSONSchemaTags: true, DoNotReference: true, Anonymous: true,
@@ -205,6 +205,8 @@ func markForm(t reflect.Type, made *invopop.Schema) {
 			switch {
 			case hint == "advanced":
 				property.Extras["x-advanced"] = true
+			case hint == "needed": // where it is shown: see Check
+				property.Extras["x-needed"] = true
 			case hint == "generated": // the form can make one: whsec_ and 32 random bytes
 				property.Extras["x-generated"] = true
 			case hint == "made": // we make one for the words generate and rotate: see Preparer

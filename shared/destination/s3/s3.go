@@ -32,9 +32,9 @@ type Parameters struct {
 	Region string `json:"region" receiver:"true" jsonschema:"required,title=AWS region,pattern=^[a-z]{2}(-[a-z]+)+-[0-9]$,maxLength=32" jsonschema_description:"Of the bucket, such as eu-west-1."`
 	Bucket string `json:"bucket" receiver:"true" jsonschema:"required,title=S3 bucket,pattern=^[a-z0-9][a-z0-9.-]{1\\,61}[a-z0-9]$" jsonschema_description:"The bucket's name, not its ARN. It may be private; we only write."`
 	Access string `json:"authorization" receiver:"true" jsonschema:"title=Authorization,enum=role,enum=key,default=role" jsonschema_description:"role: we assume a role of your account. key: an access key of a user of your account."`
-	Role   string `json:"role_arn,omitempty" form:"when=authorization:role" jsonschema:"title=Role ARN,pattern=^(arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=\\,.@_/-]+)?$,maxLength=2048" jsonschema_description:"Of the role that the set-up page describes, such as arn:aws:iam::123456789012:role/tocsin-hits."`
-	KeyID  string `json:"access_key_id,omitempty" form:"when=authorization:key" jsonschema:"title=Access key ID,pattern=^[A-Za-z0-9]*$,maxLength=128" jsonschema_description:"Of a user with the right s3:PutObject on the bucket's objects and no other."`
-	Secret string `json:"secret_access_key,omitempty" form:"when=authorization:key" jsonschema:"title=Secret access key,pattern=^[!-~]*$,maxLength=256,writeOnly=true" jsonschema_description:"It is shown once, when the key is made."`
+	Role   string `json:"role_arn,omitempty" form:"when=authorization:role needed" jsonschema:"title=Role ARN,pattern=^(arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=\\,.@_/-]+)?$,maxLength=2048" jsonschema_description:"Of the role that the set-up page describes, such as arn:aws:iam::123456789012:role/tocsin-hits."`
+	KeyID  string `json:"access_key_id,omitempty" form:"when=authorization:key needed" jsonschema:"title=Access key ID,pattern=^[A-Za-z0-9]*$,maxLength=128" jsonschema_description:"Of a user with the right s3:PutObject on the bucket's objects and no other."`
+	Secret string `json:"secret_access_key,omitempty" form:"when=authorization:key needed" jsonschema:"title=Secret access key,pattern=^[!-~]*$,maxLength=256,writeOnly=true" jsonschema_description:"It is shown once, when the key is made."`
 	Format string `json:"format" jsonschema:"title=Format,enum=json,enum=jsonl,default=json" jsonschema_description:"A JSON array of hits, or one hit a line (NDJSON)."`
 }
 

@@ -37,9 +37,9 @@ const (
 // Parameters of a Slack integration.
 type Parameters struct {
 	Access  string `json:"authorization" receiver:"true" jsonschema:"title=Authorization,enum=webhook,enum=token,default=webhook" jsonschema_description:"webhook: the URL of one channel; each event is a message. token: the bot token of an app; what becomes of a vulnerability or a security issue goes into the thread of its first message, which is kept up to date."`
-	Token   string `json:"token,omitempty" form:"when=authorization:token" jsonschema:"title=Bot token,maxLength=255,pattern=^[!-~]*$,writeOnly=true" jsonschema_description:"From Slack: your app, OAuth & Permissions, Bot User OAuth Token (xoxb-…), with the right chat:write."`
-	Channel string `json:"channel,omitempty" form:"when=authorization:token" jsonschema:"title=Channel,maxLength=32" jsonschema_description:"ID of the channel, such as C0123456789. The list shows the channels that the app may see; one that is not in it can be entered: it stands at the end of the channel's details. The app must be a member: write /invite and its name in the channel."`
-	URL     string `json:"webhook_url,omitempty" form:"when=authorization:webhook" jsonschema:"title=Webhook URL,format=uri,minLength=1,maxLength=2048,writeOnly=true" jsonschema_description:"From Slack: Apps, Incoming WebHooks, choose a channel, copy the webhook URL (https://hooks.slack.com/services/…). Whoever has it can post to the channel, so it is kept secret."`
+	Token   string `json:"token,omitempty" form:"when=authorization:token needed" jsonschema:"title=Bot token,maxLength=255,pattern=^[!-~]*$,writeOnly=true" jsonschema_description:"From Slack: your app, OAuth & Permissions, Bot User OAuth Token (xoxb-…), with the right chat:write."`
+	Channel string `json:"channel,omitempty" form:"when=authorization:token needed" jsonschema:"title=Channel,maxLength=32" jsonschema_description:"ID of the channel, such as C0123456789. The list shows the channels that the app may see; one that is not in it can be entered: it stands at the end of the channel's details. The app must be a member: write /invite and its name in the channel."`
+	URL     string `json:"webhook_url,omitempty" form:"when=authorization:webhook needed" jsonschema:"title=Webhook URL,format=uri,minLength=1,maxLength=2048,writeOnly=true" jsonschema_description:"From Slack: Apps, Incoming WebHooks, choose a channel, copy the webhook URL (https://hooks.slack.com/services/…). Whoever has it can post to the channel, so it is kept secret."`
 }
 
 // Check finds what the schema can not say.

@@ -13,7 +13,7 @@ export function fieldsOf(schema) {
 	return Object.entries(schema?.properties || {}).map(([name, p]) => ({
 		name,
 		...p,
-		required: (schema.required || []).includes(name),
+		required: (schema.required || []).includes(name) || Boolean(p["x-needed"]), // where it is shown
 	}));
 }
 
