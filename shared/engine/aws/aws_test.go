@@ -42,6 +42,7 @@ import (
 	"tocsin/shared/engine/enginetest/activitytest"
 	"tocsin/shared/engine/enginetest/reporttest"
 	"tocsin/shared/engine/enginetest/settingstest"
+	"tocsin/shared/engine/enginetest/statetest"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/health"
@@ -272,7 +273,7 @@ func TestMessages(t *testing.T) {
 
 func TestRequests(t *testing.T) {
 	w := open(t)
-	enginetest.Requests(t, &counters.Requests{DB: w.db, Table: w.prefix + "CountersTable"})
+	statetest.Requests(t, &counters.Requests{DB: w.db, Table: w.prefix + "CountersTable"})
 }
 
 // messages hands out the deliveries that the queue's messages name.

@@ -10,6 +10,7 @@ import (
 
 	"tocsin/scripts/awslocal"
 	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/engine/enginetest/statetest"
 	"tocsin/shared/integration"
 	"tocsin/shared/worker"
 )
@@ -28,7 +29,7 @@ func TestBatches(t *testing.T) {
 }
 
 func TestKeyRing(t *testing.T) {
-	enginetest.KeyRing(t, func(t *testing.T) integration.KeyRing {
+	statetest.KeyRing(t, func(t *testing.T) integration.KeyRing {
 		k, err := awslocal.NewKMS()
 		require.NoError(t, err)
 		r, _ := ring(t, k)

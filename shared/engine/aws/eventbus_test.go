@@ -22,13 +22,13 @@ import (
 	"tocsin/shared/engine/aws/eventbus"
 	"tocsin/shared/engine/aws/handlers"
 	"tocsin/shared/engine/aws/queue"
-	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/engine/enginetest/statetest"
 	"tocsin/shared/event"
 )
 
 // TestPublisher has moto's EventBridge pass what is put on a bus to a queue, from where the fan-out function reads it.
 func TestPublisher(t *testing.T) {
-	enginetest.Publisher(t, func(t *testing.T) (event.Publisher, func(t *testing.T) []delivery.Entry) {
+	statetest.Publisher(t, func(t *testing.T) (event.Publisher, func(t *testing.T) []delivery.Entry) {
 		config, err := awslocal.Config(t.Context(), servers.Moto)
 		require.NoError(t, err)
 		bus := &eventbus.Publisher{Events: eventbridge.NewFromConfig(config), Bus: "bus-" + uuid.NewString()}

@@ -7,28 +7,28 @@ import (
 	"time"
 
 	"tocsin/shared/engine/aws/paces"
-	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/engine/enginetest/statetest"
 	"tocsin/shared/sending"
 	"tocsin/shared/sending/reachability"
 	"tocsin/shared/worker/pace"
 )
 
 func TestPaces(t *testing.T) {
-	enginetest.Paces(t, func(t *testing.T, now func() time.Time) pace.Store {
+	statetest.Paces(t, func(t *testing.T, now func() time.Time) pace.Store {
 		w := open(t)
 		return &paces.Store{DB: w.db, Table: w.prefix + "PacesTable", Now: now}
 	})
 }
 
 func TestReachability(t *testing.T) {
-	enginetest.Reachability(t, func(t *testing.T) reachability.Store {
+	statetest.Reachability(t, func(t *testing.T) reachability.Store {
 		w := open(t)
 		return &paces.Reachability{DB: w.db, Table: w.prefix + "PacesTable"}
 	})
 }
 
 func TestReferences(t *testing.T) {
-	enginetest.References(t, func(t *testing.T, now func() time.Time) sending.References {
+	statetest.References(t, func(t *testing.T, now func() time.Time) sending.References {
 		w := open(t)
 		return &paces.References{DB: w.db, Table: w.prefix + "PacesTable", Now: now}
 	})

@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/engine/enginetest/activitytest"
 	"tocsin/shared/engine/enginetest/reporttest"
 	"tocsin/shared/engine/enginetest/settingstest"
+	"tocsin/shared/engine/enginetest/statetest"
 	"tocsin/shared/engine/memory"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
@@ -92,7 +93,7 @@ func TestDeliveries(t *testing.T) {
 }
 
 func TestPublisher(t *testing.T) {
-	enginetest.Publisher(t, func(*testing.T) (event.Publisher, func(t *testing.T) []delivery.Entry) {
+	statetest.Publisher(t, func(*testing.T) (event.Publisher, func(t *testing.T) []delivery.Entry) {
 		e := open()
 		return e.Bus(), func(t *testing.T) []delivery.Entry {
 			entries := left(t, e)
@@ -165,7 +166,7 @@ func TestActivityOfEveryStore(t *testing.T) {
 }
 
 func TestReferences(t *testing.T) {
-	enginetest.References(t, func(_ *testing.T, now func() time.Time) sending.References {
+	statetest.References(t, func(_ *testing.T, now func() time.Time) sending.References {
 		return memory.New(now).References()
 	})
 }

@@ -21,6 +21,7 @@ import (
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/engine/enginetest/settingstest"
+	"tocsin/shared/engine/enginetest/statetest"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
@@ -55,7 +56,7 @@ func TestIntegrations(t *testing.T) {
 }
 
 func TestReferences(t *testing.T) {
-	enginetest.References(t, func(t *testing.T, now func() time.Time) sending.References {
+	statetest.References(t, func(t *testing.T, now func() time.Time) sending.References {
 		return open(t).ReferencesAt(now)
 	})
 }
@@ -152,7 +153,7 @@ func TestMessages(t *testing.T) { // one process needs no table
 	enginetest.Messages(t, func() fanout.MessageCounter { return c })
 }
 
-func TestRequests(t *testing.T) { enginetest.Requests(t, &ratelimit.Memory{}) } // one process needs no table
+func TestRequests(t *testing.T) { statetest.Requests(t, &ratelimit.Memory{}) } // one process needs no table
 
 func entry(n int) delivery.Entry {
 	return delivery.Entry{DetailType: "create_user", At: time.Unix(1677628800, 0).UTC(), Detail: fmt.Appendf(nil,

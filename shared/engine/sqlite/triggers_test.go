@@ -11,13 +11,14 @@ import (
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/engine/enginetest/settingstest"
+	"tocsin/shared/engine/enginetest/statetest"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 )
 
 func TestPublisher(t *testing.T) {
-	enginetest.Publisher(t, func(t *testing.T) (event.Publisher, func(t *testing.T) []delivery.Entry) {
+	statetest.Publisher(t, func(t *testing.T) (event.Publisher, func(t *testing.T) []delivery.Entry) {
 		db := open(t)
 		return db.Bus(), func(t *testing.T) []delivery.Entry {
 			entries := left(t, db)

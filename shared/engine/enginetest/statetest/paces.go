@@ -1,4 +1,4 @@
-package enginetest
+package statetest
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/worker/pace"
 )
 
@@ -16,13 +17,13 @@ import (
 type OpenPaces func(t *testing.T, now func() time.Time) pace.Store
 
 var slow = pace.Pace{
-	Quiet: At.Add(time.Second), Interval: 1500 * time.Millisecond, Next: At.Add(3 * time.Second), Taken: At,
-	Silent: 2, Probe: "d", Last: At.Add(-time.Second), Took: time.Minute,
+	Quiet: enginetest.At.Add(time.Second), Interval: 1500 * time.Millisecond, Next: enginetest.At.Add(3 * time.Second), Taken: enginetest.At,
+	Silent: 2, Probe: "d", Last: enginetest.At.Add(-time.Second), Took: time.Minute,
 }
 
 // Paces is the suite of pace.Store.
 func Paces(t *testing.T, open OpenPaces) {
-	run := Parallel(t, open)
+	run := enginetest.Parallel(t, open)
 	run("a pace is read back as it was written, whatever lane asks", paceIsReadBack)
 	run("it is replaced only as it was read", paceIsReplacedAsItWasRead)
 	run("it is forgotten in time, and no version comes again", paceIsForgottenInTime)
@@ -60,27 +61,27 @@ func paceIsReplacedAsItWasRead(t *testing.T, open OpenPaces) {
 	require.NoError(t, err)
 	_, err = p.Swap(t.Context(), lane, 0, slow)
 	require.ErrorIs(t, err, pace.ErrVersionConflict)
-	two, err := p.Swap(t.Context(), lane, one, pace.Pace{Silent: 3, Last: At})
+	two, err := p.Swap(t.Context(), lane, one, pace.Pace{Silent: 3, Last: enginetest.At})
 	require.NoError(t, err)
 	require.NotEqual(t, one, two)
 	_, err = p.Swap(t.Context(), lane, one, slow)
 	require.ErrorIs(t, err, pace.ErrVersionConflict)
 	got, version, err := p.Pace(t.Context(), lane)
 	require.NoError(t, err)
-	require.Equal(t, pace.Pace{Silent: 3, Last: At}, got)
+	require.Equal(t, pace.Pace{Silent: 3, Last: enginetest.At}, got)
 	require.Equal(t, two, version)
 }
 
 func paceIsForgottenInTime(t *testing.T, open OpenPaces) {
-	now := At
+	now := enginetest.At
 	p := open(t, func() time.Time { return now })
 	old, err := p.Swap(t.Context(), lane, 0, slow)
 	require.NoError(t, err)
-	now = slow.Keep(At).Add(-time.Second)
+	now = slow.Keep(enginetest.At).Add(-time.Second)
 	got, _, err := p.Pace(t.Context(), lane)
 	require.NoError(t, err)
 	require.Equal(t, slow, got)
-	now = slow.Keep(At).Add(time.Second)
+	now = slow.Keep(enginetest.At).Add(time.Second)
 	got, version, err := p.Pace(t.Context(), lane)
 	require.NoError(t, err)
 	require.Zero(t, got)

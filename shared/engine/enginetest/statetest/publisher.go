@@ -1,4 +1,4 @@
-package enginetest
+package statetest
 
 import (
 	"cmp"
@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 )
 
@@ -20,7 +21,7 @@ type OpenPublisher func(t *testing.T) (p event.Publisher, taken func(t *testing.
 
 // Publisher is the suite of event.Publisher.
 func Publisher(t *testing.T, open OpenPublisher) {
-	run := Parallel(t, open)
+	run := enginetest.Parallel(t, open)
 	run("an event reaches the bus whole", publishedArrivesWhole)
 	run("many events of all sizes reach the bus in one call, each once", manyArriveOnce)
 	run("no event is nothing to publish", nothingIsPublished)
@@ -42,7 +43,7 @@ func parsed(t *testing.T, entries []delivery.Entry) []event.Event {
 
 func publishedArrivesWhole(t *testing.T, open OpenPublisher) {
 	p, taken := open(t)
-	want := Note("42", event.CreateIntegration)
+	want := enginetest.Note("42", event.CreateIntegration)
 	want.ClientName, want.Data = "Acme 注文 «é»", []byte(`{"integration":{"id":"i","name":"<b>&\u0000"}}`)
 	require.NoError(t, p.Publish(t.Context(), want))
 	got := parsed(t, taken(t))
@@ -59,7 +60,7 @@ func manyArriveOnce(t *testing.T, open OpenPublisher) {
 	var want []string
 	var all []event.Event
 	for n := range 47 {
-		e := Note("42", event.CreateIntegration)
+		e := enginetest.Note("42", event.CreateIntegration)
 		e.ID = fmt.Sprintf("many-%02d", n)
 		size := []int{0, 10, 60_000, 120_000}[n%4] // the largest of events is of about 256 KiB
 		data, err := json.Marshal(map[string]any{"integration": map[string]string{"id": "i",
@@ -88,7 +89,7 @@ func publishSideBySide(t *testing.T, open OpenPublisher) {
 	var work sync.WaitGroup
 	for range 20 {
 		work.Go(func() {
-			if err := p.Publish(t.Context(), Note("42", event.CreateIntegration)); err != nil {
+			if err := p.Publish(t.Context(), enginetest.Note("42", event.CreateIntegration)); err != nil {
 				t.Error(err)
 			}
 		})

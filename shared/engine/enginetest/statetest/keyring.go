@@ -1,4 +1,4 @@
-package enginetest
+package statetest
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/integration"
 )
 
@@ -15,7 +16,7 @@ type OpenKeyRing func(t *testing.T) integration.KeyRing
 
 // KeyRing is the suite of integration.KeyRing.
 func KeyRing(t *testing.T, open OpenKeyRing) {
-	run := Parallel(t, open)
+	run := enginetest.Parallel(t, open)
 	run("what was sealed opens with its context, whatever its size", sealedOpens)
 	run("what was sealed for one integration opens for no other", sealedOpensInItsContext)
 	run("the same secret is sealed differently each time, and is not to be seen", sealsDiffer)

@@ -1,4 +1,4 @@
-package enginetest
+package statetest
 
 import (
 	"errors"
@@ -10,20 +10,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/sending"
 )
 
 // OpenReferences opens an engine whose references go by a clock.
 type OpenReferences func(t *testing.T, now func() time.Time) sending.References
 
-var referred = sending.Reference{ID: "SEC-1", Maker: "d", Since: At, Begun: At.Add(-time.Second),
-	Doer: "e", Done: 1, Expires: At.Add(time.Hour)}
+var referred = sending.Reference{ID: "SEC-1", Maker: "d", Since: enginetest.At, Begun: enginetest.At.Add(-time.Second),
+	Doer: "e", Done: 1, Expires: enginetest.At.Add(time.Hour)}
 
 const madeOf = "vuln:PLT-42-I0001 ~#é"
 
 // References is the suite of sending.References.
 func References(t *testing.T, open OpenReferences) {
-	run := Parallel(t, open)
+	run := enginetest.Parallel(t, open)
 	run("a reference is read back as it was written, by its integration and object alone", referenceIsReadBack)
 	run("it is replaced only as it was read", referenceIsReplacedAsItWasRead)
 	run("it is forgotten in time, and no version comes again", referenceIsForgottenInTime)
@@ -78,7 +79,7 @@ func referenceIsReplacedAsItWasRead(t *testing.T, open OpenReferences) {
 }
 
 func referenceIsForgottenInTime(t *testing.T, open OpenReferences) {
-	at := At
+	at := enginetest.At
 	s := open(t, func() time.Time { return at })
 	one, err := s.Swap(t.Context(), lane, madeOf, 0, referred)
 	require.NoError(t, err)

@@ -1,4 +1,4 @@
-package enginetest_test
+package statetest_test
 
 import (
 	"path/filepath"
@@ -6,14 +6,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/engine/enginetest/statetest"
 	"tocsin/shared/integration"
 	"tocsin/shared/keyring"
 )
 
 // The embedded engine's keys are in a file.
 func TestTheKeyFileIsAKeyRing(t *testing.T) {
-	enginetest.KeyRing(t, func(t *testing.T) integration.KeyRing {
+	statetest.KeyRing(t, func(t *testing.T) integration.KeyRing {
 		ring, err := keyring.Open(filepath.Join(t.TempDir(), "tocsin.key"))
 		require.NoError(t, err)
 		return ring
