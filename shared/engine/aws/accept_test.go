@@ -20,7 +20,7 @@ import (
 	"tocsin/scripts/awslocal"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
-	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/engine/enginetest/fanouttest"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/health"
@@ -442,7 +442,7 @@ func TestWhatIsReplayedIsLookedAfter(t *testing.T) {
 func TestAccepting(t *testing.T) {
 	for _, system := range []string{"web_hooks", "minio"} {
 		t.Run(system, func(t *testing.T) {
-			enginetest.Accepting(t, func(t *testing.T) enginetest.AcceptingEngine {
+			fanouttest.Accepting(t, func(t *testing.T) fanouttest.AcceptingEngine {
 				return open(t).accepting(system)
 			})
 		})
@@ -450,21 +450,21 @@ func TestAccepting(t *testing.T) {
 }
 
 func TestArrivals(t *testing.T) {
-	arriving := func(t *testing.T) (enginetest.AcceptingEngine, health.Counters) {
+	arriving := func(t *testing.T) (fanouttest.AcceptingEngine, health.Counters) {
 		w := open(t)
 		return w.accepting("web_hooks"), w.counters()
 	}
-	enginetest.Arrivals(t, arriving)
-	enginetest.Filters(t, arriving)
+	fanouttest.Arrivals(t, arriving)
+	fanouttest.Filters(t, arriving)
 }
 
-func (w *world) accepting(system string) enginetest.AcceptingEngine {
+func (w *world) accepting(system string) fanouttest.AcceptingEngine {
 	d, clock := w.clocked()
 	*clock = now().Add(time.Minute)
 	d.Arrivals = w.counters()
 	log := w.log()
 	log.DeliveryStore, log.Ready = d, w.ready(d)
-	return enginetest.AcceptingEngine{
+	return fanouttest.AcceptingEngine{
 		Log: log, Systems: catalogue.Default(), System: system, Break: w.breakCalls,
 		Purge: func(t *testing.T) { require.NotEmpty(t, w.receive(t)) },
 		Later: func(t *testing.T) {
@@ -478,7 +478,7 @@ func (w *world) accepting(system string) enginetest.AcceptingEngine {
 }
 
 // breakCalls breaks a call of DynamoDB or SQS.
-func (w *world) breakCalls(n int, b enginetest.Breakage) func() bool {
+func (w *world) breakCalls(n int, b fanouttest.Breakage) func() bool {
 	var mu sync.Mutex
 	calls := 0
 	fault := func(string) *awslocal.Fault {

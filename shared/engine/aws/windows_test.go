@@ -19,7 +19,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws/intakes"
-	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/engine/enginetest/fanouttest"
 	"tocsin/shared/fanout"
 )
 
@@ -180,7 +180,7 @@ func (q *delayed) send(t *testing.T, to *sqs.Client, queue string) {
 	}
 }
 
-func (w *world) holding(t *testing.T, h delivery.Holder, clock func() time.Time) (enginetest.HoldEngine, *stores) {
+func (w *world) holding(t *testing.T, h delivery.Holder, clock func() time.Time) (fanouttest.HoldEngine, *stores) {
 	t.Helper()
 	d := w.deliveries()
 	q := &delayed{now: clock, later: map[time.Time][]types.SendMessageBatchRequestEntry{}}
@@ -195,11 +195,11 @@ func (w *world) holding(t *testing.T, h delivery.Holder, clock func() time.Time)
 		q.send(t, w.sqs, w.queue)
 		return ready(t, tenant, integration, limit)
 	}
-	return enginetest.HoldEngine{Log: log, Events: d, Searched: d, Backlog: d, Reconsider: d.Reconsider}, d
+	return fanouttest.HoldEngine{Log: log, Events: d, Searched: d, Backlog: d, Reconsider: d.Reconsider}, d
 }
 
 func TestHolds(t *testing.T) {
-	enginetest.Holds(t, func(t *testing.T, h delivery.Holder, clock func() time.Time) enginetest.HoldEngine {
+	fanouttest.Holds(t, func(t *testing.T, h delivery.Holder, clock func() time.Time) fanouttest.HoldEngine {
 		e, _ := open(t).holding(t, h, clock)
 		return e
 	})

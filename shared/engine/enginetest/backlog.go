@@ -24,9 +24,9 @@ func Backlog(t *testing.T, open func(t *testing.T) (Log, integration.Backlog)) {
 			return w
 		}
 		require.Zero(t, waiting("i", 10))
-		all := r.accept(5)
+		all := r.Accept(5)
 		due := At.Add(time.Hour)
-		r.ready(5)
+		r.Ready(5)
 		for n := range all {
 			d := &all[n]
 			d.State, d.Failures, d.Due, d.Batch = delivery.Retrying, 1, due.Add(time.Duration(n)*time.Minute), "b"
@@ -52,8 +52,8 @@ func Backlog(t *testing.T, open func(t *testing.T) (Log, integration.Backlog)) {
 			return n
 		}
 		require.Zero(t, dead("42", "i", At.Add(-time.Hour), 10))
-		all := r.accept(5)
-		r.ready(5)
+		all := r.Accept(5)
+		r.Ready(5)
 		for n := range all {
 			all[n].State, all[n].Reason, all[n].Attempts = delivery.Dead, "503",
 				[]delivery.Attempt{{At: At, Status: 503}}

@@ -38,7 +38,7 @@ func Batches(t *testing.T, open OpenBatches) {
 func claimed(batch string, ds ...delivery.Delivery) []delivery.Delivery {
 	out := make([]delivery.Delivery, len(ds))
 	for n, d := range ds {
-		out[n] = failed(d, At.Add(time.Hour))
+		out[n] = Failed(d, At.Add(time.Hour))
 		out[n].Batch = batch
 	}
 	return out
@@ -54,9 +54,9 @@ func (e BatchEngine) load(t *testing.T, tenant, integration string, ids ...strin
 func batchIsLoadedInOrder(t *testing.T, open OpenBatches) {
 	e := open(t)
 	r := &Rig{T: t, Log: e.Log}
-	want := r.accept(4)
+	want := r.Accept(4)
 	got := e.load(t, "42", "i", want[2].ID, want[0].ID, "01GTD8R4000000000000000001", want[3].ID)
-	require.Equal(t, ids([]delivery.Delivery{want[2], want[0], want[3]}), ids(got))
+	require.Equal(t, IDs([]delivery.Delivery{want[2], want[0], want[3]}), IDs(got))
 	require.Equal(t, want[2].Events, got[0].Events)
 	require.Empty(t, e.load(t, "43", "i", want[0].ID), "another tenant's")
 	require.Empty(t, e.load(t, "42", "other", want[0].ID), "another integration's")
@@ -66,7 +66,7 @@ func batchIsLoadedInOrder(t *testing.T, open OpenBatches) {
 func claimMovesIntoABatch(t *testing.T, open OpenBatches) {
 	e := open(t)
 	r := &Rig{T: t, Log: e.Log}
-	members := claimed("b", r.accept(3)[:2]...)
+	members := claimed("b", r.Accept(3)[:2]...)
 	n, rest, err := e.Batches.Claim(t.Context(), "b", members)
 	require.NoError(t, err)
 	require.Equal(t, 2, n)
@@ -74,19 +74,19 @@ func claimMovesIntoABatch(t *testing.T, open OpenBatches) {
 	batch, err := e.Batches.Batch(t.Context(), "b")
 	require.NoError(t, err)
 	require.Equal(t, worker.Batch{MessageBatch: worker.MessageBatch{Tenant: "42", Integration: "i",
-		IDs: ids(members)}}, batch)
+		IDs: IDs(members)}}, batch)
 	for n, d := range e.load(t, "42", "i", batch.IDs...) {
 		require.Equal(t, members[n], d, "with all that was recorded")
 	}
-	require.Equal(t, members[0], r.get(members[0].ID))
-	require.NoError(t, e.Batches.Settle(t.Context(), []delivery.Delivery{arrived(members[0])}))
-	require.Equal(t, delivery.Delivered, r.get(members[0].ID).State)
+	require.Equal(t, members[0], r.Get(members[0].ID))
+	require.NoError(t, e.Batches.Settle(t.Context(), []delivery.Delivery{Arrived(members[0])}))
+	require.Equal(t, delivery.Delivered, r.Get(members[0].ID).State)
 }
 
 func claimLeavesWhatIsClaimed(t *testing.T, open OpenBatches) {
 	e := open(t)
 	r := &Rig{T: t, Log: e.Log}
-	all := r.accept(4)
+	all := r.Accept(4)
 	_, _, err := e.Batches.Claim(t.Context(), "one", claimed("one", all[:2]...))
 	require.NoError(t, err)
 	n, rest, err := e.Batches.Claim(t.Context(), "two", claimed("two", all...))
@@ -95,30 +95,30 @@ func claimLeavesWhatIsClaimed(t *testing.T, open OpenBatches) {
 	require.Empty(t, rest)
 	two, err := e.Batches.Batch(t.Context(), "two")
 	require.NoError(t, err)
-	require.Equal(t, ids(all[2:]), two.IDs)
+	require.Equal(t, IDs(all[2:]), two.IDs)
 	for n, d := range all {
-		require.Equal(t, []string{"one", "one", "two", "two"}[n], r.get(d.ID).Batch)
+		require.Equal(t, []string{"one", "one", "two", "two"}[n], r.Get(d.ID).Batch)
 	}
 }
 
 func emptyClaimMakesNoBatch(t *testing.T, open OpenBatches) {
 	e := open(t)
 	r := &Rig{T: t, Log: e.Log}
-	all := r.accept(2)
-	require.NoError(t, e.Settle(t.Context(), []delivery.Delivery{arrived(all[0]), arrived(all[1])}))
+	all := r.Accept(2)
+	require.NoError(t, e.Settle(t.Context(), []delivery.Delivery{Arrived(all[0]), Arrived(all[1])}))
 	n, rest, err := e.Batches.Claim(t.Context(), "b", claimed("b", all...))
 	require.NoError(t, err)
 	require.Zero(t, n)
 	require.Empty(t, rest)
 	_, err = e.Batches.Batch(t.Context(), "b")
 	require.ErrorIs(t, err, delivery.ErrNotFound)
-	require.Equal(t, delivery.Delivered, r.get(all[0].ID).State)
+	require.Equal(t, delivery.Delivered, r.Get(all[0].ID).State)
 }
 
 func largeClaimTakesSeveralBatches(t *testing.T, open OpenBatches) {
 	e := open(t)
 	r := &Rig{T: t, Log: e.Log}
-	all := r.accept(130)
+	all := r.Accept(130)
 	left, names := all, []string{}
 	var moved []string
 	for len(left) > 0 {
@@ -133,7 +133,7 @@ func largeClaimTakesSeveralBatches(t *testing.T, open OpenBatches) {
 		moved, left = append(moved, batch.IDs...), left[n:]
 	}
 	slices.Sort(moved)
-	require.Equal(t, ids(all), moved)
+	require.Equal(t, IDs(all), moved)
 }
 
 func takeOverIsTold(t *testing.T, open OpenBatches) {
@@ -142,7 +142,7 @@ func takeOverIsTold(t *testing.T, open OpenBatches) {
 	_, err := e.Batches.Batch(t.Context(), "b")
 	require.ErrorIs(t, err, delivery.ErrNotFound)
 	require.ErrorIs(t, e.Batches.TakeOver(t.Context(), "b", "x"), delivery.ErrNotFound)
-	members := claimed("b", r.accept(1)...)
+	members := claimed("b", r.Accept(1)...)
 	_, _, err = e.Batches.Claim(t.Context(), "b", members)
 	require.NoError(t, err)
 	for _, execution := range []string{"x", "y"} {
@@ -150,7 +150,7 @@ func takeOverIsTold(t *testing.T, open OpenBatches) {
 		batch, err := e.Batches.Batch(t.Context(), "b")
 		require.NoError(t, err)
 		require.Equal(t, execution, batch.Execution)
-		require.Equal(t, ids(members), batch.IDs)
+		require.Equal(t, IDs(members), batch.IDs)
 	}
 }
 

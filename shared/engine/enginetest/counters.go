@@ -32,20 +32,20 @@ func countsAddUp(t *testing.T, open OpenCounters) {
 		c.Add(t.Context(), []health.Count{count("a", 1, At, 10, 3), count("b", 1, At, 5, 5),
 			count("a", 2, At, 1, 1)}))
 	require.NoError(t, c.Add(t.Context(), []health.Count{count("a", 1, At.Add(time.Hour), 2, 1)}))
-	require.Equal(t, health.Tally{Attempts: 12, Failures: 4}, tally(t, c, "42", "a", 1, At))
-	require.Equal(t, health.Tally{Attempts: 1, Failures: 1}, tally(t, c, "42", "a", 2, At))
-	require.Equal(t, health.Tally{Attempts: 5, Failures: 5}, tally(t, c, "42", "b", 1, At))
-	require.Zero(t, tally(t, c, "43", "a", 1, At))
-	require.Zero(t, tally(t, c, "42", "c", 1, At))
+	require.Equal(t, health.Tally{Attempts: 12, Failures: 4}, Tally(t, c, "42", "a", 1, At))
+	require.Equal(t, health.Tally{Attempts: 1, Failures: 1}, Tally(t, c, "42", "a", 2, At))
+	require.Equal(t, health.Tally{Attempts: 5, Failures: 5}, Tally(t, c, "42", "b", 1, At))
+	require.Zero(t, Tally(t, c, "43", "a", 1, At))
+	require.Zero(t, Tally(t, c, "42", "c", 1, At))
 }
 
 func bucketCountsFromSince(t *testing.T, open OpenCounters) {
 	c := open(t)
 	require.NoError(t,
 		c.Add(t.Context(), []health.Count{count("a", 1, At.Add(9*time.Minute+59*time.Second), 1, 1)}))
-	require.Equal(t, 1, tally(t, c, "42", "a", 1, At).Attempts)
-	require.Zero(t, tally(t, c, "42", "a", 1, At.Add(time.Second)).Attempts)
-	require.Zero(t, tally(t, c, "42", "a", 1, At.Add(10*time.Minute)).Attempts)
+	require.Equal(t, 1, Tally(t, c, "42", "a", 1, At).Attempts)
+	require.Zero(t, Tally(t, c, "42", "a", 1, At.Add(time.Second)).Attempts)
+	require.Zero(t, Tally(t, c, "42", "a", 1, At.Add(10*time.Minute)).Attempts)
 }
 
 func rollingWindowIsThatOfTheRule(t *testing.T, open OpenCounters) {
@@ -55,7 +55,7 @@ func rollingWindowIsThatOfTheRule(t *testing.T, open OpenCounters) {
 			[]health.Count{count("a", 1, At.Add(time.Duration(minutes)*time.Minute), 1, 0)}))
 	}
 	now := At.Add(24*time.Hour - time.Minute)
-	require.Equal(t, 73, tally(t, c, "42", "a", 1, health.Rule{}.Since(now)).Attempts, "at most 73 buckets")
+	require.Equal(t, 73, Tally(t, c, "42", "a", 1, health.Rule{}.Since(now)).Attempts, "at most 73 buckets")
 }
 
 func seriesIsInOrder(t *testing.T, open OpenCounters) {
@@ -159,7 +159,7 @@ func manyWritersLoseNoCount(t *testing.T, open OpenCounters) {
 		})
 	}
 	wg.Wait()
-	require.Equal(t, health.Tally{Attempts: 400, Failures: 200}, tally(t, c, "42", "a", 1, At))
+	require.Equal(t, health.Tally{Attempts: 400, Failures: 200}, Tally(t, c, "42", "a", 1, At))
 }
 
 func count(id string, window int64, when time.Time, attempts, failures int) health.Count {
@@ -167,7 +167,7 @@ func count(id string, window int64, when time.Time, attempts, failures int) heal
 		Failures: failures}
 }
 
-func tally(t *testing.T, c health.Counters, tenant, id string, window int64, since time.Time) health.Tally {
+func Tally(t *testing.T, c health.Counters, tenant, id string, window int64, since time.Time) health.Tally {
 	t.Helper()
 	points, err := c.Series(t.Context(), tenant, id, window, since)
 	require.NoError(t, err)

@@ -49,6 +49,9 @@ type Rig struct {
 // lane of the suite.
 var lane = delivery.Lane{Tenant: "42", Integration: "i"}
 
+// Later lets time go by between the events that are published: one is a second after the other.
+func (r *Rig) Later(by time.Duration) { r.n += int(by / time.Second) }
+
 // Publish puts events on the bus and returns them as they are received.
 func (r *Rig) Publish(count int) []fanout.Accepted {
 	r.T.Helper()
@@ -105,8 +108,8 @@ func Known(t *testing.T, log fanout.Store, events ...event.Event) []bool {
 	return out
 }
 
-// made is a delivery of the events.
-func made(integration string, events ...fanout.Accepted) delivery.Delivery {
+// Made is a delivery of the events.
+func Made(integration string, events ...fanout.Accepted) delivery.Delivery {
 	d := delivery.Delivery{Tenant: "42", Integration: integration, State: delivery.Pending, Count: len(events),
 		Kinds: []event.Kind{event.CreateUser}}
 	id := ulid.Make()
@@ -119,31 +122,31 @@ func made(integration string, events ...fanout.Accepted) delivery.Delivery {
 	return d
 }
 
-// accept publishes one event for each delivery and accepts them.
-func (r *Rig) accept(count int) []delivery.Delivery {
+// Accept publishes one event for each delivery and accepts them.
+func (r *Rig) Accept(count int) []delivery.Delivery {
 	r.T.Helper()
 	in := fanout.Intake{Accepted: r.Publish(count)}
 	for _, a := range in.Accepted {
-		in.Deliveries = append(in.Deliveries, made("i", a))
+		in.Deliveries = append(in.Deliveries, Made("i", a))
 	}
 	require.NoError(r.T, r.Log.Accept(r.T.Context(), in))
 	return in.Deliveries
 }
 
-// ready takes deliveries of the suite's lane.
-func (r *Rig) ready(limit int) []delivery.Delivery {
+// Ready takes deliveries of the suite's lane.
+func (r *Rig) Ready(limit int) []delivery.Delivery {
 	r.T.Helper()
 	return r.Log.Ready(r.T, lane.Tenant, lane.Integration, limit)
 }
 
-func (r *Rig) get(id string) delivery.Delivery {
+func (r *Rig) Get(id string) delivery.Delivery {
 	r.T.Helper()
 	d, err := r.Log.Get(r.T.Context(), "42", "i", id)
 	require.NoError(r.T, err)
 	return d
 }
 
-func ids(ds []delivery.Delivery) []string {
+func IDs(ds []delivery.Delivery) []string {
 	out := []string{}
 	for _, d := range ds {
 		out = append(out, d.ID)
@@ -151,8 +154,8 @@ func ids(ds []delivery.Delivery) []string {
 	return out
 }
 
-// failed is the delivery after a failed attempt that is repeated at due.
-func failed(d delivery.Delivery, due time.Time) delivery.Delivery {
+// Failed is the delivery after a failed attempt that is repeated at due.
+func Failed(d delivery.Delivery, due time.Time) delivery.Delivery {
 	d.State, d.Due, d.Reason = delivery.Retrying, due, "answered 503"
 	d.Failures++
 	d.Parts = []delivery.Part{
@@ -168,7 +171,7 @@ func failed(d delivery.Delivery, due time.Time) delivery.Delivery {
 	return d
 }
 
-func arrived(d delivery.Delivery) delivery.Delivery {
+func Arrived(d delivery.Delivery) delivery.Delivery {
 	d.State, d.Due, d.Reason = delivery.Delivered, time.Time{}, ""
 	d.Attempts = append(d.Attempts[:len(d.Attempts):len(d.Attempts)],
 		delivery.Attempt{At: At, Took: time.Millisecond, Status: 200, Delivered: true})
@@ -206,14 +209,14 @@ func intake(run runner) {
 	})
 	run("the same Intake twice makes its deliveries once", func(t *testing.T, r *Rig) {
 		in := fanout.Intake{Accepted: r.Publish(2)}
-		in.Deliveries = []delivery.Delivery{made("i", in.Accepted...)}
+		in.Deliveries = []delivery.Delivery{Made("i", in.Accepted...)}
 		require.NoError(t, r.Log.Accept(t.Context(), in))
-		leased := r.ready(10)
+		leased := r.Ready(10)
 		require.Len(t, leased, 1)
-		require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{arrived(leased[0])}))
+		require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{Arrived(leased[0])}))
 		require.NoError(t, r.Log.Accept(t.Context(), in))
-		require.Empty(t, r.ready(10))
-		require.Equal(t, delivery.Delivered, r.get(in.Deliveries[0].ID).State)
+		require.Empty(t, r.Ready(10))
+		require.Equal(t, delivery.Delivered, r.Get(in.Deliveries[0].ID).State)
 	})
 	run("a rejected entry is kept with its reason, for its tenant", func(t *testing.T, r *Rig) {
 		accepted := r.Publish(3)

@@ -72,12 +72,12 @@ func eventIsCarriedByADelivery(t *testing.T, open OpenEventLog) {
 	in := fanout.Intake{Accepted: r.Publish(6)}
 	for n, a := range in.Accepted[:4] {
 		if n != 2 {
-			in.Deliveries = append(in.Deliveries, made("i", a))
+			in.Deliveries = append(in.Deliveries, Made("i", a))
 		}
 	}
-	in.Deliveries = append(in.Deliveries, made("other", in.Accepted[4]))
+	in.Deliveries = append(in.Deliveries, Made("other", in.Accepted[4]))
 	require.NoError(t, log.Accept(t.Context(), in))
-	mine := r.ready(3)
+	mine := r.Ready(3)
 	require.Len(t, mine, 3)
 	mine[0].State, mine[0].Attempts = delivery.Delivered, []delivery.Attempt{{At: At, Status: 200, Delivered: true}}
 	mine[1].State, mine[1].Reason = delivery.Dead, "it was disabled"
@@ -96,12 +96,12 @@ func recoveredIsReadyOnce(t *testing.T, open OpenEventLog) {
 	r := &Rig{T: t, Log: log}
 	require.NoError(t, log.Accept(t.Context(), fanout.Intake{Accepted: r.Publish(3)}))
 	events := arrivals(t, j, "42", At, later, 10)
-	deliveries := []delivery.Delivery{made("i", events[0]), made("i", events[1:]...)}
+	deliveries := []delivery.Delivery{Made("i", events[0]), Made("i", events[1:]...)}
 	for range 2 {
 		_, err := j.Recover(t.Context(), deliveries, events)
 		require.NoError(t, err)
 	}
-	got := r.ready(10)
+	got := r.Ready(10)
 	slices.SortFunc(got, func(a, b delivery.Delivery) int { return a.CreatedAt.Compare(b.CreatedAt) })
 	// An engine with messages may have sent one again: what is pending can have lost its own.
 	got = slices.CompactFunc(got, func(a, b delivery.Delivery) bool { return a.ID == b.ID })

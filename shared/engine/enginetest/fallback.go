@@ -21,7 +21,7 @@ func falling(run runner) {
 
 // dying is a delivery that died and falls back to the integration j.
 func dying(d delivery.Delivery) delivery.Delivery {
-	d = failed(d, At).Kill("gave up")
+	d = Failed(d, At).Kill("gave up")
 	made := delivery.Delivery{ID: delivery.FallbackID(d, "j"), Tenant: d.Tenant, Integration: "j",
 		State: delivery.Pending, CreatedAt: d.CreatedAt, Kinds: d.Kinds, Count: d.Count, Events: d.Events,
 		From: &delivery.From{Integration: "i", Name: "On call", Delivery: d.ID, Reason: "gave up"}}
@@ -42,12 +42,12 @@ func (r *Rig) ofFallback(limit int) []delivery.Delivery {
 }
 
 func deadFallsBack(t *testing.T, r *Rig) {
-	r.accept(2)
-	ready := r.ready(2)
+	r.Accept(2)
+	ready := r.Ready(2)
 	dead := dying(ready[0])
-	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{dead, arrived(ready[1])}))
-	require.Equal(t, kept(dead), r.get(dead.ID))
-	require.Equal(t, arrived(ready[1]), r.get(ready[1].ID))
+	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{dead, Arrived(ready[1])}))
+	require.Equal(t, kept(dead), r.Get(dead.ID))
+	require.Equal(t, Arrived(ready[1]), r.Get(ready[1].ID))
 	made, err := r.Log.Get(t.Context(), "42", "j", dead.Fallback.Delivery)
 	require.NoError(t, err)
 	require.Equal(t, *dead.Fallback.Made, made)
@@ -56,25 +56,25 @@ func deadFallsBack(t *testing.T, r *Rig) {
 	require.NoError(t, err)
 	require.Equal(t, made.From, listed[0].From)
 	made.Attempts = nil
-	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{arrived(made)}))
+	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{Arrived(made)}))
 	sent, err := r.Log.Get(t.Context(), "42", "j", made.ID)
 	require.NoError(t, err)
 	require.Equal(t, made.From, sent.From, "that never changes")
 }
 
 func fallsBackOnce(t *testing.T, r *Rig) {
-	r.accept(1)
-	dead := dying(r.ready(1)[0])
+	r.Accept(1)
+	dead := dying(r.Ready(1)[0])
 	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{dead}))
 	first := r.ofFallback(10)
 	require.Len(t, first, 1)
-	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{arrived(first[0])}))
+	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{Arrived(first[0])}))
 	n, _, err := r.Log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", ID: dead.ID, Limit: 1})
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
-	require.Len(t, r.ready(1), 1)
+	require.Len(t, r.Ready(1), 1)
 	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{dead}), "as if nobody knew that it fell back")
-	require.Equal(t, delivery.Dead, r.get(dead.ID).State)
+	require.Equal(t, delivery.Dead, r.Get(dead.ID).State)
 	require.Empty(t, r.ofFallback(10))
 	has, err := r.Log.Get(t.Context(), "42", "j", first[0].ID)
 	require.NoError(t, err)
@@ -82,24 +82,24 @@ func fallsBackOnce(t *testing.T, r *Rig) {
 }
 
 func tooLateToFallBack(t *testing.T, r *Rig) {
-	r.accept(2)
-	ready := r.ready(2)
-	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{arrived(ready[0])}))
+	r.Accept(2)
+	ready := r.Ready(2)
+	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{Arrived(ready[0])}))
 	late, dead := dying(ready[0]), dying(ready[1])
 	err := r.Log.Settle(t.Context(), []delivery.Delivery{late, dead})
 	var ended *delivery.NotWaitingError
 	require.ErrorAs(t, err, &ended)
 	require.Equal(t, []string{late.ID}, ended.IDs)
-	require.Equal(t, []string{dead.Fallback.Delivery}, ids(r.ofFallback(10)))
-	require.Equal(t, arrived(ready[0]), r.get(late.ID))
+	require.Equal(t, []string{dead.Fallback.Delivery}, IDs(r.ofFallback(10)))
+	require.Equal(t, Arrived(ready[0]), r.Get(late.ID))
 }
 
 func onlyWhatDidNotArrive(t *testing.T, r *Rig) {
 	accepted := r.Publish(4)
-	in := made("i", accepted...)
+	in := Made("i", accepted...)
 	require.NoError(t, r.Log.Accept(t.Context(), fanout.Intake{Accepted: accepted,
 		Deliveries: []delivery.Delivery{in}}))
-	dead := r.ready(1)[0]
+	dead := r.Ready(1)[0]
 	dead.Parts = []delivery.Part{{Key: "k", From: 1, To: 3, State: delivery.PartDelivered}}
 	require.Equal(t, []int{0, 3}, dead.Undelivered())
 	dead = dying(dead)
@@ -110,24 +110,24 @@ func onlyWhatDidNotArrive(t *testing.T, r *Rig) {
 }
 
 func replayAfterFallback(t *testing.T, r *Rig) {
-	r.accept(1)
-	dead := failed(r.ready(1)[0], At).Kill("gave up")
+	r.Accept(1)
+	dead := Failed(r.Ready(1)[0], At).Kill("gave up")
 	dead.Fallback = &delivery.Fallback{Integration: "j", Why: delivery.FallbackDisabled}
 	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{dead}))
-	require.Equal(t, dead, r.get(dead.ID))
+	require.Equal(t, dead, r.Get(dead.ID))
 	require.Empty(t, r.ofFallback(10))
 	replay := delivery.Replay{Tenant: "42", Integration: "i", ID: dead.ID, Limit: 1}
 	_, _, err := r.Log.Replay(t.Context(), replay)
 	require.NoError(t, err)
-	again := r.ready(1)[0]
+	again := r.Ready(1)[0]
 	require.Equal(t, dead.Fallback, again.Fallback)
 	fell := dying(again)
 	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{fell}))
 	require.Len(t, r.ofFallback(10), 1)
 	_, _, err = r.Log.Replay(t.Context(), replay)
 	require.NoError(t, err)
-	last := arrived(r.ready(1)[0])
+	last := Arrived(r.Ready(1)[0])
 	require.Equal(t, fell.Fallback.Delivery, last.Fallback.Delivery)
 	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{last}))
-	require.Equal(t, last, r.get(last.ID), "it says that its events fell back once")
+	require.Equal(t, last, r.Get(last.ID), "it says that its events fell back once")
 }

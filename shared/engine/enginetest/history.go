@@ -12,10 +12,10 @@ import (
 
 func listing(run runner) {
 	run("the list merges all states, newest first", func(t *testing.T, r *Rig) {
-		all := r.accept(8)
-		leased := r.ready(6)
-		settled := []delivery.Delivery{arrived(leased[0]), failed(leased[1], At.Add(time.Hour)),
-			failed(leased[2], At).Kill("dead"), arrived(leased[3])}
+		all := r.Accept(8)
+		leased := r.Ready(6)
+		settled := []delivery.Delivery{Arrived(leased[0]), Failed(leased[1], At.Add(time.Hour)),
+			Failed(leased[2], At).Kill("dead"), Arrived(leased[3])}
 		require.NoError(t, r.Log.Settle(t.Context(), settled))
 		list := func(q delivery.Query) []string {
 			t.Helper()
@@ -30,7 +30,7 @@ func listing(run runner) {
 				require.Equal(t, []event.Kind{event.CreateUser}, d.Kinds)
 				require.Empty(t, d.Events)
 			}
-			return ids(got)
+			return IDs(got)
 		}
 		reversed := func(index ...int) []string {
 			out := []string{}
@@ -54,7 +54,7 @@ func listing(run runner) {
 		require.Empty(t, none)
 	})
 	run("another tenant's delivery is not found", func(t *testing.T, r *Rig) {
-		d := r.accept(1)[0]
+		d := r.Accept(1)[0]
 		for _, k := range [][3]string{{"43", "i", d.ID}, {"42", "other", d.ID},
 			{"42", "i", "01GTD8R4000000000000000001"}} {
 			_, err := r.Log.Get(t.Context(), k[0], k[1], k[2])
@@ -65,11 +65,11 @@ func listing(run runner) {
 
 func replays(run runner) {
 	ended := func(r *Rig, count int) []delivery.Delivery {
-		r.accept(count)
-		leased := r.ready(count)
+		r.Accept(count)
+		leased := r.Ready(count)
 		for i, d := range leased {
-			if leased[i] = failed(d, At).Kill("dead"); i%2 == 1 {
-				leased[i] = arrived(d)
+			if leased[i] = Failed(d, At).Kill("dead"); i%2 == 1 {
+				leased[i] = Arrived(d)
 			}
 		}
 		require.NoError(r.T, r.Log.Settle(r.T.Context(), leased))
@@ -81,7 +81,7 @@ func replays(run runner) {
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 		require.Empty(t, after)
-		got := r.ready(10)
+		got := r.Ready(10)
 		require.Len(t, got, 1)
 		require.Equal(t, d.ID, got[0].ID)
 		require.Equal(t, d.Attempts, got[0].Attempts)
@@ -111,7 +111,7 @@ func replays(run runner) {
 		}
 		require.Equal(t, 4, count, "dead ones only, when no state is named")
 		require.GreaterOrEqual(t, steps, 2)
-		require.Equal(t, []string{all[2].ID, all[4].ID, all[6].ID, all[8].ID}, ids(r.ready(10)))
+		require.Equal(t, []string{all[2].ID, all[4].ID, all[6].ID, all[8].ID}, IDs(r.Ready(10)))
 	})
 	run("delivered ones are replayed when asked for", func(t *testing.T, r *Rig) {
 		ended(r, 4)

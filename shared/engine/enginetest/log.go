@@ -61,7 +61,7 @@ func searching(t *testing.T, open OpenDeliveryLog, count int) *searched {
 		log: &deliverylog.Log{Integrations: fixed{"a", "b", "c"}, Store: store}}
 	in := fanout.Intake{Accepted: s.rig.Publish(count)}
 	for n, a := range in.Accepted {
-		in.Deliveries = append(in.Deliveries, made([]string{"a", "b"}[n%2], a))
+		in.Deliveries = append(in.Deliveries, Made([]string{"a", "b"}[n%2], a))
 	}
 	require.NoError(t, log.Accept(t.Context(), in))
 	s.all = in.Deliveries
@@ -75,11 +75,11 @@ func (s *searched) settle() {
 	for n, d := range s.all {
 		switch n % 4 {
 		case 0:
-			settled = append(settled, failed(d, At).Kill("dead"))
+			settled = append(settled, Failed(d, At).Kill("dead"))
 		case 1:
-			settled = append(settled, failed(d, At.Add(time.Hour)))
+			settled = append(settled, Failed(d, At.Add(time.Hour)))
 		case 2:
-			settled = append(settled, arrived(d))
+			settled = append(settled, Arrived(d))
 		}
 	}
 	require.NoError(s.t, s.rig.Log.Settle(s.t.Context(), settled))
@@ -207,8 +207,8 @@ func eventIsTraced(t *testing.T, open OpenDeliveryLog) {
 	log, store := open(t)
 	r := &Rig{T: t, Log: log}
 	in := fanout.Intake{Accepted: r.Publish(4)}
-	single, several := made("a", in.Accepted[1]), made("b", in.Accepted[:3]...)
-	in.Deliveries = []delivery.Delivery{made("a", in.Accepted[0]), single, several, made("c", in.Accepted[3])}
+	single, several := Made("a", in.Accepted[1]), Made("b", in.Accepted[:3]...)
+	in.Deliveries = []delivery.Delivery{Made("a", in.Accepted[0]), single, several, Made("c", in.Accepted[3])}
 	require.NoError(t, log.Accept(t.Context(), in))
 	l := &deliverylog.Log{Integrations: fixed{"a", "b", "c", "d"}, Store: store}
 	got, err := l.Trace(t.Context(), "42", "e2")
@@ -236,8 +236,8 @@ func recoveredIsTraced(t *testing.T, open OpenDeliveryLog) {
 	r := &Rig{T: t, Log: log}
 	require.NoError(t, log.Accept(t.Context(), fanout.Intake{Accepted: r.Publish(4)}))
 	events := arrivals(t, journal, "42", At, later, 10)
-	together := made("a", events[1:]...)
-	_, err := journal.Recover(t.Context(), []delivery.Delivery{made("a", events[0]), together}, events)
+	together := Made("a", events[1:]...)
+	_, err := journal.Recover(t.Context(), []delivery.Delivery{Made("a", events[0]), together}, events)
 	require.NoError(t, err)
 	l := &deliverylog.Log{Integrations: fixed{"a"}, Store: store}
 	for _, id := range []string{"e2", "e3", "e4"} {

@@ -109,54 +109,54 @@ func laneIsToldOfItsWindows(t *testing.T, r *Rig) {
 	require.True(t, next.Equal(At.Add(11*time.Minute)))
 	first := r.lease(lane, 10, At.Add(time.Minute))
 	require.Len(t, first, 1)
-	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{arrived(first[0])}))
+	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{Arrived(first[0])}))
 	require.Len(t, r.lease(lane, 10, At.Add(time.Hour)), 1)
 	require.Empty(t, r.lease(lane, 10, At.Add(time.Hour)))
 }
 
 func leaseHidesTheDelivery(t *testing.T, r *Rig) {
-	want := r.accept(5)
+	want := r.Accept(5)
 	first := r.lease(lane, 2, At)
-	require.Equal(t, ids(want[:2]), ids(first), "oldest first")
+	require.Equal(t, IDs(want[:2]), IDs(first), "oldest first")
 	require.Equal(t, want[0].Events, first[0].Events)
 	require.Equal(t, delivery.Pending, first[0].State)
-	require.Equal(t, ids(want[2:]), ids(r.lease(lane, 10, At)))
+	require.Equal(t, IDs(want[2:]), IDs(r.lease(lane, 10, At)))
 	require.Empty(t, r.lease(lane, 10, At))
 	require.Empty(t, r.lease(delivery.Lane{Tenant: "43", Integration: "i"}, 10, At))
 	require.Empty(t, r.lease(delivery.Lane{Tenant: "42", Integration: "other"}, 10, At))
 }
 
 func leaseEndsByItsTime(t *testing.T, r *Rig) {
-	want := r.accept(2)
+	want := r.Accept(2)
 	require.Len(t, r.lease(lane, 10, At), 2)
 	require.Empty(t, r.lease(lane, 10, At.Add(59*time.Second)))
-	require.Equal(t, ids(want), ids(r.lease(lane, 10, At.Add(time.Minute))))
+	require.Equal(t, IDs(want), IDs(r.lease(lane, 10, At.Add(time.Minute))))
 }
 
 func futureRetriesLeaveLeases(t *testing.T, r *Rig) {
-	r.accept(2)
+	r.Accept(2)
 	leased := r.lease(lane, 2, At)
 	require.NoError(t, r.Log.Settle(t.Context(),
-		[]delivery.Delivery{failed(leased[0], At), failed(leased[1], At.Add(time.Hour))}))
+		[]delivery.Delivery{Failed(leased[0], At), Failed(leased[1], At.Add(time.Hour))}))
 	retry := delivery.Lane{Tenant: "42", Integration: "i", Retry: true}
-	require.Equal(t, ids(leased[:1]), ids(r.lease(retry, 10, At)))
+	require.Equal(t, IDs(leased[:1]), IDs(r.lease(retry, 10, At)))
 	future, err := r.q.Lease(t.Context(), retry, 10, At.AddDate(100, 0, 0), At, At.Add(time.Minute))
 	require.NoError(t, err)
-	require.Equal(t, ids(leased[1:]), ids(future), "the other is being sent")
+	require.Equal(t, IDs(leased[1:]), IDs(future), "the other is being sent")
 }
 
 func releaseGivesBack(t *testing.T, r *Rig) {
-	want := r.accept(4)
+	want := r.Accept(4)
 	leased := r.lease(lane, 10, At)
 	require.NoError(t, r.q.Release(t.Context(), leased[1:3]))
-	require.Equal(t, ids(want[1:3]), ids(r.lease(lane, 10, At)))
+	require.Equal(t, IDs(want[1:3]), IDs(r.lease(lane, 10, At)))
 }
 
 func lateComersAreFound(t *testing.T, r *Rig) {
-	r.accept(3)
+	r.Accept(3)
 	require.Len(t, r.lease(lane, 2, At), 2)
 	in := fanout.Intake{Accepted: r.Publish(1)}
-	late := made("i", in.Accepted...)
+	late := Made("i", in.Accepted...)
 	var early ulid.ULID // an id before all others
 	_ = early.SetTime(uint64(At.Add(-time.Hour).UnixMilli()))
 	late.ID = early.String()
@@ -172,13 +172,13 @@ func waitingLanesAreTold(t *testing.T, r *Rig) {
 	require.NoError(t, err)
 	require.Empty(t, lanes)
 	require.Zero(t, next)
-	r.accept(2)
+	r.Accept(2)
 	lanes, _, err = r.q.Waiting(t.Context(), At)
 	require.NoError(t, err)
 	require.Equal(t, []delivery.Lane{lane}, lanes)
 	leased := r.lease(lane, 10, At)
 	require.NoError(t, r.Log.Settle(t.Context(),
-		[]delivery.Delivery{failed(leased[0], At.Add(time.Second)), failed(leased[1], At.Add(3*time.Second))}))
+		[]delivery.Delivery{Failed(leased[0], At.Add(time.Second)), Failed(leased[1], At.Add(3*time.Second))}))
 	lanes, next, err = r.q.Waiting(t.Context(), At)
 	require.NoError(t, err)
 	require.Empty(t, lanes)
@@ -192,8 +192,8 @@ func waitingLanesAreTold(t *testing.T, r *Rig) {
 func waits(run runner) {
 	retry := delivery.Lane{Tenant: "42", Integration: "i", Retry: true}
 	run("a failed delivery waits for its time in a lane of its own", func(t *testing.T, r *Rig) {
-		r.accept(1)
-		d := failed(r.lease(lane, 1, At)[0], At.Add(10*time.Second))
+		r.Accept(1)
+		d := Failed(r.lease(lane, 1, At)[0], At.Add(10*time.Second))
 		require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{d}))
 		require.Empty(t, r.lease(lane, 10, At.Add(time.Hour)))
 		require.Empty(t, r.lease(retry, 10, At.Add(9*time.Second)))
@@ -201,19 +201,19 @@ func waits(run runner) {
 		require.Len(t, got, 1)
 		require.Equal(t, d, got[0], "with all that was recorded")
 		require.Empty(t, r.lease(retry, 10, At.Add(11*time.Second)))
-		again := failed(got[0], At.Add(time.Minute))
+		again := Failed(got[0], At.Add(time.Minute))
 		require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{again}))
-		require.Equal(t, again, r.get(d.ID))
+		require.Equal(t, again, r.Get(d.ID))
 		got = r.lease(retry, 10, At.Add(time.Minute))
-		require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{arrived(got[0])}))
-		require.Equal(t, arrived(again), r.get(d.ID))
+		require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{Arrived(got[0])}))
+		require.Equal(t, Arrived(again), r.Get(d.ID))
 		require.Empty(t, r.lease(retry, 10, At.Add(time.Hour)))
 	})
 	run("H27: what waits when the clock goes back waits no longer for it", func(t *testing.T, r *Rig) {
-		r.accept(2)
+		r.Accept(2)
 		now := At.Add(-time.Hour) // it was at
 		leased := r.lease(lane, 2, At)
-		soon, later := failed(leased[0], At.Add(5*time.Second)), failed(leased[1], At.Add(10*time.Minute))
+		soon, later := Failed(leased[0], At.Add(5*time.Second)), Failed(leased[1], At.Add(10*time.Minute))
 		require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{soon, later}))
 		require.NoError(t, r.q.Hasten(t.Context(), now, now, time.Hour))
 		_, next, err := r.q.Waiting(t.Context(), now)

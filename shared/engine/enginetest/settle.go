@@ -23,20 +23,20 @@ func settling(run runner) {
 }
 
 func failedIsReadBack(t *testing.T, r *Rig) {
-	r.accept(1)
-	d := failed(r.ready(1)[0], At.Add(10*time.Second))
+	r.Accept(1)
+	d := Failed(r.Ready(1)[0], At.Add(10*time.Second))
 	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{d}))
-	require.Equal(t, d, r.get(d.ID))
-	again := failed(d, At.Add(time.Minute))
+	require.Equal(t, d, r.Get(d.ID))
+	again := Failed(d, At.Add(time.Minute))
 	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{again}))
-	require.Equal(t, again, r.get(d.ID))
-	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{arrived(again)}))
-	require.Equal(t, arrived(again), r.get(d.ID))
+	require.Equal(t, again, r.Get(d.ID))
+	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{Arrived(again)}))
+	require.Equal(t, Arrived(again), r.Get(d.ID))
 }
 
 func partsAreKept(t *testing.T, r *Rig) {
-	r.accept(1)
-	d := failed(r.ready(1)[0], At.Add(10*time.Second))
+	r.Accept(1)
+	d := Failed(r.Ready(1)[0], At.Add(10*time.Second))
 	for n := len(d.Parts); n < 512; n++ { // delivery's bound
 		d.Parts = append(d.Parts, delivery.Part{
 			Key: fmt.Sprintf("%d %s", n, strings.Repeat("k", 250)), From: n, To: n + 1,
@@ -50,7 +50,7 @@ func partsAreKept(t *testing.T, r *Rig) {
 			d.Due = time.Time{}
 		}
 		require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{d}), "%s", was.State)
-		require.Equal(t, d, r.get(d.ID))
+		require.Equal(t, d, r.Get(d.ID))
 		listed, err := r.Log.List(t.Context(), delivery.Query{Tenant: "42", Integration: "i", Limit: 10})
 		require.NoError(t, err)
 		require.Equal(t, d.Parts, listed[0].Parts)
@@ -59,49 +59,49 @@ func partsAreKept(t *testing.T, r *Rig) {
 	n, _, err := r.Log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", ID: d.ID, Limit: 1})
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
-	again := r.ready(1)[0]
+	again := r.Ready(1)[0]
 	require.Equal(t, d.Parts, again.Parts)
 	again.Parts = nil
-	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{arrived(again)}))
-	require.Empty(t, r.get(d.ID).Parts)
+	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{Arrived(again)}))
+	require.Empty(t, r.Get(d.ID).Parts)
 }
 
 func settleNamesWhatWaitsNowhere(t *testing.T, r *Rig) {
-	r.accept(3)
-	ready := r.ready(3)
-	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{arrived(ready[1])}))
-	err := r.Log.Settle(t.Context(), []delivery.Delivery{arrived(ready[0]), failed(ready[1], At),
-		failed(ready[2], At)})
+	r.Accept(3)
+	ready := r.Ready(3)
+	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{Arrived(ready[1])}))
+	err := r.Log.Settle(t.Context(), []delivery.Delivery{Arrived(ready[0]), Failed(ready[1], At),
+		Failed(ready[2], At)})
 	require.ErrorIs(t, err, delivery.ErrNotFound)
 	var ended *delivery.NotWaitingError
 	require.ErrorAs(t, err, &ended)
 	require.Equal(t, []string{ready[1].ID}, ended.IDs)
-	require.Equal(t, arrived(ready[0]), r.get(ready[0].ID))
-	require.Equal(t, arrived(ready[1]), r.get(ready[1].ID), "it is as it was")
-	require.Equal(t, failed(ready[2], At), r.get(ready[2].ID))
+	require.Equal(t, Arrived(ready[0]), r.Get(ready[0].ID))
+	require.Equal(t, Arrived(ready[1]), r.Get(ready[1].ID), "it is as it was")
+	require.Equal(t, Failed(ready[2], At), r.Get(ready[2].ID))
 }
 
 func endedIsNotHandedOut(t *testing.T, r *Rig) {
-	r.accept(2)
-	leased := r.ready(10)
+	r.Accept(2)
+	leased := r.Ready(10)
 	require.NoError(t, r.Log.Settle(t.Context(),
-		[]delivery.Delivery{arrived(leased[0]), failed(leased[1], At).Kill("gave up")}))
-	require.Empty(t, r.ready(10))
-	require.Equal(t, delivery.Dead, r.get(leased[1].ID).State)
-	require.Equal(t, "gave up", r.get(leased[1].ID).Reason)
+		[]delivery.Delivery{Arrived(leased[0]), Failed(leased[1], At).Kill("gave up")}))
+	require.Empty(t, r.Ready(10))
+	require.Equal(t, delivery.Dead, r.Get(leased[1].ID).State)
+	require.Equal(t, "gave up", r.Get(leased[1].ID).Reason)
 }
 
 func settledTwiceIsNotFound(t *testing.T, r *Rig) {
-	r.accept(1)
-	d := arrived(r.ready(1)[0])
+	r.Accept(1)
+	d := Arrived(r.Ready(1)[0])
 	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{d}))
 	require.ErrorIs(t, r.Log.Settle(t.Context(), []delivery.Delivery{d}), delivery.ErrNotFound)
 }
 
 func eventsKeepTheirOrder(t *testing.T, r *Rig) {
 	in := fanout.Intake{Accepted: r.Publish(30)}
-	want := made("i", in.Accepted...)
+	want := Made("i", in.Accepted...)
 	in.Deliveries = []delivery.Delivery{want}
 	require.NoError(t, r.Log.Accept(t.Context(), in))
-	require.Equal(t, want.Events, r.ready(1)[0].Events)
+	require.Equal(t, want.Events, r.Ready(1)[0].Events)
 }

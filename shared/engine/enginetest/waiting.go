@@ -52,7 +52,7 @@ func waitingIsCounted(t *testing.T, e WaitingEngine, r *Rig) {
 	require.Empty(t, waitingLanes(t, e.Backlog))
 	in := fanout.Intake{Accepted: r.Publish(7)}
 	for n, a := range in.Accepted {
-		d := made([]string{"i", "i", "i", "retry", "retry", "window", "held"}[n], a)
+		d := Made([]string{"i", "i", "i", "retry", "retry", "window", "held"}[n], a)
 		switch n {
 		case 5:
 			d.Due = At.Add(5 * time.Minute)
@@ -88,8 +88,8 @@ func waitingIsCounted(t *testing.T, e WaitingEngine, r *Rig) {
 }
 
 func replayedHasNoTime(t *testing.T, e WaitingEngine, r *Rig) {
-	all := r.accept(3)
-	ended := r.ready(2)
+	all := r.Accept(3)
+	ended := r.Ready(2)
 	for n := range ended {
 		ended[n].State, ended[n].Reason = delivery.Dead, "503"
 		ended[n].Attempts = []delivery.Attempt{{At: At, Status: 503}}

@@ -26,7 +26,7 @@ func (r *Rig) windowed(count int, due time.Time) fanout.Intake {
 
 // closingAt is a delivery of the events whose batch window closes at due.
 func (r *Rig) closingAt(due time.Time, events ...fanout.Accepted) delivery.Delivery {
-	d := made("i", events...)
+	d := Made("i", events...)
 	d.Due, d.CreatedAt = due, due.Add(time.Duration(r.n)*time.Second-5*time.Minute)
 	id := ulid.MustParse(d.ID)
 	_ = id.SetTime(uint64(d.CreatedAt.UnixMilli())) // a time of this century
@@ -47,15 +47,15 @@ func windows(run runner) {
 
 func waitsForItsWindow(t *testing.T, r *Rig) {
 	d := r.windowed(2, At.Add(10*time.Minute)).Deliveries[0]
-	require.Empty(t, r.ready(10))
-	got := r.get(d.ID)
+	require.Empty(t, r.Ready(10))
+	got := r.Get(d.ID)
 	require.Equal(t, delivery.Pending, got.State)
 	require.True(t, got.Due.Equal(d.Due))
 	require.Equal(t, d.Events, got.Events)
 	listed, err := r.Log.List(t.Context(), delivery.Query{Tenant: "42", Integration: "i",
 		States: []delivery.State{delivery.Pending}, Limit: 10})
 	require.NoError(t, err)
-	require.Equal(t, []string{d.ID}, ids(listed))
+	require.Equal(t, []string{d.ID}, IDs(listed))
 	require.True(t, listed[0].Due.Equal(d.Due))
 }
 
@@ -67,7 +67,7 @@ func windowComesAsOne(t *testing.T, r *Rig) {
 		all = append(all, d)
 		want = append(want, d.Events...)
 	}
-	got := r.ready(10)
+	got := r.Ready(10)
 	require.Len(t, got, 1)
 	require.Equal(t, all[0].ID, got[0].ID)
 	require.Equal(t, want, got[0].Events)
@@ -77,42 +77,42 @@ func windowComesAsOne(t *testing.T, r *Rig) {
 		_, err := r.Log.Get(t.Context(), "42", "i", d.ID)
 		require.ErrorIs(t, err, delivery.ErrNotFound)
 	}
-	again := failed(got[0], At.Add(time.Minute))
+	again := Failed(got[0], At.Add(time.Minute))
 	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{again}))
-	require.Equal(t, again, r.get(again.ID), "it is a delivery like any other from now on")
-	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{arrived(again)}))
-	require.Empty(t, r.ready(10))
+	require.Equal(t, again, r.Get(again.ID), "it is a delivery like any other from now on")
+	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{Arrived(again)}))
+	require.Empty(t, r.Ready(10))
 }
 
 func windowIsADelivery(t *testing.T, r *Rig) {
 	first, second := r.windowed(1, At.Add(-10*time.Minute)), r.windowed(1, At)
 	r.windowed(1, At.Add(10*time.Minute))
-	require.Equal(t, ids(append(first.Deliveries, second.Deliveries...)), ids(r.ready(10)))
+	require.Equal(t, IDs(append(first.Deliveries, second.Deliveries...)), IDs(r.Ready(10)))
 }
 
 func intakeTwiceBringsItsEventsOnce(t *testing.T, r *Rig) {
 	in := r.windowed(2, At)
 	r.windowed(1, At)
 	require.NoError(t, r.Log.Accept(t.Context(), in))
-	got := r.ready(10)
-	require.Equal(t, ids(in.Deliveries), slices.Compact(ids(got)),
+	got := r.Ready(10)
+	require.Equal(t, IDs(in.Deliveries), slices.Compact(IDs(got)),
 		"handed out twice at most, for the message that came twice")
 	require.Equal(t, 3, got[0].Count)
 }
 
 func intakeAfterItsWindow(t *testing.T, r *Rig) {
 	first, second := r.windowed(1, At), r.windowed(2, At)
-	got := r.ready(10)
-	require.Equal(t, ids(first.Deliveries), ids(got))
+	got := r.Ready(10)
+	require.Equal(t, IDs(first.Deliveries), IDs(got))
 	require.NoError(t, r.Log.Accept(t.Context(), second))
-	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{arrived(got[0])}))
+	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{Arrived(got[0])}))
 	for _, in := range []fanout.Intake{first, second} {
 		require.NoError(t, r.Log.Accept(t.Context(), in))
 	}
-	require.Empty(t, r.ready(10))
+	require.Empty(t, r.Ready(10))
 	listed, err := r.Log.List(t.Context(), delivery.Query{Tenant: "42", Integration: "i", Limit: 10})
 	require.NoError(t, err)
-	require.Equal(t, ids(first.Deliveries), ids(listed))
+	require.Equal(t, IDs(first.Deliveries), IDs(listed))
 }
 
 func moreThanOneHasRoomFor(t *testing.T, r *Rig) {
@@ -126,7 +126,7 @@ func moreThanOneHasRoomFor(t *testing.T, r *Rig) {
 		require.NoError(t, r.Log.Accept(t.Context(), in))
 		want = append(want, d.ID)
 	}
-	require.Equal(t, want, ids(r.ready(10)))
+	require.Equal(t, want, IDs(r.Ready(10)))
 }
 
 func hourComesAsOne(t *testing.T, r *Rig) {
@@ -145,22 +145,23 @@ func hourComesAsOne(t *testing.T, r *Rig) {
 	long := delivery.DigestUpTo(1000, every)
 	require.Equal(t, []time.Duration{every, every, 0, 0, 0}, []time.Duration{delivery.DigestSpan(long),
 		delivery.DigestSpan(delivery.DigestStormOf(every)),
-		delivery.DigestSpan(delivery.DigestUpTo(50, 10*time.Minute)), delivery.DigestSpan(delivery.DigestStormOf(0)), delivery.DigestSpan(delivery.FallbackDigest("a"))})
+		delivery.DigestSpan(delivery.DigestUpTo(50, 10*time.Minute)), delivery.DigestSpan(delivery.DigestStormOf(0)),
+		delivery.DigestSpan(delivery.FallbackDigest("a"))})
 	first, storm := gathering(long, every-time.Minute), gathering(delivery.DigestStormOf(every), every-2*time.Minute)
 	second, short := gathering(long, every/2), gathering(delivery.DigestUpTo(50, 10*time.Minute), 5*time.Minute)
 	third := gathering(long, time.Second)
-	got := r.ready(10)
+	got := r.Ready(10)
 	slices.SortFunc(got, func(a, b delivery.Delivery) int { return strings.Compare(a.ID, b.ID) })
 	got = slices.CompactFunc(got, func(a, b delivery.Delivery) bool { return a.ID == b.ID })
-	require.Equal(t, []string{first.ID, storm.ID, short.ID}, ids(got))
+	require.Equal(t, []string{first.ID, storm.ID, short.ID}, IDs(got))
 	require.Equal(t, slices.Concat(first.Events, second.Events, third.Events), got[0].Events)
 	require.Equal(t, delivery.DigestGroup, delivery.DigestReason(got[0].Digest))
 	require.Equal(t, 1, got[1].Count)
 	require.Equal(t, delivery.DigestStorm, delivery.DigestReason(got[1].Digest))
 	require.Equal(t, 1, got[2].Count)
-	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{arrived(got[0]), arrived(got[1]),
-		arrived(got[2])}))
-	require.Empty(t, r.ready(10))
+	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{Arrived(got[0]), Arrived(got[1]),
+		Arrived(got[2])}))
+	require.Empty(t, r.Ready(10))
 }
 
 func digestStaysOne(t *testing.T, r *Rig) {
@@ -173,17 +174,17 @@ func digestStaysOne(t *testing.T, r *Rig) {
 		return d
 	}
 	quiet, more, mute := digest(delivery.DigestQuiet), digest(delivery.DigestQuiet), digest(delivery.DigestMute)
-	got := r.ready(10)
-	require.Equal(t, []string{quiet.ID, mute.ID}, ids(got))
+	got := r.Ready(10)
+	require.Equal(t, []string{quiet.ID, mute.ID}, IDs(got))
 	require.Equal(t, []string{delivery.DigestQuiet, delivery.DigestMute}, []string{got[0].Digest, got[1].Digest})
 	require.Equal(t, slices.Concat(quiet.Events, more.Events), got[0].Events)
-	again := failed(got[0], At.Add(time.Minute))
+	again := Failed(got[0], At.Add(time.Minute))
 	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{again}))
-	require.Equal(t, again, r.get(again.ID))
+	require.Equal(t, again, r.Get(again.ID))
 	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{again.Kill("dead")}))
 	_, _, err := r.Log.Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: "i", ID: again.ID, Limit: 1})
 	require.NoError(t, err)
-	got = r.ready(10)
+	got = r.Ready(10)
 	require.Len(t, got, 1)
 	require.Equal(t, delivery.DigestQuiet, got[0].Digest)
 	require.Len(t, got[0].Events, 4)

@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/engine/enginetest/accounttest"
 	"tocsin/shared/engine/enginetest/activitytest"
+	"tocsin/shared/engine/enginetest/fanouttest"
 	"tocsin/shared/engine/enginetest/reporttest"
 	"tocsin/shared/engine/enginetest/settingstest"
 	"tocsin/shared/engine/enginetest/statetest"
@@ -53,17 +54,17 @@ func TestDeliveries(t *testing.T) {
 		e := open()
 		return e.Deliveries(), e.Bus()
 	})
-	enginetest.Accepting(t, func(*testing.T) enginetest.AcceptingEngine {
-		return enginetest.AcceptingEngine{Log: polled(open()), Systems: catalogue.Default(), System: "web_hooks",
+	fanouttest.Accepting(t, func(*testing.T) fanouttest.AcceptingEngine {
+		return fanouttest.AcceptingEngine{Log: polled(open()), Systems: catalogue.Default(), System: "web_hooks",
 			Later: func(*testing.T) {}}
 	})
-	arriving := func(*testing.T) (enginetest.AcceptingEngine, health.Counters) {
+	arriving := func(*testing.T) (fanouttest.AcceptingEngine, health.Counters) {
 		e := open()
-		return enginetest.AcceptingEngine{Log: polled(e), Systems: catalogue.Default(), System: "web_hooks",
+		return fanouttest.AcceptingEngine{Log: polled(e), Systems: catalogue.Default(), System: "web_hooks",
 			Later: func(*testing.T) {}}, e.Counters()
 	}
-	enginetest.Arrivals(t, arriving)
-	enginetest.Filters(t, arriving)
+	fanouttest.Arrivals(t, arriving)
+	fanouttest.Filters(t, arriving)
 	enginetest.Backlog(t, func(*testing.T) (enginetest.Log, integration.Backlog) {
 		e := open()
 		return polled(e), e.Deliveries()
@@ -171,14 +172,14 @@ func TestReferences(t *testing.T) {
 	})
 }
 
-var openHolds enginetest.OpenHolds = func(_ *testing.T, h delivery.Holder, now func() time.Time) enginetest.HoldEngine {
+var openHolds fanouttest.OpenHolds = func(_ *testing.T, h delivery.Holder, now func() time.Time) fanouttest.HoldEngine {
 	e := memory.New(now)
 	e.Holder = h
 	d := e.Deliveries()
-	return enginetest.HoldEngine{Log: enginetest.PolledBy(now, d, e.Bus()), Events: d, Searched: d, Backlog: d,
+	return fanouttest.HoldEngine{Log: enginetest.PolledBy(now, d, e.Bus()), Events: d, Searched: d, Backlog: d,
 		Reconsider: d.Reconsider}
 }
 
-func TestHolds(t *testing.T) { enginetest.Holds(t, openHolds) }
+func TestHolds(t *testing.T) { fanouttest.Holds(t, openHolds) }
 
-func TestFates(t *testing.T) { enginetest.Fates(t, openHolds, 200) }
+func TestFates(t *testing.T) { fanouttest.Fates(t, openHolds, 200) }

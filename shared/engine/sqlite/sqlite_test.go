@@ -20,6 +20,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/engine/enginetest/fanouttest"
 	"tocsin/shared/engine/enginetest/settingstest"
 	"tocsin/shared/engine/enginetest/statetest"
 	"tocsin/shared/engine/sqlite"
@@ -87,9 +88,9 @@ func TestDeliveries(t *testing.T) {
 }
 
 func TestAccepting(t *testing.T) {
-	enginetest.Accepting(t, func(t *testing.T) enginetest.AcceptingEngine {
+	fanouttest.Accepting(t, func(t *testing.T) fanouttest.AcceptingEngine {
 		db := open(t)
-		return enginetest.AcceptingEngine{
+		return fanouttest.AcceptingEngine{
 			Log: enginetest.Polled(db.Deliveries(), db.Bus()), Systems: catalogue.Default(), System: "web_hooks",
 			Later: func(*testing.T) {},
 		}
@@ -97,15 +98,15 @@ func TestAccepting(t *testing.T) {
 }
 
 func TestArrivals(t *testing.T) {
-	arriving := func(t *testing.T) (enginetest.AcceptingEngine, health.Counters) {
+	arriving := func(t *testing.T) (fanouttest.AcceptingEngine, health.Counters) {
 		db := open(t)
-		return enginetest.AcceptingEngine{
+		return fanouttest.AcceptingEngine{
 			Log: enginetest.Polled(db.Deliveries(), db.Bus()), Systems: catalogue.Default(), System: "web_hooks",
 			Later: func(*testing.T) {},
 		}, db.Counters()
 	}
-	enginetest.Arrivals(t, arriving)
-	enginetest.Filters(t, arriving)
+	fanouttest.Arrivals(t, arriving)
+	fanouttest.Filters(t, arriving)
 }
 
 func TestBacklog(t *testing.T) {
@@ -431,17 +432,17 @@ func TestOldRecordsAreRemovedAndWhatIsNeededStays(t *testing.T) {
 	require.Len(t, entries, 1, "numbering goes on after a removal")
 }
 
-var openHolds enginetest.OpenHolds = func(t *testing.T, h delivery.Holder, now func() time.Time) enginetest.HoldEngine {
+var openHolds fanouttest.OpenHolds = func(t *testing.T, h delivery.Holder, now func() time.Time) fanouttest.HoldEngine {
 	db := reopen(t, filepath.Join(quickDir(t), "state.db"))
 	d := db.Deliveries()
 	d.SetHolder(h)
-	return enginetest.HoldEngine{Log: enginetest.PolledBy(now, d, db.Bus()), Events: d, Searched: d, Backlog: d,
+	return fanouttest.HoldEngine{Log: enginetest.PolledBy(now, d, db.Bus()), Events: d, Searched: d, Backlog: d,
 		Reconsider: func(ctx context.Context, tenant, id string) error {
 			return d.Reconsider(ctx, tenant, id, now())
 		}}
 }
 
-func TestHolds(t *testing.T) { enginetest.Holds(t, openHolds) }
+func TestHolds(t *testing.T) { fanouttest.Holds(t, openHolds) }
 
 // quickDir is a directory in memory where there is one: for tests of many writes that are not about the disk.
 func quickDir(t *testing.T) string {
@@ -454,4 +455,4 @@ func quickDir(t *testing.T) string {
 	return dir
 }
 
-func TestFates(t *testing.T) { enginetest.Fates(t, openHolds, 100) }
+func TestFates(t *testing.T) { fanouttest.Fates(t, openHolds, 100) }

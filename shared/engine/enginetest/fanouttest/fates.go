@@ -1,4 +1,4 @@
-package enginetest
+package fanouttest
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/filter"
@@ -35,7 +36,7 @@ func Fates(t *testing.T, open OpenHolds, seeds uint64) {
 			w.engine = open(t, w, func() time.Time { return w.now })
 		}
 		w.T, w.r, w.seed = t, rand.New(rand.NewPCG(seed, 1904)), seed
-		w.run(At.Add(time.Duration(seed) * 24 * time.Hour))
+		w.run(enginetest.At.Add(time.Duration(seed) * 24 * time.Hour))
 	}
 	require.Greater(t, w.seen["storm"], 20)
 	tries := []string{"at once", "group", "quiet", "mute", "held alone", "put off", "left out", "off", "fallback",

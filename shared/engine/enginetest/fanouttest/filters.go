@@ -1,4 +1,4 @@
-package enginetest
+package fanouttest
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/filter"
@@ -38,10 +39,10 @@ type found struct{ id, threat, domain string }
 
 func (f found) entry(t *testing.T) delivery.Entry {
 	t.Helper()
-	detail, err := json.Marshal(map[string]any{"version": 1, "id": f.id, "tenant": "42", "time": At,
+	detail, err := json.Marshal(map[string]any{"version": 1, "id": f.id, "tenant": "42", "time": enginetest.At,
 		"data": map[string]any{"vuln": map[string]any{"id": f.id, "threat": f.threat, "domain": f.domain}}})
 	require.NoError(t, err)
-	return delivery.Entry{DetailType: string(event.Vuln), At: At, Detail: detail}
+	return delivery.Entry{DetailType: string(event.Vuln), At: enginetest.At, Detail: detail}
 }
 
 // stoppedBy is the oracle: it knows nothing of package filter but its words.
@@ -114,8 +115,8 @@ func eachIsAccountedFor(t *testing.T, r *rand.Rand, open func(t *testing.T) (Acc
 		for _, f := range batch {
 			entries = append(entries, f.entry(t))
 		}
-		require.NoError(t, ProcessAll(t.Context(), f, e.Log.Take(t, entries)))
-		require.NoError(t, ProcessAll(t.Context(), f, e.Log.Take(t, entries[5:10]))) // they come again
+		require.NoError(t, enginetest.ProcessAll(t.Context(), f, e.Log.Take(t, entries)))
+		require.NoError(t, enginetest.ProcessAll(t.Context(), f, e.Log.Take(t, entries[5:10]))) // they come again
 	}
 	e.Later(t)
 	for _, i := range to {
@@ -131,7 +132,8 @@ func eachIsAccountedFor(t *testing.T, r *rand.Rand, open func(t *testing.T) (Acc
 		}
 		require.Equal(t, sent, sentTo(t, e, i.ID), "filters %+v", i.Filters)
 		for id := range ways {
-			got := tally(t, counters, "42", health.LeftOutOf(i.ID, string(id)), 0, At.Truncate(health.Bucket))
+			got := enginetest.Tally(t, counters, "42", health.LeftOutOf(i.ID, string(id)), 0,
+				enginetest.At.Truncate(health.Bucket))
 			require.Equal(t, left[id], got.Attempts, "%s of %+v", id, i.Filters)
 		}
 	}

@@ -1,4 +1,4 @@
-package enginetest
+package fanouttest
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/deliverylog"
 	"tocsin/shared/destination"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/integration"
@@ -19,7 +20,7 @@ import (
 
 // HoldEngine is what the suite of holds works on.
 type HoldEngine struct {
-	Log      Log // Ready hands out what is to be sent by the clock
+	Log      enginetest.Log // Ready hands out what is to be sent by the clock
 	Events   fanout.EventLog
 	Searched deliverylog.Store
 	Backlog  integration.Backlog
@@ -35,9 +36,9 @@ func Holds(t *testing.T, open OpenHolds) {
 	run := func(name string, test func(t *testing.T, h *holding)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := &holding{now: At}
+			h := &holding{now: enginetest.At}
 			h.HoldEngine = open(t, h, h.clock)
-			h.Rig = &Rig{T: t, Log: h.HoldEngine.Log}
+			h.Rig = &enginetest.Rig{T: t, Log: h.HoldEngine.Log}
 			test(t, h)
 		})
 	}
@@ -62,7 +63,7 @@ func Holds(t *testing.T, open OpenHolds) {
 
 // holding drives an engine and says what is held.
 type holding struct {
-	*Rig
+	*enginetest.Rig
 	HoldEngine
 
 	mu    sync.Mutex
@@ -116,13 +117,13 @@ func (h *holding) Holding(_ context.Context, tenant, id string) (delivery.Holdin
 }
 
 // Log of the engine, and of the rig.
-func (h *holding) log() Log { return h.HoldEngine.Log }
+func (h *holding) log() enginetest.Log { return h.HoldEngine.Log }
 
 // held accepts a delivery of new events that is held until a time.
 func (h *holding) held(count int, until time.Time, how func(*delivery.Delivery)) fanout.Intake {
 	h.T.Helper()
 	in := fanout.Intake{Accepted: h.Publish(count)}
-	d := made("i", in.Accepted...)
+	d := enginetest.Made("i", in.Accepted...)
 	d.Due, d.Held = until, &delivery.Held{By: "quiet", Until: until, Zone: "Europe/Berlin", Tenant: true}
 	if how != nil {
 		how(&d)
@@ -138,7 +139,7 @@ func digest(why string) func(*delivery.Delivery) {
 }
 
 // later lets time go by between the events that are published.
-func (h *holding) later(by time.Duration) { h.n += int(by / time.Second) }
+func (h *holding) later(by time.Duration) { h.Rig.Later(by) }
 
 func (h *holding) reconsider() {
 	h.T.Helper()
@@ -154,16 +155,16 @@ func (h *holding) waiting(limit int) integration.Waiting {
 }
 
 func heldIsNotSent(t *testing.T, h *holding) {
-	until := At.Add(9 * time.Hour)
+	until := enginetest.At.Add(9 * time.Hour)
 	h.hold(until)
 	d := h.held(2, until, func(d *delivery.Delivery) {
 		d.Digest, d.Held = delivery.DigestMute, &delivery.Held{By: "mute", Until: until, Merge: true}
 	}).Deliveries[0]
 	for _, after := range []time.Duration{0, 20 * time.Minute, time.Hour, 9*time.Hour - time.Minute} {
-		h.at(At.Add(after))
-		require.Empty(t, h.ready(10), after)
+		h.at(enginetest.At.Add(after))
+		require.Empty(t, h.Ready(10), after)
 	}
-	require.Equal(t, d, h.get(d.ID))
+	require.Equal(t, d, h.Get(d.ID))
 	listed, err := h.log().List(t.Context(), delivery.Query{Tenant: "42", Integration: "i",
 		States: []delivery.State{delivery.Pending}, Limit: 10})
 	require.NoError(t, err)
@@ -173,66 +174,67 @@ func heldIsNotSent(t *testing.T, h *holding) {
 }
 
 func heldGoesAsItIs(t *testing.T, h *holding) {
-	until := At.Add(time.Hour)
+	until := enginetest.At.Add(time.Hour)
 	var want []delivery.Delivery
 	for range 3 {
 		want = append(want, h.held(2, until, nil).Deliveries...)
 	}
 	h.at(until)
-	got := h.ready(10)
+	got := h.Ready(10)
 	for n := range want {
 		want[n].Due = time.Time{}
 	}
 	require.Equal(t, want, got, "they say what held them: their latency is not counted, see health.Ended")
-	again := failed(got[0], until.Add(time.Minute))
-	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{again, arrived(got[1]), arrived(got[2])}))
-	require.Equal(t, again, h.get(again.ID), "it is a delivery like any other from now on")
-	require.Equal(t, arrived(got[1]), h.get(got[1].ID))
+	again := enginetest.Failed(got[0], until.Add(time.Minute))
+	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{again, enginetest.Arrived(got[1]),
+		enginetest.Arrived(got[2])}))
+	require.Equal(t, again, h.Get(again.ID), "it is a delivery like any other from now on")
+	require.Equal(t, enginetest.Arrived(got[1]), h.Get(got[1].ID))
 	h.at(until.Add(time.Hour))
-	require.Empty(t, h.ready(10))
+	require.Empty(t, h.Ready(10))
 }
 
 func heldIsPutOff(t *testing.T, h *holding) {
-	until, later := At.Add(time.Hour), At.Add(30*time.Hour)
+	until, later := enginetest.At.Add(time.Hour), enginetest.At.Add(30*time.Hour)
 	d := h.held(1, until, nil).Deliveries[0]
 	h.hold(later)
 	h.at(until)
-	require.Empty(t, h.ready(10))
-	got := h.get(d.ID)
+	require.Empty(t, h.Ready(10))
+	got := h.Get(d.ID)
 	require.Equal(t, delivery.Pending, got.State)
 	require.Equal(t, later, got.Due)
 	require.Equal(t, delivery.Held{By: "mute", Until: later}, *got.Held)
 	h.at(later.Add(-time.Minute))
-	require.Empty(t, h.ready(10))
+	require.Empty(t, h.Ready(10))
 	h.at(later)
-	require.Equal(t, []string{d.ID}, ids(h.ready(10)))
+	require.Equal(t, []string{d.ID}, enginetest.IDs(h.Ready(10)))
 }
 
 func heldEndsEarly(t *testing.T, h *holding) {
-	until := At.Add(30 * time.Hour)
+	until := enginetest.At.Add(30 * time.Hour)
 	h.hold(until)
 	d := h.held(1, until, nil).Deliveries[0]
 	h.reconsider()
-	require.Empty(t, h.ready(10))
-	require.Equal(t, until, h.get(d.ID).Due)
-	h.hold(At.Add(2 * time.Hour))
+	require.Empty(t, h.Ready(10))
+	require.Equal(t, until, h.Get(d.ID).Due)
+	h.hold(enginetest.At.Add(2 * time.Hour))
 	h.reconsider()
-	require.Empty(t, h.ready(10))
-	require.Equal(t, At.Add(2*time.Hour), h.get(d.ID).Due)
+	require.Empty(t, h.Ready(10))
+	require.Equal(t, enginetest.At.Add(2*time.Hour), h.Get(d.ID).Due)
 	h.hold(time.Time{})
-	h.at(At.Add(time.Minute))
-	require.Empty(t, h.ready(10), "nobody looked")
+	h.at(enginetest.At.Add(time.Minute))
+	require.Empty(t, h.Ready(10), "nobody looked")
 	h.reconsider()
-	got := h.ready(10)
-	require.Equal(t, []string{d.ID}, ids(got))
-	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{arrived(got[0])}))
+	got := h.Ready(10)
+	require.Equal(t, []string{d.ID}, enginetest.IDs(got))
+	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{enginetest.Arrived(got[0])}))
 	h.reconsider()
 	h.at(until.Add(time.Hour))
-	require.Empty(t, h.ready(10))
+	require.Empty(t, h.Ready(10))
 }
 
 func heldByKind(t *testing.T, h *holding) {
-	until, later := At.Add(time.Hour), At.Add(2*time.Hour)
+	until, later := enginetest.At.Add(time.Hour), enginetest.At.Add(2*time.Hour)
 	passes := h.held(1, until, func(d *delivery.Delivery) { d.Kinds = []event.Kind{event.UpdateUser} }).Deliveries[0]
 	stays := h.held(1, until, nil).Deliveries[0]
 	both := h.held(2, until, func(d *delivery.Delivery) {
@@ -240,14 +242,14 @@ func heldByKind(t *testing.T, h *holding) {
 	}).Deliveries[0]
 	h.hold(later)
 	h.at(until)
-	require.Equal(t, []string{passes.ID}, ids(h.ready(10)))
+	require.Equal(t, []string{passes.ID}, enginetest.IDs(h.Ready(10)))
 	h.at(later)
-	require.Equal(t, []string{stays.ID, both.ID}, ids(slices.DeleteFunc(h.ready(10),
+	require.Equal(t, []string{stays.ID, both.ID}, enginetest.IDs(slices.DeleteFunc(h.Ready(10),
 		func(d delivery.Delivery) bool { return d.ID == passes.ID })))
 }
 
 func heldBecomesADigest(t *testing.T, h *holding) {
-	until := At.Add(9 * time.Hour)
+	until := enginetest.At.Add(9 * time.Hour)
 	h.hold(until)
 	quiet := []delivery.Delivery{h.held(1, until, digest(delivery.DigestQuiet)).Deliveries[0]}
 	h.later(3 * time.Hour)
@@ -259,8 +261,8 @@ func heldBecomesADigest(t *testing.T, h *holding) {
 	}
 	h.hold(time.Time{})
 	h.at(until)
-	got := h.ready(10)
-	require.Equal(t, []string{quiet[0].ID, mute.ID, alone.ID}, ids(got))
+	got := h.Ready(10)
+	require.Equal(t, []string{quiet[0].ID, mute.ID, alone.ID}, enginetest.IDs(got))
 	require.Equal(t, slices.Concat(quiet[0].Events, quiet[1].Events, quiet[2].Events), got[0].Events)
 	require.Equal(t, 5, got[0].Count)
 	require.Equal(t, delivery.DigestQuiet, got[0].Digest)
@@ -269,11 +271,11 @@ func heldBecomesADigest(t *testing.T, h *holding) {
 	require.Equal(t, mute.Events, got[1].Events)
 	listed, err := h.log().List(t.Context(), delivery.Query{Tenant: "42", Integration: "i", Limit: 10})
 	require.NoError(t, err)
-	require.Equal(t, []string{alone.ID, mute.ID, quiet[0].ID}, ids(listed))
+	require.Equal(t, []string{alone.ID, mute.ID, quiet[0].ID}, enginetest.IDs(listed))
 	pending, err := h.Searched.Newest(t.Context(), []delivery.Query{{Tenant: "42", Integration: "i",
 		States: []delivery.State{delivery.Pending}, Limit: 10}})
 	require.NoError(t, err)
-	require.Equal(t, ids(listed), ids(pending[0].Rows))
+	require.Equal(t, enginetest.IDs(listed), enginetest.IDs(pending[0].Rows))
 	for _, d := range quiet[1:] {
 		has, err := h.log().Get(t.Context(), "42", "i", d.ID)
 		require.NoError(t, err)
@@ -284,13 +286,13 @@ func heldBecomesADigest(t *testing.T, h *holding) {
 		require.NoError(t, err)
 		require.Empty(t, found)
 	}
-	again := failed(got[0], until.Add(time.Minute))
+	again := enginetest.Failed(got[0], until.Add(time.Minute))
 	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{again}))
-	require.Equal(t, again, h.get(again.ID))
+	require.Equal(t, again, h.Get(again.ID))
 }
 
 func digestIsFound(t *testing.T, h *holding) {
-	until := At.Add(9 * time.Hour)
+	until := enginetest.At.Add(9 * time.Hour)
 	h.hold(until)
 	var all []fanout.Accepted
 	var made []delivery.Delivery
@@ -313,19 +315,19 @@ func digestIsFound(t *testing.T, h *holding) {
 			require.Equal(t, made[0].ID, id, n)
 		}
 	}
-	got := h.ready(10)
+	got := h.Ready(10)
 	require.Len(t, got, 1)
 	found()
-	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{arrived(got[0])}))
+	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{enginetest.Arrived(got[0])}))
 	found()
 	again, err := h.Events.Recover(t.Context(), made, all)
 	require.NoError(t, err)
 	require.Zero(t, again)
-	require.Empty(t, h.ready(10))
+	require.Empty(t, h.Ready(10))
 }
 
 func heldIntakeAgain(t *testing.T, h *holding) {
-	until := At.Add(time.Hour)
+	until := enginetest.At.Add(time.Hour)
 	ins := []fanout.Intake{h.held(1, until, nil), h.held(1, until, digest(delivery.DigestQuiet)),
 		h.held(2, until, digest(delivery.DigestQuiet))}
 	again := func() {
@@ -336,36 +338,37 @@ func heldIntakeAgain(t *testing.T, h *holding) {
 	}
 	again()
 	h.at(until)
-	got := h.ready(10)
-	require.Equal(t, []string{ins[0].Deliveries[0].ID, ins[1].Deliveries[0].ID}, slices.Compact(ids(got)))
+	got := h.Ready(10)
+	require.Equal(t, []string{ins[0].Deliveries[0].ID, ins[1].Deliveries[0].ID}, slices.Compact(enginetest.IDs(got)))
 	require.Equal(t, 3, got[len(got)-1].Count)
 	again()
-	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{arrived(got[0]), arrived(got[len(got)-1])}))
+	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{enginetest.Arrived(got[0]),
+		enginetest.Arrived(got[len(got)-1])}))
 	again()
-	require.Empty(t, h.ready(10))
+	require.Empty(t, h.Ready(10))
 	h.at(until.Add(time.Hour))
-	require.Empty(t, h.ready(10))
+	require.Empty(t, h.Ready(10))
 	listed, err := h.log().List(t.Context(), delivery.Query{Tenant: "42", Integration: "i", Limit: 10})
 	require.NoError(t, err)
-	require.Equal(t, []string{ins[1].Deliveries[0].ID, ins[0].Deliveries[0].ID}, ids(listed))
+	require.Equal(t, []string{ins[1].Deliveries[0].ID, ins[0].Deliveries[0].ID}, enginetest.IDs(listed))
 }
 
 func moreThanADigestHasRoomFor(t *testing.T, h *holding) {
 	half := destination.File.Count/2 + 1
 	var want []string
 	for range 3 {
-		in := h.held(1, At.Add(time.Hour), func(d *delivery.Delivery) {
+		in := h.held(1, enginetest.At.Add(time.Hour), func(d *delivery.Delivery) {
 			digest(delivery.DigestQuiet)(d)
 			d.Count = half // as many as an engine is told that there are
 		})
 		want = append(want, in.Deliveries[0].ID)
 	}
-	h.at(At.Add(time.Hour))
-	require.Equal(t, want, ids(h.ready(10)))
+	h.at(enginetest.At.Add(time.Hour))
+	require.Equal(t, want, enginetest.IDs(h.Ready(10)))
 }
 
 func moreThanPeopleRead(t *testing.T, h *holding) {
-	until := At.Add(9 * time.Hour)
+	until := enginetest.At.Add(9 * time.Hour)
 	h.hold(until)
 	h.guard = 2
 	join := func(d *delivery.Delivery) { d.Held.Join = true }
@@ -375,13 +378,13 @@ func moreThanPeopleRead(t *testing.T, h *holding) {
 		h.later(time.Hour)
 	}
 	alone := h.held(1, until, nil).Deliveries[0]
-	stored := h.get(made[0].ID)
+	stored := h.Get(made[0].ID)
 	require.True(t, stored.Held.Join)
 	require.Zero(t, stored.Held.Guard)
 	h.hold(time.Time{})
 	h.at(until)
-	got := h.ready(10)
-	require.Equal(t, []string{made[0].ID, made[1].ID, made[2].ID, alone.ID}, ids(got))
+	got := h.Ready(10)
+	require.Equal(t, []string{made[0].ID, made[1].ID, made[2].ID, alone.ID}, enginetest.IDs(got))
 	require.Empty(t, got[0].Digest)
 	require.Empty(t, got[1].Digest)
 	require.Equal(t, delivery.DigestQuiet, got[2].Digest)
@@ -398,41 +401,41 @@ func heldAgain(t *testing.T, h *holding) {
 		h.hold(until)
 		first := h.held(1, until, digest(delivery.DigestQuiet)).Deliveries[0]
 		second := h.held(1, until, digest(delivery.DigestQuiet)).Deliveries[0]
-		require.Empty(t, h.ready(10), night)
+		require.Empty(t, h.Ready(10), night)
 		h.hold(time.Time{})
 		h.at(until)
-		got := h.ready(10)
-		require.Equal(t, []string{first.ID}, ids(got), night)
+		got := h.Ready(10)
+		require.Equal(t, []string{first.ID}, enginetest.IDs(got), night)
 		require.Equal(t, slices.Concat(first.Events, second.Events), got[0].Events)
-		require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{arrived(got[0])}))
+		require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{enginetest.Arrived(got[0])}))
 		h.later(24 * time.Hour)
 		h.at(until.Add(15 * time.Hour))
-		require.Empty(t, h.ready(10), night)
+		require.Empty(t, h.Ready(10), night)
 	}
 }
 
 func heldForNoTime(t *testing.T, h *holding) {
-	d := h.held(1, At.Add(-time.Second), nil).Deliveries[0]
-	require.Equal(t, []string{d.ID}, ids(h.ready(10)))
+	d := h.held(1, enginetest.At.Add(-time.Second), nil).Deliveries[0]
+	require.Equal(t, []string{d.ID}, enginetest.IDs(h.Ready(10)))
 }
 
 func heldAtMost(t *testing.T, h *holding) {
-	d := h.held(1, At.Add(time.Hour), nil).Deliveries[0]
-	for at := At; at.Before(d.CreatedAt.Add(delivery.HeldAtMost)); at = at.Add(10 * 24 * time.Hour) {
+	d := h.held(1, enginetest.At.Add(time.Hour), nil).Deliveries[0]
+	for at := enginetest.At; at.Before(d.CreatedAt.Add(delivery.HeldAtMost)); at = at.Add(10 * 24 * time.Hour) {
 		h.hold(at.Add(20 * 24 * time.Hour)) // made longer again and again
 		h.at(at)
 		h.reconsider()
-		require.Empty(t, h.ready(10))
+		require.Empty(t, h.Ready(10))
 	}
-	require.Equal(t, d.CreatedAt.Add(delivery.HeldAtMost), h.get(d.ID).Due)
+	require.Equal(t, d.CreatedAt.Add(delivery.HeldAtMost), h.Get(d.ID).Due)
 	h.at(d.CreatedAt.Add(delivery.HeldAtMost))
-	got := h.ready(10)
-	require.Equal(t, []string{d.ID}, ids(got))
+	got := h.Ready(10)
+	require.Equal(t, []string{d.ID}, enginetest.IDs(got))
 	require.Equal(t, d.Events, got[0].Events, "they are still there")
 }
 
 func heldIsCountedApart(t *testing.T, h *holding) {
-	until := At.Add(9 * time.Hour)
+	until := enginetest.At.Add(9 * time.Hour)
 	h.hold(until)
 	require.Zero(t, h.waiting(10))
 	for range 3 {
@@ -440,55 +443,56 @@ func heldIsCountedApart(t *testing.T, h *holding) {
 	}
 	require.Equal(t, integration.Waiting{Held: 3, HeldUntil: until}, h.waiting(10))
 	require.Equal(t, 2, h.waiting(2).Held)
-	retried := h.accept(1)
-	got := h.ready(10)
-	require.Equal(t, ids(retried), ids(got))
-	again := failed(got[0], At.Add(time.Hour))
+	retried := h.Accept(1)
+	got := h.Ready(10)
+	require.Equal(t, enginetest.IDs(retried), enginetest.IDs(got))
+	again := enginetest.Failed(got[0], enginetest.At.Add(time.Hour))
 	again.Batch = "b"
 	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{again}))
-	require.Equal(t, integration.Waiting{Count: 1, Next: At.Add(time.Hour), Held: 3, HeldUntil: until}, h.waiting(10))
+	require.Equal(t, integration.Waiting{Count: 1, Next: enginetest.At.Add(time.Hour), Held: 3, HeldUntil: until},
+		h.waiting(10))
 	h.hold(time.Time{})
 	h.reconsider()
-	require.Len(t, h.ready(10), 3)
+	require.Len(t, h.Ready(10), 3)
 	require.Zero(t, h.waiting(10).Held)
 	require.Zero(t, h.waiting(10).HeldUntil)
 }
 
 func heldOfAnother(t *testing.T, h *holding) {
-	until := At.Add(time.Hour)
+	until := enginetest.At.Add(time.Hour)
 	h.hold(until)
 	in := fanout.Intake{Accepted: h.Publish(2)}
 	for n, id := range []string{"i", "j"} {
-		d := made(id, in.Accepted[n])
+		d := enginetest.Made(id, in.Accepted[n])
 		d.Due, d.Held = until, &delivery.Held{By: "quiet", Until: until}
 		in.Deliveries = append(in.Deliveries, d)
 	}
 	require.NoError(t, h.log().Accept(t.Context(), in))
 	require.NoError(t, h.Reconsider(t.Context(), "42", "j"))
-	require.Empty(t, h.ready(10))
-	require.Equal(t, ids(in.Deliveries[1:]), ids(h.log().Ready(t, "42", "j", 10)))
+	require.Empty(t, h.Ready(10))
+	require.Equal(t, enginetest.IDs(in.Deliveries[1:]), enginetest.IDs(h.log().Ready(t, "42", "j", 10)))
 	require.NoError(t, h.Reconsider(t.Context(), "42", "nobody"))
 }
 
 func heldOfDisabled(t *testing.T, h *holding) {
-	until := At.Add(9 * time.Hour)
+	until := enginetest.At.Add(9 * time.Hour)
 	h.hold(until)
 	alone := h.held(1, until, nil).Deliveries[0]
 	first := h.held(1, until, digest(delivery.DigestQuiet)).Deliveries[0]
 	h.held(2, until, digest(delivery.DigestQuiet))
 	h.reconsider()
-	require.Empty(t, h.ready(10))
+	require.Empty(t, h.Ready(10))
 	h.mu.Lock()
 	h.off = true
 	h.mu.Unlock()
 	h.reconsider()
-	got := h.ready(10)
-	require.Equal(t, []string{alone.ID, first.ID}, ids(got))
+	got := h.Ready(10)
+	require.Equal(t, []string{alone.ID, first.ID}, enginetest.IDs(got))
 	require.Equal(t, 3, got[1].Count)
 	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{got[0].Kill("it is disabled"),
 		got[1].Kill("it is disabled")}))
 	h.at(until.Add(time.Hour))
-	require.Empty(t, h.ready(10))
-	require.Equal(t, delivery.Dead, h.get(first.ID).State)
+	require.Empty(t, h.Ready(10))
+	require.Equal(t, delivery.Dead, h.Get(first.ID).State)
 	require.Zero(t, h.waiting(10))
 }

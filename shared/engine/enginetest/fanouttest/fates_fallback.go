@@ -1,4 +1,4 @@
-package enginetest
+package fanouttest
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 )
@@ -113,7 +114,7 @@ func (w *fates) instead(out map[string]fate, i *receiving, e of) {
 // ends is what becomes of a delivery that was handed out: it arrives, or it dies.
 func (w *fates) ends(i *receiving, d delivery.Delivery) {
 	if i.off == nil && w.r.IntN(5) > 0 {
-		require.NoError(w, w.engine.Log.Settle(w.Context(), []delivery.Delivery{arrived(d)}))
+		require.NoError(w, w.engine.Log.Settle(w.Context(), []delivery.Delivery{enginetest.Arrived(d)}))
 		return
 	}
 	why := "gave up"

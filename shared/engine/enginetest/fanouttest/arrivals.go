@@ -1,10 +1,11 @@
-package enginetest
+package fanouttest
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/filter"
 	"tocsin/shared/health"
 )
@@ -17,7 +18,7 @@ func Arrivals(t *testing.T, open func(t *testing.T) (AcceptingEngine, health.Cou
 		a := begin(t, e)
 		arrived := func(tenant string) (n int) {
 			t.Helper()
-			return tally(t, counters, tenant, health.Arrivals, 0, At.Truncate(health.Bucket)).Attempts
+			return enginetest.Tally(t, counters, tenant, health.Arrivals, 0, enginetest.At.Truncate(health.Bucket)).Attempts
 		}
 		require.Zero(t, arrived("42"))
 		a.process(a.take("a", "b", "a"))
@@ -39,7 +40,7 @@ func Arrivals(t *testing.T, open func(t *testing.T) (AcceptingEngine, health.Cou
 		stopped := func(by filter.ID) int {
 			t.Helper()
 			name := health.LeftOutOf("i", string(by))
-			return tally(t, counters, "42", name, 0, At.Truncate(health.Bucket)).Attempts
+			return enginetest.Tally(t, counters, "42", name, 0, enginetest.At.Truncate(health.Bucket)).Attempts
 		}
 		require.Zero(t, stopped(filter.ByKind))
 		a.process(a.take("a", "b", "a"))

@@ -1,4 +1,4 @@
-package enginetest
+package fanouttest
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/integration"
@@ -18,7 +19,7 @@ import (
 
 // AcceptingEngine is what the suite of accepting works on.
 type AcceptingEngine struct {
-	Log     Log
+	Log     enginetest.Log
 	Systems integration.Systems
 	System  string // of the integration that events go to
 	// Later lets some minutes pass and has the engine finish what was left behind.
@@ -81,18 +82,18 @@ func (a *accepting) take(ids ...string) []delivery.Entry {
 	var entries []delivery.Entry
 	for _, id := range ids {
 		detail, err := json.Marshal(map[string]any{
-			"version": 1, "id": id, "tenant": "42", "client_name": "Acme", "time": At,
+			"version": 1, "id": id, "tenant": "42", "client_name": "Acme", "time": enginetest.At,
 			"data": map[string]any{"user": map[string]string{"name": id}},
 		})
 		require.NoError(a.t, err)
-		entries = append(entries, delivery.Entry{DetailType: string(event.CreateUser), At: At, Detail: detail})
+		entries = append(entries, delivery.Entry{DetailType: string(event.CreateUser), At: enginetest.At, Detail: detail})
 	}
 	return a.Log.Take(a.t, entries)
 }
 
 func (a *accepting) process(entries []delivery.Entry) {
 	a.t.Helper()
-	require.NoError(a.t, ProcessAll(a.t.Context(), a.fanout, entries))
+	require.NoError(a.t, enginetest.ProcessAll(a.t.Context(), a.fanout, entries))
 }
 
 // once requires that each event is sent under one id.
