@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/engine/sqlite/dailytotals"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/eventbus"
+	"tocsin/shared/engine/sqlite/packed"
 	"tocsin/shared/engine/sqlite/settings"
 	"tocsin/shared/fanout"
 )
@@ -191,7 +192,7 @@ func insertPending(w *db.Writer, ref int64, v delivery.Delivery, seqs []int64) e
 	return w.Do("INSERT OR IGNORE INTO pending (ref, id, body) VALUES (?, ?, ?)", func(s *driver.Stmt) {
 		s.BindInt64(1, ref)
 		s.BindText(2, v.ID)
-		s.BindBytes(3, encode(v, seqs))
+		s.BindBytes(3, packed.Encode(v, seqs))
 	})
 }
 

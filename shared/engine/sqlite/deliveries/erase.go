@@ -9,6 +9,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/engine/sqlite/packed"
 )
 
 // laneTables hold the deliveries of lanes.
@@ -69,7 +70,7 @@ func (d *Deliveries) forget(tenant string) map[laneKey]int64 {
 // Readable is the body of a row as JSON can tell it.
 func Readable(body []byte) (any, error) {
 	var v delivery.Delivery
-	seqs, err := decode(body, &v)
+	seqs, err := packed.Decode(body, &v)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/eventbus"
+	"tocsin/shared/engine/sqlite/packed"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/trace"
@@ -186,7 +187,7 @@ func (d *Deliveries) Carried(ctx context.Context, tenant, integration string, ev
 		s.BindText(3, delivery.FirstID(last.Add(time.Millisecond)))
 	}, func(s *driver.Stmt) error {
 		var v delivery.Delivery
-		seqs, err := decode(db.Blob(s, 0), &v)
+		seqs, err := packed.Decode(db.Blob(s, 0), &v)
 		for _, seq := range seqs {
 			if n, ok := place[seq]; ok {
 				out[n] = true

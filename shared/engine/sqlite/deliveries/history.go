@@ -10,6 +10,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/engine/sqlite/packed"
 )
 
 // madeAt is the time of an id that was read from the file; zero for one that is none.
@@ -200,7 +201,7 @@ func restart(w *db.Writer, ref int64, id string) (moved bool, err error) {
 	}, func(s *driver.Stmt) error {
 		moved = true
 		var err error
-		seqs, err = decode(db.Blob(s, 0), &v)
+		seqs, err = packed.Decode(db.Blob(s, 0), &v)
 		return err
 	})
 	if err != nil || !moved {

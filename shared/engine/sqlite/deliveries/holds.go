@@ -9,6 +9,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/engine/sqlite/packed"
 )
 
 // A delivery that is held is a row of the table gathering, as one that waits for its batch window is. What is merged
@@ -101,11 +102,11 @@ func (g *letting) read(w *db.Writer, due int64) error {
 			r.ID, r.Size = s.ColumnText(0), int(s.ColumnInt64(2))
 			r.delivery = delivery.Delivery{ID: r.ID, Tenant: g.lane.Tenant, Integration: g.lane.Integration,
 				State: delivery.Pending, CreatedAt: madeAt(r.ID), Due: db.Time(s.ColumnInt64(1))}
-			if r.seqs, err = decode(db.Blob(s, 3), &r.delivery); err != nil {
+			if r.seqs, err = packed.Decode(db.Blob(s, 3), &r.delivery); err != nil {
 				return fmt.Errorf("delivery %s: %w", r.ID, err)
 			}
 			if r.delivery.Held == nil {
-				return fmt.Errorf("delivery %s: %w: it does not say what holds it", r.ID, errRow)
+				return fmt.Errorf("delivery %s: %w: it does not say what holds it", r.ID, packed.ErrRow)
 			}
 			g.by[r.ID], g.held = r, append(g.held, r.delivery)
 			return nil
@@ -118,7 +119,7 @@ func (g *letting) write(w *db.Writer, to delivery.LetGo) error {
 			s.BindInt64(1, g.ref)
 			s.BindText(2, v.ID)
 			s.BindInt64(3, v.Due.UnixNano())
-			s.BindBytes(4, encode(v, g.by[v.ID].seqs))
+			s.BindBytes(4, packed.Encode(v, g.by[v.ID].seqs))
 		}); err != nil {
 			return err
 		}
@@ -162,7 +163,7 @@ func (g *letting) merged(w *db.Writer, r windowRow, into string) error {
 		s.BindInt64(1, g.ref)
 		s.BindText(2, r.ID)
 		s.BindText(3, into)
-		s.BindBytes(4, encode(r.delivery, r.seqs))
+		s.BindBytes(4, packed.Encode(r.delivery, r.seqs))
 	})
 }
 

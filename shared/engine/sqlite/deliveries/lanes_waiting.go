@@ -10,6 +10,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/engine/sqlite/packed"
 	"tocsin/shared/metrics"
 )
 
@@ -118,7 +119,7 @@ func (d *Deliveries) firstPending(ctx context.Context, ref int64, l *metrics.Lan
 		s.BindInt64(2, looked)
 	}, func(s *driver.Stmt) error {
 		v := delivery.Delivery{ID: s.ColumnText(0)}
-		if _, err := decode(db.Blob(s, 1), &v); err != nil {
+		if _, err := packed.Decode(db.Blob(s, 1), &v); err != nil {
 			return fmt.Errorf("delivery %s: %w", v.ID, err)
 		}
 		at := madeAt(v.ID)

@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/deliverylog"
 	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/engine/sqlite/packed"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/trace"
@@ -70,7 +71,7 @@ func (d *Deliveries) newest(conn *driver.Conn, q delivery.Query) (out []delivery
 			v := delivery.Delivery{ID: s.ColumnText(0), Tenant: q.Tenant, Integration: q.Integration,
 				State: places[s.ColumnInt(1)], Due: db.Time(s.ColumnInt64(2))}
 			v.CreatedAt = madeAt(v.ID)
-			_, err := decode(db.Blob(s, 3), &v)
+			_, err := packed.Decode(db.Blob(s, 3), &v)
 			out = append(out, v)
 			return err
 		})
@@ -177,7 +178,7 @@ func (d *Deliveries) Carrying(ctx context.Context, tenant, integration string, e
 				return errEnough
 			}
 			var v delivery.Delivery
-			seqs, err := decode(db.Blob(s, 2), &v)
+			seqs, err := packed.Decode(db.Blob(s, 2), &v)
 			if err == nil && slices.Contains(seqs, seq) {
 				id, err = s.ColumnText(1), errEnough
 			}

@@ -10,6 +10,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/engine/sqlite/packed"
 	"tocsin/shared/event"
 )
 
@@ -84,7 +85,7 @@ func oldestNeeded(w *db.Writer, refs []int64) (int64, error) {
 		} {
 			if err := db.Each(w.Conn, sql, func(s *driver.Stmt) { s.BindInt64(1, ref) }, func(s *driver.Stmt) error {
 				var d delivery.Delivery
-				seqs, err := decode(db.Blob(s, 0), &d)
+				seqs, err := packed.Decode(db.Blob(s, 0), &d)
 				if len(seqs) > 0 {
 					oldest = min(oldest, slices.Min(seqs))
 				}

@@ -11,6 +11,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/engine/sqlite/packed"
 	"tocsin/shared/event"
 	"tocsin/shared/trace"
 )
@@ -241,7 +242,7 @@ func (d *Deliveries) search(conn *driver.Conn, ref int64, retry bool, limit int,
 func (d *Deliveries) fill(conn *driver.Conn, id string, body []byte, v *delivery.Delivery) (seqs []int64, err error) {
 	v.ID = id
 	v.CreatedAt = madeAt(id)
-	if seqs, err = decode(body, v); err != nil {
+	if seqs, err = packed.Decode(body, v); err != nil {
 		return nil, fmt.Errorf("delivery %s: %w", id, err)
 	}
 	v.Events = make([]event.Event, 0, len(seqs))

@@ -9,6 +9,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/engine/sqlite/packed"
 )
 
 // Settle moves deliveries to where their new state belongs.
@@ -94,7 +95,7 @@ func settle(w *db.Writer, ref int64, v delivery.Delivery, seqs []int64) error {
 	if !there {
 		return delivery.ErrNotFound
 	}
-	body := encode(v, seqs)
+	body := packed.Encode(v, seqs)
 	switch v.State {
 	case delivery.Pending:
 		return insertPending(w, ref, v, seqs)
@@ -138,7 +139,7 @@ func remove(w *db.Writer, table string, key func(*driver.Stmt)) (seqs []int64, e
 	err = db.Each(w.Conn, removals[table], key, func(s *driver.Stmt) error {
 		var was delivery.Delivery
 		var err error
-		seqs, err = decode(db.Blob(s, 0), &was)
+		seqs, err = packed.Decode(db.Blob(s, 0), &was)
 		return err
 	})
 	return seqs, err

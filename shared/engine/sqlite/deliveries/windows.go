@@ -11,6 +11,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/engine/sqlite/packed"
 )
 
 // windows remembers when the batch window of each integration's oldest waiting delivery closes, so that the leases of
@@ -132,7 +133,7 @@ func coalesce(w *db.Writer, ref int64, now time.Time) (made []string, err error)
 			r := windowRow{Windowed: delivery.Windowed{ID: s.ColumnText(0), Due: db.Time(s.ColumnInt64(1)),
 				Size: int(s.ColumnInt64(2))}}
 			var err error
-			if r.seqs, err = decode(db.Blob(s, 3), &r.delivery); err != nil {
+			if r.seqs, err = packed.Decode(db.Blob(s, 3), &r.delivery); err != nil {
 				return fmt.Errorf("delivery %s: %w", r.ID, err)
 			}
 			r.Count, r.Digest = r.delivery.Count, r.delivery.Digest
@@ -166,7 +167,7 @@ func insertWindowed(w *db.Writer, ref int64, v delivery.Delivery, seqs []int64) 
 			s.BindText(2, v.ID)
 			s.BindInt64(3, v.Due.UnixNano())
 			s.BindInt64(4, int64(delivery.Size(v.Events)))
-			s.BindBytes(5, encode(v, seqs))
+			s.BindBytes(5, packed.Encode(v, seqs))
 			s.BindBool(6, v.Held != nil)
 		})
 }

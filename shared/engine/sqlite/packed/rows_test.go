@@ -1,4 +1,4 @@
-package deliveries
+package packed
 
 import (
 	"encoding/binary"
@@ -35,29 +35,29 @@ func TestARowOfAnOlderReleaseIsRead(t *testing.T) {
 		Attempts: []delivery.Attempt{{At: at, Status: 503, Reason: "answered 503", Answer: "busy"}},
 	}
 	var got delivery.Delivery
-	seqs, err := decode(b, &got)
+	seqs, err := Decode(b, &got)
 	require.NoError(t, err)
 	require.Equal(t, []int64{300}, seqs)
 	require.Equal(t, want, got)
 
 	var again delivery.Delivery
-	_, err = decode(encode(got, seqs), &again)
+	_, err = Decode(Encode(got, seqs), &again)
 	require.NoError(t, err)
 	require.Equal(t, want, again)
 
 	// layout 2 ended with the parts, layout 3 with the digest, layout 4 with what holds it
 	for version, less := range map[byte]int{2: 3, 3: 2, 4: 1} {
-		older := encode(got, seqs)
+		older := Encode(got, seqs)
 		older = older[:len(older)-less]
 		older[0] = version
 		var read delivery.Delivery
-		_, err = decode(older, &read)
+		_, err = Decode(older, &read)
 		require.NoError(t, err)
 		require.Equal(t, want, read)
 	}
 
-	for _, bad := range [][]byte{nil, {0}, {rowVersion + 1}, b[:len(b)-1], encode(got, seqs)[:20]} {
-		_, err := decode(bad, &delivery.Delivery{})
-		require.ErrorIs(t, err, errRow)
+	for _, bad := range [][]byte{nil, {0}, {rowVersion + 1}, b[:len(b)-1], Encode(got, seqs)[:20]} {
+		_, err := Decode(bad, &delivery.Delivery{})
+		require.ErrorIs(t, err, ErrRow)
 	}
 }

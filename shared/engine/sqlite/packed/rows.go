@@ -1,4 +1,5 @@
-package deliveries
+// Package packed is the body of a delivery's row in the state file.
+package packed
 
 import (
 	"encoding/binary"
@@ -10,16 +11,17 @@ import (
 	"tocsin/shared/event"
 )
 
-// The body of a delivery's row: varints and length-prefixed texts, in the order of encode. It is written and read
+// The body of a delivery's row: varints and length-prefixed texts, in the order of Encode. It is written and read
 // for every delivery, and JSON would be a third of the engine's time. The first byte is the layout's version: 5 since a
 // delivery can have a fallback, or come by one; 4 since it can be held; 3 since it can be a digest; 2 since it has
 // parts; 1 had the number of requests that had arrived, which said nothing after a change of settings.
 const rowVersion = 5
 
-var errRow = errors.New("a delivery's row is damaged")
+// ErrRow says that a body can not be read.
+var ErrRow = errors.New("a delivery's row is damaged")
 
-// encode writes what the row's columns do not hold; seqs are the events' numbers.
-func encode(d delivery.Delivery, seqs []int64) []byte {
+// Encode writes what the row's columns do not hold; seqs are the events' numbers.
+func Encode(d delivery.Delivery, seqs []int64) []byte {
 	b := make([]byte, 0, 64+8*len(seqs))
 	b = append(b, rowVersion)
 	b = binary.AppendUvarint(b, uint64(len(seqs)))
@@ -123,9 +125,9 @@ func appendText(b []byte, s string) []byte {
 }
 
 // decode is the inverse of encode.
-func decode(b []byte, d *delivery.Delivery) (seqs []int64, err error) {
+func Decode(b []byte, d *delivery.Delivery) (seqs []int64, err error) {
 	if len(b) == 0 || b[0] == 0 || b[0] > rowVersion {
-		return nil, errRow
+		return nil, ErrRow
 	}
 	version := b[0]
 	r := reader{b: b[1:]}
@@ -180,7 +182,7 @@ func decode(b []byte, d *delivery.Delivery) (seqs []int64, err error) {
 		r.fallback(d)
 	}
 	if r.bad {
-		return nil, errRow
+		return nil, ErrRow
 	}
 	return seqs, nil
 }
