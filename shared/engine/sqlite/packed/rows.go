@@ -124,7 +124,7 @@ func appendText(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
-// decode is the inverse of encode.
+// Decode is the inverse of Encode.
 func Decode(b []byte, d *delivery.Delivery) (seqs []int64, err error) {
 	if len(b) == 0 || b[0] == 0 || b[0] > rowVersion {
 		return nil, ErrRow
