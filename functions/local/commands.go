@@ -12,6 +12,7 @@ import (
 	"tocsin/functions/local/backups"
 	"tocsin/functions/local/commandline"
 	"tocsin/functions/local/completion"
+	"tocsin/functions/local/configurations"
 	"tocsin/functions/local/deliveries"
 	"tocsin/functions/local/doctor"
 	"tocsin/functions/local/events"
@@ -40,9 +41,9 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"sign-in":       administrate("sign-in", signInCommand),
 	"token":         administrate("token", tokenCommand),
 	"tenant":        ofTenants,
-	"export":        configuringCommand(exportCommand),
-	"diff":          configuringCommand(diffCommand),
-	"apply":         configuringCommand(applyCommand),
+	"export":        configurations.Command(configurations.Export),
+	"diff":          configurations.Command(configurations.Diff),
+	"apply":         configurations.Command(configurations.Apply),
 	"compact":       compact,
 	"doctor":        examine,
 	"backup":        backups.Backup,

@@ -1,4 +1,5 @@
-package main
+// Package configurations is the commands on an account's configuration: export, diff and apply.
+package configurations
 
 import (
 	"bufio"
@@ -41,8 +42,8 @@ type configuring struct {
 	schema          bool
 }
 
-// configuringCommand runs a command on configurations with the process's world.
-func configuringCommand(run func(*configuring, context.Context, []string) error) func(context.Context,
+// Command runs a command on configurations with the process's world.
+func Command(run func(*configuring, context.Context, []string) error) func(context.Context,
 	[]string) error {
 	return func(ctx context.Context, args []string) error {
 		c := &configuring{Session: remote.New(),
@@ -100,8 +101,8 @@ func (c *configuring) client() (*client.Client, error) {
 const exportUsage = "usage: tocsin export [FILE]   [-url URL] [-token-file FILE] [-json]\n" +
 	"       tocsin export -schema [FILE]"
 
-// exportCommand writes the account's configuration, or the JSON Schema of configurations.
-func exportCommand(c *configuring, ctx context.Context, args []string) error {
+// Export writes the account's configuration, or the JSON Schema of configurations.
+func Export(c *configuring, ctx context.Context, args []string) error {
 	files, err := c.parse("export", exportUsage, args, func(f *flag.FlagSet) {
 		f.BoolVar(&c.JSON, "json", false, "write JSON, not YAML; a FILE that ends in .json is JSON without it")
 		f.BoolVar(&c.schema, "schema", false, "write the JSON Schema of this release's configurations")
@@ -161,8 +162,8 @@ func (c *configuring) pruning(f *flag.FlagSet) {
 	f.BoolVar(&c.prune, "prune", false, "also remove what the file's sections do not name")
 }
 
-// diffCommand shows what apply would change.
-func diffCommand(c *configuring, ctx context.Context, args []string) error {
+// Diff shows what apply would change.
+func Diff(c *configuring, ctx context.Context, args []string) error {
 	files, err := c.parse("diff", diffUsage, args, c.pruning)
 	if err != nil {
 		return err
@@ -242,8 +243,8 @@ func (c *configuring) read(file string) ([]byte, error) {
 	return data, nil
 }
 
-// applyCommand makes the account as the file says.
-func applyCommand(c *configuring, ctx context.Context, args []string) error {
+// Apply makes the account as the file says.
+func Apply(c *configuring, ctx context.Context, args []string) error {
 	files, err := c.parse("apply", applyUsage, args, func(f *flag.FlagSet) {
 		c.pruning(f)
 		f.BoolVar(&c.yes, "yes", false, "remove without asking")
