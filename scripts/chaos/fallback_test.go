@@ -117,7 +117,8 @@ type lane struct {
 // that of where it comes from; what came by fallback falls back no more.
 func (w *world) judgeFallbacks(t tenant, lanes map[*receiver]lane) (wrong []string) {
 	for _, r := range t.receivers {
-		should := map[string]string{} // by event: the dead delivery that it was in, "" of what came while r was disabled
+		// By event: the dead delivery that it was in, "" of what came while r was disabled.
+		should := map[string]string{}
 		if r.fallback != nil {
 			wrong = append(wrong, w.missed(t, r, lanes, should)...)
 		}
