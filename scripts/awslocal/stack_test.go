@@ -257,7 +257,7 @@ func (r *rig) deliveries(integration, state string) []deliveryView {
 
 func (r *rig) eventually(what string, ok func() bool) {
 	r.t.Helper()
-	require.Eventually(r.t, ok, 2*time.Minute, 50*time.Millisecond, what) // on a machine that is busy elsewhere
+	require.Eventually(r.t, ok, 6*time.Minute, 50*time.Millisecond, what) // on a machine that is busy elsewhere
 }
 
 // waits are those of the product facts, in seconds.

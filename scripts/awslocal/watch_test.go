@@ -320,7 +320,7 @@ var block = regexp.MustCompile("(?s)```sh\n(.*?)```")
 // TestCommandsInTheDocumentsAreCommandsOfAWS runs each piece of shell of the pages, with an `aws` that only notes how
 // it was called. AWS's own descriptions of its services judge the calls.
 func TestCommandsInTheDocumentsAreCommandsOfAWS(t *testing.T) {
-	log := filepath.Join(t.TempDir(), "calls")
+	log, home := filepath.Join(t.TempDir(), "calls"), t.TempDir()
 	var pages []string
 	for _, pattern := range []string{"../../docs/*.md", "../../docs/runbook/*.md"} {
 		files, err := filepath.Glob(pattern)
@@ -338,7 +338,7 @@ func TestCommandsInTheDocumentsAreCommandsOfAWS(t *testing.T) {
 				sam() { [ "$1" = deploy ] && [[ "$*" != *Paused* || "$*" =~ Paused=(yes|no) ]]; }
 				name() { echo x; }
 				`+m[1])
-			c.Env = append(os.Environ(), "CALLS="+log)
+			c.Env = append(os.Environ(), "CALLS="+log, "HOME="+home)
 			for _, v := range variables {
 				c.Env = append(c.Env, v+"=x")
 			}
