@@ -77,9 +77,6 @@ func Person(tenant, id string, revision int64) profile.Profile {
 	}
 }
 
-// now is the clock of the suites, which stands.
-func now() time.Time { return At }
-
 // later is after every event of the suites.
 var later = At.Add(24 * time.Hour)
 

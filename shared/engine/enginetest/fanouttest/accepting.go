@@ -86,7 +86,8 @@ func (a *accepting) take(ids ...string) []delivery.Entry {
 			"data": map[string]any{"user": map[string]string{"name": id}},
 		})
 		require.NoError(a.t, err)
-		entries = append(entries, delivery.Entry{DetailType: string(event.CreateUser), At: enginetest.At, Detail: detail})
+		entries = append(entries, delivery.Entry{DetailType: string(event.CreateUser), At: enginetest.At,
+			Detail: detail})
 	}
 	return a.Log.Take(a.t, entries)
 }

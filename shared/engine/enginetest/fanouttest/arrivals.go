@@ -18,7 +18,8 @@ func Arrivals(t *testing.T, open func(t *testing.T) (AcceptingEngine, health.Cou
 		a := begin(t, e)
 		arrived := func(tenant string) (n int) {
 			t.Helper()
-			return enginetest.Tally(t, counters, tenant, health.Arrivals, 0, enginetest.At.Truncate(health.Bucket)).Attempts
+			since := enginetest.At.Truncate(health.Bucket)
+			return enginetest.Tally(t, counters, tenant, health.Arrivals, 0, since).Attempts
 		}
 		require.Zero(t, arrived("42"))
 		a.process(a.take("a", "b", "a"))

@@ -17,7 +17,8 @@ import (
 type OpenPaces func(t *testing.T, now func() time.Time) pace.Store
 
 var slow = pace.Pace{
-	Quiet: enginetest.At.Add(time.Second), Interval: 1500 * time.Millisecond, Next: enginetest.At.Add(3 * time.Second), Taken: enginetest.At,
+	Quiet: enginetest.At.Add(time.Second), Interval: 1500 * time.Millisecond, Next: enginetest.At.Add(3 * time.Second),
+	Taken:  enginetest.At,
 	Silent: 2, Probe: "d", Last: enginetest.At.Add(-time.Second), Took: time.Minute,
 }
 

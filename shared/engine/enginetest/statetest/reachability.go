@@ -29,5 +29,6 @@ func Reachability(t *testing.T, open func(t *testing.T) reachability.Store) {
 	require.Equal(t, []reachability.Report{b}, get("a", enginetest.At))
 	require.Equal(t, []reachability.Report{a}, get("b", enginetest.At), "what it said last")
 	require.ElementsMatch(t, []reachability.Report{a, b}, get("c", enginetest.At))
-	require.Equal(t, []reachability.Report{b}, get("c", enginetest.At.Add(time.Second)), "who said nothing lately is left out")
+	require.Equal(t, []reachability.Report{b}, get("c", enginetest.At.Add(time.Second)),
+		"who said nothing lately is left out")
 }
