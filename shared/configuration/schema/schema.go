@@ -93,7 +93,7 @@ func integrationSchema(systems []destination.System) (object, error) {
 			"rate": object{"type": "string", "pattern": "^([1-9][0-9]{0,2}|1000)/(second|minute)$", "description": "" +
 				"How many messages it is sent at most, such as 10/minute. Left out: as many as its system takes."},
 			"grouping": object{"type": "string",
-				"pattern": "^([2-9]|[1-9][0-9]{1,2}|1000)/([1-9]|10)m$", "description": "" +
+				"pattern": "^([2-9]|[1-9][0-9]{1,2}|1000)/([1-9]|[1-5][0-9]|60)m$", "description": "" +
 					"Of systems that people read: one message for the events of some minutes, such as 50/5m: every " +
 					"five minutes, of at most 50 events. Left out: a message for each event."},
 			"storm_guard": object{"type": "string",
