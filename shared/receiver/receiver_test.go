@@ -29,6 +29,7 @@ import (
 	"tocsin/shared/keyring"
 	"tocsin/shared/mail"
 	"tocsin/shared/notification"
+	"tocsin/shared/patience"
 	"tocsin/shared/profile"
 	"tocsin/shared/receiver"
 	"tocsin/shared/report"
@@ -153,22 +154,19 @@ func (w *world) publish(id string, kind event.Kind, data string) {
 			Data: json.RawMessage(data)}))
 }
 
-// patience is how long a test waits for what has to come: a mail may be in its third wait, on a machine that is busy.
-const patience = time.Minute
-
 // settled waits until fan-out is done with all that was published.
 func (w *world) settled() {
 	w.t.Helper()
 	require.Eventually(w.t, func() bool {
 		entries, err := w.db.Bus().Receive(w.t.Context(), 1)
 		return err == nil && len(entries) == 0
-	}, patience, 5*time.Millisecond)
+	}, patience.Long, 5*time.Millisecond)
 }
 
 // mails waits for so many mails to an address, and sees that no more come.
 func (w *world) mails(address string, n int) []destination.Mail {
 	w.t.Helper()
-	require.Eventually(w.t, func() bool { return len(w.post.to(address)) >= n }, patience, 5*time.Millisecond,
+	require.Eventually(w.t, func() bool { return len(w.post.to(address)) >= n }, patience.Long, 5*time.Millisecond,
 		"%d of %d mails to %s", len(w.post.to(address)), n, address)
 	time.Sleep(50 * time.Millisecond)
 	got := w.post.to(address)
