@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
 	"tocsin/functions/local/commandline"
+	"tocsin/shared/bus"
 	"tocsin/shared/command"
 	"tocsin/shared/destination/telegram"
 	"tocsin/shared/egress"
@@ -44,6 +46,8 @@ type config struct {
 	tenantRequests                int // calls of the API in a minute for a tenant; 0 = not bounded
 	tokenRequests                 int // likewise for an API token
 	tokenHeader                   string
+	tenantEvents                  bus.Rate // of what a tenant may publish
+	tenantEventsOf                map[string]bus.Rate
 	telegram                      telegram.Bot
 	telegramWebhook               string
 	proxy                         *egress.Proxy
@@ -61,6 +65,7 @@ type config struct {
 // texts are the flags that are parsed after all of them were read.
 type texts struct {
 	allow, level, proxy, direct, addresses, origins string
+	events, eventsOf                                string
 	resolves                                        bool
 }
 
@@ -121,6 +126,11 @@ func (c *config) listening(f *flag.FlagSet, t *texts) {
 		"calls of the API in a minute that an account may make, 429 after that; 0 for no bound")
 	f.IntVar(&c.tokenRequests, "token-requests", 3000,
 		"calls of the API in a minute that an API token may make, 429 after that; 0 for no bound")
+	f.StringVar(&t.events, "tenant-events", strconv.Itoa(bus.DefaultEvents),
+		"events in a second that an account may publish in the long run, and after a slash those that may come at once "+
+			"(500/5000; default: those of 10 s); what is over it is answered ThrottlingException, entry by entry; 0 for "+
+			"no bound")
+	f.StringVar(&t.eventsOf, "tenant-events-of", "", "accounts with another rate, as acme=500/5000,globex=0")
 	f.StringVar(&c.tokenHeader, "token-header", token.DefaultHeader,
 		"the header that API tokens may come in, beside Authorization: Bearer")
 	f.StringVar(&t.level, "log-level", "info", "debug, info, warn or error")
@@ -201,6 +211,12 @@ func (c *config) parse(t texts, getenv func(string) string) (err error) {
 	}
 	if c.origins, err = httpserver.ParseOrigins(t.origins); err != nil {
 		return fmt.Errorf("-cors-origins: %w", err)
+	}
+	if c.tenantEvents, err = bus.ParseRate(t.events); err != nil {
+		return fmt.Errorf("-tenant-events: %w", err)
+	}
+	if c.tenantEventsOf, err = bus.ParseRates(t.eventsOf); err != nil {
+		return fmt.Errorf("-tenant-events-of: %w", err)
 	}
 	if err := c.readProxy(t.proxy, t.direct, t.resolves, getenv); err != nil {
 		return err

@@ -75,6 +75,7 @@ type program struct {
 	pool         *worker.Pool
 	fanout       *fanout.Fanout
 	recovery     *fanout.Recovery
+	published    *bus.Quota
 	triggers     *trigger.Service
 	reports      *report.Service
 	ordered      chan struct{} // a report was ordered
@@ -186,6 +187,8 @@ func (p *program) deliveries() {
 		Triggers: &trigger.Evaluator{Store: p.db.Triggers(), Now: time.Now, Log: p.log},
 		Messages: &fanout.MessageCounts{}, Tracer: p.tracer,
 	}
+	p.published = &bus.Quota{Each: p.tenantEvents, Of: p.tenantEventsOf, Now: time.Now, Meter: meter,
+		Counters: p.db.Counters(), Log: p.log}
 	p.recovery = &fanout.Recovery{Fanout: p.fanout, Journal: store, Now: time.Now}
 	p.integrations.Missed = p.recovery
 	p.holds(tenants)
@@ -254,6 +257,7 @@ func (p *program) events() http.Handler {
 		Store: p.db.Bus(), Name: p.bus, Now: time.Now, NewID: uuid.NewString, Log: p.log, Region: p.region,
 		Publishers: publisher.At(publisher.Beside(p.key), p.keys, time.Now),
 		SignedOnly: !httpserver.IsLoopback(p.busListener.Addr().String()), Tracer: p.tracer,
+		Quota: p.published,
 	}))
 	return mux
 }
@@ -279,6 +283,7 @@ func (p *program) serve(ctx context.Context) error {
 	work.Go(func() { sweep(background, p.log, p.integrations, p.monitor) })
 	work.Go(func() { p.receive(background, p.chats) })
 	work.Go(func() { p.tellOfTime(background) })
+	work.Go(func() { p.published.Run(background) })
 	if p.certificate != nil {
 		server.TLSConfig = p.certificate.Config()
 	}

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"fmt"
 	"net/http"
 	"os/exec"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/embedded"
+	"tocsin/shared/patience"
 )
 
 // command runs a command of the program and returns what it printed.
@@ -99,4 +101,46 @@ func TestS1TheConsoleTakesNoEventsAndAnswersToItsNames(t *testing.T) {
 	require.Equal(t, http.StatusOK, ask(http.MethodGet, p.URL+"/", "tocsin.example.com"))
 	require.Equal(t, http.StatusMisdirectedRequest, ask(http.MethodGet, p.URL+"/", "rebind.evil.test"))
 	require.Equal(t, http.StatusMisdirectedRequest, ask(http.MethodGet, p.URL+"/v1/session", "rebind.evil.test:8080"))
+}
+
+// TestWhatIsOverATenantsRateIsToldSentAgainAndCounted: the judge is the SDK; the program's own publisher sends again.
+func TestWhatIsOverATenantsRateIsToldSentAgainAndCounted(t *testing.T) {
+	binary, err := build()
+	require.NoError(t, err)
+	p, err := embedded.Start(binary, t.TempDir(), "-log-level", "error", "-tenant-events", "1/2",
+		"-tenant-events-of", "free=0")
+	require.NoError(t, err)
+	defer func() {
+		_, err := p.Stop()
+		require.NoError(t, err)
+	}()
+	client := eventbridge.New(eventbridge.Options{BaseEndpoint: &p.Bus, Region: "eu-west-1",
+		Credentials: aws.AnonymousCredentials{}})
+	in := &eventbridge.PutEventsInput{}
+	for n := range 8 {
+		tenant := "42"
+		if n >= 5 {
+			tenant = "free"
+		}
+		in.Entries = append(in.Entries, types.PutEventsRequestEntry{Source: aws.String("platform.test"),
+			DetailType: aws.String("create_user"), Detail: aws.String(fmt.Sprintf(`{"tenant":%q}`, tenant))})
+	}
+	out, err := client.PutEvents(t.Context(), in)
+	require.NoError(t, err)
+	require.NotZero(t, out.FailedEntryCount)
+	for _, e := range out.Entries[5:] {
+		require.Nil(t, e.ErrorCode, "another tenant is not delayed")
+	}
+	require.Equal(t, "ThrottlingException", *out.Entries[4].ErrorCode)
+	entry, err := exec.CommandContext(t.Context(), binary, "events", "sample", "create_user").Output()
+	require.NoError(t, err)
+	c := exec.CommandContext(t.Context(), binary, "events", "publish", "-events-url", p.Bus, "-")
+	c.Stdin = strings.NewReader(strings.Repeat(string(entry), 4))
+	said, err := c.CombinedOutput()
+	require.NoError(t, err, string(said))
+	require.Contains(t, string(said), "4 of 4 entries are published.")
+	require.Eventually(t, func() bool {
+		var v struct{ Throttled int }
+		return p.Call(http.MethodGet, "/v1/overview", nil, &v) == nil && v.Throttled >= int(out.FailedEntryCount)
+	}, patience.Long, 100*time.Millisecond)
 }

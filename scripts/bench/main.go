@@ -30,7 +30,11 @@ func main() {
 	args := flag.String("args", "", "more arguments for the embedded program, separated by spaces")
 	flag.Parse()
 	b := &bench{binary: *binary, args: strings.Fields(*args), only: *only, profile: *profile}
-	if err := b.run(*events, *steady); err != nil {
+	err := load.Unbounded()
+	if err == nil {
+		err = b.run(*events, *steady)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}

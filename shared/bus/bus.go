@@ -6,7 +6,6 @@
 package bus
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,7 +20,7 @@ import (
 	"tocsin/shared/bus/sigv4"
 	"tocsin/shared/cut"
 	"tocsin/shared/delivery"
-	"tocsin/shared/jsonscan"
+	"tocsin/shared/event"
 	"tocsin/shared/logsample"
 	"tocsin/shared/trace"
 )
@@ -47,7 +46,7 @@ type Store interface {
 	Put(ctx context.Context, entries []delivery.Entry) error
 }
 
-// Config of a Handler; all but Publishers, SignedOnly and Region is required.
+// Config of a Handler; all but Publishers, SignedOnly, Region and Quota is required.
 type Config struct {
 	Store Store
 	Name  string // the bus's own name; `default` is always accepted
@@ -62,6 +61,8 @@ type Config struct {
 	Tracer *trace.Tracer
 	// Region is the one that a signature must name; "" takes any.
 	Region string
+	// Quota bounds what each tenant publishes; nil = nothing does.
+	Quota *Quota
 }
 
 // Handler serves PutEvents.
@@ -157,17 +158,14 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 func (h *handler) put(w http.ResponseWriter, r *http.Request, req request) {
 	answer := response{Entries: make([]responseEntry, len(req.Entries))}
-	entries := make([]delivery.Entry, 0, len(req.Entries))
 	now := h.Now().UTC()
 	span, parent := h.Tracer.Call(r.Header.Get("Traceparent"))
 	fault := ""
 	defer func() { h.trace(span, parent, now, answer, fault) }()
+	tenants, waits := h.judge(req, &answer, now)
+	entries := make([]delivery.Entry, 0, len(req.Entries))
 	for i, e := range req.Entries {
-		if code, why := h.check(e); code != "" {
-			answer.FailedEntryCount++
-			answer.Entries[i] = responseEntry{ErrorCode: code, ErrorMessage: why}
-			h.lines.Add(h.Log, now, slog.LevelWarn, logsample.Kind{Class: code}, "entry refused", "code", code,
-				"reason", why, "source", short(e.Source), "detail_type", short(e.DetailType))
+		if answer.Entries[i].ErrorCode != "" {
 			continue
 		}
 		answer.Entries[i].EventID = h.NewID()
@@ -178,6 +176,7 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request, req request) {
 	if len(entries) > 0 {
 		if !h.place(r.Context()) {
 			fault = errBusy.Code
+			h.giveBack(tenants, waits)
 			h.refuse(w, r, errBusy)
 			return
 		}
@@ -185,6 +184,7 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request, req request) {
 		<-h.putting
 		if err != nil {
 			fault = "InternalException"
+			h.giveBack(tenants, waits)
 			h.Log.Error("events could not be stored", "entries", len(entries), "error", err.Error())
 			h.fail(w, http.StatusInternalServerError, "InternalException",
 				"the events could not be stored: send them again")
@@ -192,6 +192,44 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request, req request) {
 		}
 	}
 	h.write(w, http.StatusOK, answer.encode())
+}
+
+// judge answers the entries that are not taken: by the real service's rules, and by what their tenants may publish. It
+// returns the entries' tenants, and how long each has to wait.
+func (h *handler) judge(req request, answer *response, now time.Time) (tenants []string, waits []time.Duration) {
+	refuse := func(i int, code, why string, group string) {
+		answer.FailedEntryCount++
+		answer.Entries[i] = responseEntry{ErrorCode: code, ErrorMessage: why}
+		e := req.Entries[i]
+		h.lines.Add(h.Log, now, slog.LevelWarn, logsample.Kind{Group: group, Class: code}, "entry refused", "code", code,
+			"reason", why, "source", short(e.Source), "detail_type", short(e.DetailType))
+	}
+	tenants = make([]string, len(req.Entries))
+	for i, e := range req.Entries {
+		tenant, code, why := h.check(e)
+		if tenants[i] = tenant; code != "" {
+			tenants[i] = uncounted
+			refuse(i, code, why, "")
+		}
+	}
+	if h.Quota == nil {
+		return tenants, nil
+	}
+	waits = h.Quota.take(tenants, now)
+	for i, wait := range waits {
+		if wait > 0 {
+			code, why := h.Quota.throttled(tenants[i], wait)
+			refuse(i, code, why, tenants[i])
+		}
+	}
+	return tenants, waits
+}
+
+// giveBack uncounts the entries of a call that was not kept.
+func (h *handler) giveBack(tenants []string, waits []time.Duration) {
+	if h.Quota != nil {
+		h.Quota.giveBack(tenants, waits)
+	}
 }
 
 // place waits for a place among the calls that wait for the disk; false when there is none for too long.
@@ -211,25 +249,27 @@ func (h *handler) place(ctx context.Context) bool {
 	}
 }
 
-// check applies the real service's rules to one entry.
-func (h *handler) check(e requestEntry) (code, why string) {
+// check applies the real service's rules to one entry, and reads whose it is.
+func (h *handler) check(e requestEntry) (tenant, code, why string) {
 	switch {
 	case e.Source == "":
-		return "InvalidArgument", "Parameter Source is not valid. Reason: Source is a required argument."
+		return "", "InvalidArgument", "Parameter Source is not valid. Reason: Source is a required argument."
 	case e.DetailType == "":
-		return "InvalidArgument", "Parameter DetailType is not valid. Reason: DetailType is a required argument."
+		return "", "InvalidArgument", "Parameter DetailType is not valid. Reason: DetailType is a required argument."
 	case e.Detail == "":
-		return "InvalidArgument", "Parameter Detail is not valid. Reason: Detail is a required argument."
+		return "", "InvalidArgument", "Parameter Detail is not valid. Reason: Detail is a required argument."
 	case strings.HasPrefix(e.Source, "aws."):
-		return "NotAuthorizedForSourceException", "Not authorized for the source."
+		return "", "NotAuthorizedForSourceException", "Not authorized for the source."
 	case !h.ours(e.EventBusName):
-		return "InvalidArgument", "Parameter EventBusName is not valid. Reason: there is no such bus here."
+		return "", "InvalidArgument", "Parameter EventBusName is not valid. Reason: there is no such bus here."
 	case e.tooLarge:
-		return "InvalidArgument", fmt.Sprintf("Total size of the entry is over the limit of %d bytes.", maxEntry)
-	case !utf8.ValidString(e.Detail) || !isObject(e.Detail):
-		return "MalformedDetail", "Detail is malformed."
+		return "", "InvalidArgument", fmt.Sprintf("Total size of the entry is over the limit of %d bytes.", maxEntry)
 	}
-	return "", ""
+	tenant, object := event.TenantOf(e.Detail)
+	if !object || !utf8.ValidString(e.Detail) {
+		return "", "MalformedDetail", "Detail is malformed."
+	}
+	return tenant, "", ""
 }
 
 // ours reports whether the bus is this one: by its name or by its ARN.
@@ -247,16 +287,6 @@ func entrySize(e requestEntry) int {
 		n += 14
 	}
 	return n + int(e.Resources)
-}
-
-func isObject(detail string) bool {
-	s := jsonscan.Scanner{Text: detail}
-	if s.Skip(); s.End() {
-		return strings.TrimLeft(detail, " \t\r\n")[0] == '{'
-	}
-	raw := []byte(detail)
-	trimmed := bytes.TrimLeft(raw, " \t\r\n")
-	return len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(raw)
 }
 
 func (h *handler) fail(w http.ResponseWriter, status int, kind, message string) {

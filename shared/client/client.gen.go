@@ -2122,6 +2122,14 @@ type OverviewView struct {
 	// RetriesOnly waiting counts what waits for a retry: this deployment does not count what waits for its first request
 	RetriesOnly *bool `json:"retries_only,omitempty"`
 
+	// Throttled entries that were answered ThrottlingException, each time: the account publishes more than it may. On AWS EventBridge answers, and this is 0
+	//
+	// Examples: 0
+	Throttled *int64 `json:"throttled,omitempty"`
+
+	// ThrottledAt the beginning of the ten minutes in which the last of them was
+	ThrottledAt *time.Time `json:"throttled_at,omitempty"`
+
 	// To now
 	To time.Time `json:"to"`
 

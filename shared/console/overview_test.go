@@ -75,6 +75,19 @@ func TestTheOverviewSumsUpByHourAndByIntegration(t *testing.T) {
 	require.Nil(t, v.Integrations[1].DeadByHour)
 }
 
+func TestTheOverviewSaysWhatWasPublishedOverTheLimit(t *testing.T) {
+	r := start(t)
+	require.NotContains(t, r.call("GET", "/v1/overview", "").raw, "throttled")
+	now := time.Now().UTC()
+	require.NoError(t, r.db.Counters.Add(t.Context(), []health.Count{health.Throttle("42", now, 7),
+		health.Throttle("42", now.Add(-2*time.Hour), 5), health.Throttle("43", now, 100),
+		health.Throttle("42", now.Add(-25*time.Hour), 100)}))
+	v := r.overviewOf()
+	require.Equal(t, 12, v.Throttled)
+	require.Equal(t, now.Truncate(health.Bucket), *v.ThrottledAt)
+	require.Zero(t, v.Events, "what was throttled did not come in")
+}
+
 func TestTheOverviewKeepsWhatWasCountedBeforeAnIntegrationWasEnabledAgain(t *testing.T) {
 	r := start(t)
 	id := r.slack("Ops")

@@ -78,6 +78,14 @@ func Arrived(tenant string, at time.Time, events int) Count {
 	return Count{Tenant: tenant, Integration: Arrivals, At: at, Attempts: events}
 }
 
+// Throttled is what entries count under that a tenant published over its quota, each time: likewise.
+const Throttled = "events throttled"
+
+// Throttle counts entries that were throttled.
+func Throttle(tenant string, at time.Time, entries int) Count {
+	return Count{Tenant: tenant, Integration: Throttled, At: at, Attempts: entries}
+}
+
 // LeftOut counts events that an integration does not get for a reason, such as one of its filters: as the attempts of
 // LeftOutOf, in window 0.
 func LeftOut(tenant, integration, reason string, at time.Time, events int) Count {

@@ -52,6 +52,8 @@ var (
 		Help: "Entries of the bus that held no valid event; they are kept as dead letters."}
 	LeftOut = &Metric{Name: "tocsin_events_left_out_total", Kind: Counter, AWS: true,
 		Help: "Events that an integration subscribes to and did not get, by its filters or its quiet hours."}
+	Throttled = &Metric{Name: "tocsin_events_throttled_total", Kind: Counter,
+		Help: "Entries that were answered ThrottlingException, each time: their tenant publishes more than it may."}
 	FannedOut = &Metric{Name: "tocsin_deliveries_created_total", Kind: Counter, Labels: []Label{system}, AWS: true,
 		Help: "Deliveries that fan-out made."}
 	Delivered = &Metric{Name: "tocsin_deliveries_delivered_total", Kind: Counter, Labels: []Label{system}, AWS: true,
@@ -153,7 +155,7 @@ var (
 // All lists every metric, in the order in which they are shown.
 func All() []*Metric {
 	return []*Metric{
-		Accepted, Repeated, Rejected, LeftOut, FannedOut, Delivered, Dead, Attempts, Failed, AttemptTime, Latency,
+		Accepted, Repeated, Rejected, LeftOut, Throttled, FannedOut, Delivered, Dead, Attempts, Failed, AttemptTime, Latency,
 		Inbox, InboxAge, Waiting, Overdue, Held, Integrations, SampleAge, SampleTime,
 		Ready, Lanes, LanesRunning, InFlight, InFlightMost, Outcomes, CommitTime, CommitGroup, CommitFailed,
 		WriterWaiting, ReadersBusy, Readers, StateSize, WALSize, DiskFree, Build,

@@ -31,7 +31,7 @@ type Series struct {
 // NewRegistry makes one; systems are those of the catalogue.
 func NewRegistry(systems []string) *Registry {
 	r := &Registry{systems: systems, series: map[seriesKey]*Series{}}
-	for _, m := range []*Metric{Accepted, Repeated, Rejected, LeftOut} {
+	for _, m := range []*Metric{Accepted, Repeated, Rejected, LeftOut, Throttled} {
 		r.at(m, Values{})
 	}
 	return r

@@ -27,7 +27,9 @@ const Hours = 24
 // and people's own notifications, are not in it.
 type Overview struct {
 	From, To     time.Time
-	Events       int // that came in
+	Events       int       // that came in
+	Throttled    int       // entries that were published over the tenant's quota, each time
+	ThrottledAt  time.Time // about when the last of them was; zero when none was
 	All          Sum
 	Hours        [Hours]Hour
 	Integrations []Line // in the order of their making
@@ -136,6 +138,14 @@ func (r *Reader) Read(ctx context.Context, tenant string) (Overview, error) {
 	for _, p := range arrived {
 		o.Events += p.Attempts
 		o.Hours[o.hour(p.At)].Events += p.Attempts
+	}
+	throttled, err := r.Counters.Series(ctx, tenant, health.Throttled, 0, o.From)
+	if err != nil {
+		return o, fmt.Errorf("read what tenant %s published over its quota: %w", tenant, err)
+	}
+	for _, p := range throttled {
+		o.Throttled += p.Attempts
+		o.ThrottledAt = p.At
 	}
 	if err := r.lines(ctx, tenant, &o); err != nil {
 		return o, err

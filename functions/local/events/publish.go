@@ -44,7 +44,8 @@ func publish() commandline.Command {
 		Summary: "publish the entries of files (- is the standard input) as the platform does, with PutEvents",
 		Help: `A file is a list of entries, one call ({"Entries": [...]}) or an entry a line. The call is signed with the
 publisher's key pair of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, where they are set: tocsin publisher-key
-makes one. An API token publishes nothing. It ends with 2 when an entry was refused.`,
+makes one. An API token publishes nothing. Entries that are over what their tenant may publish are sent again alone,
+in their order. It ends with 2 when an entry was refused.`,
 		Examples: []string{"tocsin events publish events/vulnerability.json",
 			"tocsin events sample vuln | tocsin events publish -"},
 		Flags: func(f *flag.FlagSet) {
@@ -130,6 +131,7 @@ type publisher struct {
 	signer *v4.Signer
 	keys   aws.Credentials
 	region string
+	pause  func(context.Context, time.Duration) error
 }
 
 func newPublisher(s *remote.Session, region string) (*publisher, error) {
@@ -137,7 +139,8 @@ func newPublisher(s *remote.Session, region string) (*publisher, error) {
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 		return nil, errors.New("-events-url must be where events are published, such as " + remote.DefaultEventsURL)
 	}
-	p := &publisher{Session: s, region: region, http: &http.Client{Timeout: callTime, CheckRedirect: client.Stay},
+	p := &publisher{Session: s, region: region, pause: remote.Sleep,
+		http: &http.Client{Timeout: callTime, CheckRedirect: client.Stay},
 		keys: aws.Credentials{AccessKeyID: s.Getenv("AWS_ACCESS_KEY_ID"),
 			SecretAccessKey: s.Getenv("AWS_SECRET_ACCESS_KEY"), SessionToken: s.Getenv("AWS_SESSION_TOKEN")}}
 	if p.region == "" {
@@ -170,6 +173,11 @@ func (p *publisher) all(ctx context.Context, entries []json.RawMessage) error {
 		}
 		results, err := p.call(ctx, entries[done:end])
 		if err != nil {
+			for _, r := range results {
+				if r.EventID != "" {
+					kept++
+				}
+			}
 			return fmt.Errorf("publish: %w (%d of %d entries were published before)", err, kept, len(entries))
 		}
 		for n, r := range results {
@@ -202,26 +210,65 @@ func (p *publisher) tell(n int, r result) {
 	}
 }
 
-// call makes one call, and makes it again where nothing was kept for now.
+// call makes one call, and makes it again where nothing was kept for now. Entries that are to come again by themselves
+// (they are over what their tenant may publish) are sent again alone, in their order, before what follows them. Beside an error,
+// those that were kept have their EventId.
 func (p *publisher) call(ctx context.Context, entries []json.RawMessage) ([]result, error) {
-	body, err := json.Marshal(map[string]any{"Entries": entries})
-	if err != nil {
-		return nil, err
+	out := make([]result, len(entries))
+	left := make([]int, len(entries)) // of entries
+	for n := range left {
+		left[n] = n
 	}
 	for try := 1; ; try++ {
-		results, wait, err := p.once(ctx, body)
-		if err == nil && len(results) != len(entries) {
-			return nil, fmt.Errorf("the answer of %s tells of %d entries, not of %d", p.EventsURL, len(results),
-				len(entries))
+		body, err := json.Marshal(map[string]any{"Entries": chosen(entries, left)})
+		if err != nil {
+			return out, err
 		}
-		if wait == 0 || try == maxTries {
-			return results, err
+		results, wait, err := p.once(ctx, body)
+		switch before := len(left); {
+		case err != nil && (wait == 0 || try == maxTries):
+			return out, err
+		case err != nil:
+		case len(results) != before:
+			return out, fmt.Errorf("the answer of %s tells of %d entries, not of %d", p.EventsURL, len(results), before)
+		default:
+			if left = settle(out, left, results); len(left) < before {
+				try = 1 // it goes on, however slowly
+			}
+			if len(left) == 0 || try == maxTries {
+				return out, nil // which says of each what became of it
+			}
+			wait = time.Second << (try - 1)
+			err = fmt.Errorf("%d of the entries are to be sent again: %s", len(left),
+				commandline.Clean(out[left[0]].ErrorMessage))
 		}
 		fmt.Fprintf(p.Err, "%s; trying again in %s\n", err, wait)
-		if err := remote.Sleep(ctx, wait); err != nil {
-			return nil, err
+		if err := p.pause(ctx, wait); err != nil {
+			return out, err
 		}
 	}
+}
+
+// chosen are the entries at the places.
+func chosen(entries []json.RawMessage, places []int) []json.RawMessage {
+	out := make([]json.RawMessage, len(places))
+	for n, place := range places {
+		out[n] = entries[place]
+	}
+	return out
+}
+
+// again are the codes of entries that may be sent again. Amazon EventBridge, API reference, "PutEventsResultEntry".
+var again = map[string]bool{"ThrottlingException": true, "InternalFailure": true}
+
+// settle notes the results of the entries at the places, and returns the places of those that may be sent again.
+func settle(out []result, places []int, results []result) (left []int) {
+	for n, place := range places {
+		if out[place] = results[n]; again[results[n].ErrorCode] {
+			left = append(left, place)
+		}
+	}
+	return left
 }
 
 // once makes a call once; a wait says that it may be made again.

@@ -32,7 +32,11 @@ func main() {
 	if *growth > 0 {
 		run = func() error { return b.growth(*growth) }
 	}
-	if err := run(); err != nil {
+	err := load.Unbounded()
+	if err == nil {
+		err = run()
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench-peers:", err)
 		os.Exit(1)
 	}

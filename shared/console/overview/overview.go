@@ -33,6 +33,8 @@ type OverviewView struct {
 	From           time.Time       `json:"from" doc:"the beginning of the first hour"`
 	To             time.Time       `json:"to" doc:"now"`
 	Events         int             `json:"events" doc:"that came in" example:"1204"`
+	Throttled      int             `json:"throttled,omitempty" doc:"entries that were answered ThrottlingException, each time: the account publishes more than it may. On AWS EventBridge answers, and this is 0" example:"0"`
+	ThrottledAt    *time.Time      `json:"throttled_at,omitempty" doc:"the beginning of the ten minutes in which the last of them was"`
 	Hours          []OverviewHour  `json:"hours" doc:"24 of them, the oldest first; the last one is not over"`
 	Integrations   []OverviewLine  `json:"integrations" doc:"in the order of their making, without those that were deleted"`
 	Attention      []AttentionView `json:"attention" doc:"what needs a person, the worst first: 50 at most"`
@@ -139,11 +141,14 @@ func (s *API) read(ctx context.Context, _ *struct{}) (*output, error) {
 	if err != nil {
 		return nil, s.Answer(err)
 	}
-	v := OverviewView{From: o.From, To: o.To, Events: o.Events, OverviewSum: sum(o.All),
+	v := OverviewView{From: o.From, To: o.To, Events: o.Events, Throttled: o.Throttled, OverviewSum: sum(o.All),
 		Hours:        make([]OverviewHour, len(o.Hours)),
 		Integrations: make([]OverviewLine, len(o.Integrations)),
 		Attention:    make([]AttentionView, min(attentionMost, len(o.Trouble))), AttentionCount: len(o.Trouble),
 		Commands: make([]UntakenView, len(o.Untaken))}
+	if o.Throttled > 0 {
+		v.ThrottledAt = &o.ThrottledAt
+	}
 	for n, h := range o.Hours {
 		v.Hours[n] = OverviewHour(h)
 	}

@@ -143,13 +143,28 @@ const Untaken = ({ commands }) =>
 		</section>
 	`;
 
+// Throttled says that the account publishes more than it may.
+const Throttled = ({ overview: o }) =>
+	o.throttled > 0 &&
+	html`
+		<${Notice} kind="warn">
+			<p>
+				<strong>${t("attention.throttled", { n: o.throttled })}</strong>
+				${" "}${t("attention.throttled.last")}${" "}
+				<${When} at=${o.throttled_at} />
+				${" "}${t("attention.throttled.why")}
+			</p>
+		<//>
+	`;
+
 // Attention lists what needs a person, or says that nothing does.
 export function Attention({ overview, counts, systems }) {
 	const [all, setAll] = useState(false);
 	const list = overview.attention;
 	if (!list.length)
-		return overview.commands.length
+		return overview.commands.length || overview.throttled
 			? html`
+					<${Throttled} overview=${overview} />
 					<${Untaken} commands=${overview.commands} />
 				`
 			: html`
@@ -169,6 +184,7 @@ export function Attention({ overview, counts, systems }) {
 			.map((a) => a.id),
 	);
 	return html`
+		<${Throttled} overview=${overview} />
 		<${Untaken} commands=${overview.commands} />
 		<section class="attention" aria-labelledby="attention">
 			<h2 id="attention">
