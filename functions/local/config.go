@@ -127,9 +127,9 @@ func (c *config) listening(f *flag.FlagSet, t *texts) {
 	f.IntVar(&c.tokenRequests, "token-requests", 3000,
 		"calls of the API in a minute that an API token may make, 429 after that; 0 for no bound")
 	f.StringVar(&t.events, "tenant-events", strconv.Itoa(bus.DefaultEvents),
-		"events in a second that an account may publish in the long run, and after a slash those that may come at once "+
-			"(500/5000; default: those of 10 s); what is over it is answered ThrottlingException, entry by entry; 0 for "+
-			"no bound")
+		"events in a second that an account may publish in the long run, and after a slash those that may come at "+
+			"once (500/5000; default: those of 10 s); what is over it is answered ThrottlingException, entry by "+
+			"entry; 0 for no bound")
 	f.StringVar(&t.eventsOf, "tenant-events-of", "", "accounts with another rate, as acme=500/5000,globex=0")
 	f.StringVar(&c.tokenHeader, "token-header", token.DefaultHeader,
 		"the header that API tokens may come in, beside Authorization: Bearer")

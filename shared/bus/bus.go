@@ -197,12 +197,12 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request, req request) {
 // judge answers the entries that are not taken: by the real service's rules, and by what their tenants may publish. It
 // returns the entries' tenants, and how long each has to wait.
 func (h *handler) judge(req request, answer *response, now time.Time) (tenants []string, waits []time.Duration) {
-	refuse := func(i int, code, why string, group string) {
+	refuse := func(i int, code, why, group string) {
 		answer.FailedEntryCount++
 		answer.Entries[i] = responseEntry{ErrorCode: code, ErrorMessage: why}
 		e := req.Entries[i]
-		h.lines.Add(h.Log, now, slog.LevelWarn, logsample.Kind{Group: group, Class: code}, "entry refused", "code", code,
-			"reason", why, "source", short(e.Source), "detail_type", short(e.DetailType))
+		h.lines.Add(h.Log, now, slog.LevelWarn, logsample.Kind{Group: group, Class: code}, "entry refused",
+			"code", code, "reason", why, "source", short(e.Source), "detail_type", short(e.DetailType))
 	}
 	tenants = make([]string, len(req.Entries))
 	for i, e := range req.Entries {

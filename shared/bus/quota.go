@@ -111,9 +111,9 @@ func (q *Quota) rate(tenant string) Rate {
 // lookAt is how many tenants are remembered before the quiet ones are looked for.
 const lookAt = 1024
 
-// take counts entries against their tenants. It says for each that has to wait how long it is until there is room for the
-// next one of its tenant, and 0 for those that are taken. Those behind a throttled one of their tenant are throttled with
-// it: they keep their order. uncounted counts nowhere.
+// take counts entries against their tenants. It says for each that has to wait how long it is until there is room for
+// the next one of its tenant, and 0 for those that are taken. Those behind a throttled one of their tenant are throttled
+// with it: they keep their order. uncounted counts nowhere.
 func (q *Quota) take(tenants []string, now time.Time) []time.Duration {
 	waits := make([]time.Duration, len(tenants))
 	q.mu.Lock()

@@ -211,8 +211,8 @@ func (p *publisher) tell(n int, r result) {
 }
 
 // call makes one call, and makes it again where nothing was kept for now. Entries that are to come again by themselves
-// (they are over what their tenant may publish) are sent again alone, in their order, before what follows them. Beside an error,
-// those that were kept have their EventId.
+// (they are over what their tenant may publish) are sent again alone, in their order, before what follows them. Beside
+// an error, those that were kept have their EventId.
 func (p *publisher) call(ctx context.Context, entries []json.RawMessage) ([]result, error) {
 	out := make([]result, len(entries))
 	left := make([]int, len(entries)) // of entries
