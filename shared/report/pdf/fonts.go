@@ -7,12 +7,42 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/klauspost/compress/zstd"
+
 	"tocsin/shared/cut"
 	"tocsin/shared/plaintext"
 )
 
-//go:embed fonts/*.woff
+//go:embed fonts/*.ttf.zst
 var files embed.FS
+
+// After has the fonts that are compressed with another before them, whose outlines they share (scripts/fonts).
+var After = map[string]string{
+	"noto-sans-kr-korean-400-normal":             "noto-sans-jp-japanese-400-normal",
+	"noto-sans-sc-chinese-simplified-400-normal": "noto-sans-jp-japanese-400-normal",
+}
+
+// unpacked is a font as its packers had it (sfnt).
+func unpacked(name string) ([]byte, error) {
+	data, err := files.ReadFile("fonts/" + name + ".ttf.zst")
+	if err != nil {
+		return nil, err
+	}
+	options := []zstd.DOption{zstd.WithDecoderConcurrency(1)}
+	if first, ok := After[name]; ok {
+		before, err := unpacked(first)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, zstd.WithDecoderDictRaw(0, before))
+	}
+	z, err := zstd.NewReader(nil, options...)
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	return z.DecodeAll(data, nil)
+}
 
 // cuts are the fonts in the order in which a character is looked for: the large ones last, because they are read only
 // when a text needs them (50 ms each).
@@ -47,7 +77,7 @@ func (f *fonts) face(cut int, bold bool) *face {
 	}
 	if set[cut] == nil {
 		name := fmt.Sprintf("%s-%s-normal", cuts[cut], weight)
-		data, err := files.ReadFile("fonts/" + name + ".woff")
+		data, err := unpacked(name)
 		if err == nil {
 			set[cut], err = openFace(name, data, cut < boldCuts)
 		}
