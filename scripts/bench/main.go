@@ -265,12 +265,16 @@ func (b *bench) measure(s scenario) (row, error) {
 	}
 	defer clean()
 	accepted := make([]time.Time, s.events)
+	var events load.Events
+	if s.pace == 0 {
+		events = load.NewEvents(s.events)
+	}
 	before := load.CPUSoFar(p.PID())
 	start := time.Now()
 	if s.pace > 0 {
 		err = publishPaced(p, s, accepted)
 	} else {
-		err = load.PublishFast(p, s.events, accepted)
+		err = load.PublishFast(p, events, accepted)
 	}
 	if err != nil {
 		p.Kill()
@@ -317,8 +321,9 @@ func (b *bench) backlog(events int) (row, error) {
 		return row{}, err
 	}
 	defer clean()
+	made := load.NewEvents(events)
 	start := time.Now()
-	if err := load.PublishFast(p, events, make([]time.Time, events)); err != nil {
+	if err := load.PublishFast(p, made, make([]time.Time, events)); err != nil {
 		p.Kill()
 		return row{}, err
 	}

@@ -70,6 +70,10 @@ func hit(n int) string {
 		marker, n)
 }
 
+// ID is the id of event n. It is as good as random, as upstream's are: ids in a row would all go to one end of an
+// index.
+func ID(n int) string { return fmt.Sprintf("bench-%016x", uint64(n+1)*0x9E3779B97F4A7C15) }
+
 // PutEvents is the body of one PutEvents call with the events [from, to).
 func PutEvents(from, to int) []byte {
 	var buf bytes.Buffer
@@ -79,7 +83,8 @@ func PutEvents(from, to int) []byte {
 			buf.WriteByte(',')
 		}
 		detail := fmt.Sprintf(
-			`{"version":1,"id":"bench-%07d","tenant":"bench","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{%s}}`, n, hit(n))
+			`{"version":1,"id":%q,"tenant":"bench","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{%s}}`,
+			ID(n), hit(n))
 		fmt.Fprintf(&buf, `{"Source":"platform.bench","DetailType":"new_hits","Detail":%s}`, strconv.Quote(detail))
 	}
 	buf.WriteString(`]}`)
@@ -205,20 +210,41 @@ func Create(p *embedded.Process, name, url string, maxEvents int, ca string) err
 // madeBefore is how many events are made before they are published; more would not fit into memory.
 const madeBefore = 1_000_000
 
-// PublishFast publishes as fast as PutEvents answers, and notes when it did.
-func PublishFast(p *embedded.Process, events int, accepted []time.Time) error {
-	calls := (events + PerCall - 1) / PerCall
-	body := func(i int) []byte { return PutEvents(i*PerCall, min(events, (i+1)*PerCall)) }
-	if events <= madeBefore {
-		bodies := make([][]byte, calls)
-		for i := range bodies {
-			bodies[i] = body(i)
+// Events are calls of PutEvents, made before they are published: what it takes to make them is no part of a run.
+type Events struct {
+	count  int
+	bodies [][]byte // nil: made as they are published
+}
+
+// NewEvents makes so many events.
+func NewEvents(count int) Events {
+	e := Events{count: count}
+	if count <= madeBefore {
+		e.bodies = make([][]byte, e.calls())
+		for n := range e.bodies {
+			e.bodies[n] = e.make(n)
 		}
-		body = func(i int) []byte { return bodies[i] }
 	}
+	return e
+}
+
+func (e Events) calls() int { return (e.count + PerCall - 1) / PerCall }
+
+func (e Events) make(call int) []byte { return PutEvents(call*PerCall, min(e.count, (call+1)*PerCall)) }
+
+func (e Events) call(n int) []byte {
+	if e.bodies == nil {
+		return e.make(n)
+	}
+	return e.bodies[n]
+}
+
+// PublishFast publishes as fast as PutEvents answers, and notes when it did.
+func PublishFast(p *embedded.Process, of Events, accepted []time.Time) error {
+	events := of.count
 	c := Client(Publishers)
-	return Parallel(Publishers, calls, func(i int) error {
-		if err := p.PublishRaw(c, body(i)); err != nil {
+	return Parallel(Publishers, of.calls(), func(i int) error {
+		if err := p.PublishRaw(c, of.call(i)); err != nil {
 			return err
 		}
 		now := time.Now()

@@ -33,7 +33,7 @@ func (b bench) growth(events int) error {
 		return err
 	}
 	published := make(chan error, 1)
-	go func() { published <- load.PublishFast(p, events, make([]time.Time, events)) }()
+	go func() { published <- load.PublishFast(p, load.NewEvents(events), make([]time.Time, events)) }()
 	minutes := []int64{0}
 	var peaks []int64
 	begin, tick := time.Now(), time.NewTicker(time.Minute)

@@ -143,6 +143,7 @@ func (b bench) run(p peer, w work, rate float64) (load.Row, error) {
 	if err := p.start(setting{folder: folder, work: w, receiver: r.Host, ca: cert.pem}); err != nil {
 		return load.Row{}, err
 	}
+	p.prepare(w.events)
 	accepted := make([]time.Time, w.events)
 	start := time.Now()
 	if err := p.publish(w.events, rate, accepted); err != nil {

@@ -42,6 +42,8 @@ func (s setting) url() string {
 type peer interface {
 	name() string
 	start(setting) error
+	// publish publishes what prepare made.
+	prepare(events int)
 	publish(events int, rate float64, accepted []time.Time) error
 	stop() (cpu time.Duration, peakKiB int64, err error)
 }
@@ -49,6 +51,7 @@ type peer interface {
 type tocsinPeer struct {
 	binary string
 	p      *embedded.Process
+	bodies [][]byte
 }
 
 func (*tocsinPeer) name() string { return "Tocsin" }
@@ -65,18 +68,21 @@ func (t *tocsinPeer) start(s setting) (err error) {
 	return nil
 }
 
+func (t *tocsinPeer) prepare(events int) {
+	t.bodies = make([][]byte, 0, events/load.PerCall+1)
+	for from := 0; from < events; from += load.PerCall {
+		t.bodies = append(t.bodies, load.PutEvents(from, min(events, from+load.PerCall)))
+	}
+}
+
 func (t *tocsinPeer) publish(events int, rate float64, accepted []time.Time) error {
 	c := load.Client(load.Publishers)
-	bodies := make([][]byte, 0, events/load.PerCall+1)
-	for from := 0; from < events; from += load.PerCall {
-		bodies = append(bodies, load.PutEvents(from, min(events, from+load.PerCall)))
-	}
 	return paced(events, rate, func(_, from, to int) error {
 		now := time.Now()
 		for n := from; n < to; n++ {
 			accepted[n] = now
 		}
-		return t.p.PublishRaw(c, bodies[from/load.PerCall])
+		return t.p.PublishRaw(c, t.bodies[from/load.PerCall])
 	})
 }
 
@@ -91,6 +97,7 @@ type syslogPeer struct {
 	command *exec.Cmd
 	said    strings.Builder
 	at      string
+	lines   [][]byte
 }
 
 func (*syslogPeer) name() string { return "syslog-ng" }
@@ -161,6 +168,18 @@ func freePort() (int, error) {
 	return at.Port, nil
 }
 
+func (s *syslogPeer) prepare(events int) {
+	s.lines = make([][]byte, 0, events/load.PerCall+1)
+	for from := 0; from < events; from += load.PerCall {
+		var portion []byte
+		for n := from; n < min(events, from+load.PerCall); n++ {
+			body := load.Payload(n) // an array of one
+			portion = append(append(portion, body[1:len(body)-1]...), '\n')
+		}
+		s.lines = append(s.lines, portion)
+	}
+}
+
 func (s *syslogPeer) publish(events int, rate float64, accepted []time.Time) error {
 	connections := make([]net.Conn, load.Publishers)
 	for n := range connections {
@@ -171,21 +190,12 @@ func (s *syslogPeer) publish(events int, rate float64, accepted []time.Time) err
 		defer c.Close()
 		connections[n] = c
 	}
-	lines := make([][]byte, 0, events/load.PerCall+1)
-	for from := 0; from < events; from += load.PerCall {
-		var portion []byte
-		for n := from; n < min(events, from+load.PerCall); n++ {
-			body := load.Payload(n) // an array of one
-			portion = append(append(portion, body[1:len(body)-1]...), '\n')
-		}
-		lines = append(lines, portion)
-	}
 	return paced(events, rate, func(worker, from, to int) error {
 		now := time.Now()
 		for n := from; n < to; n++ {
 			accepted[n] = now
 		}
-		_, err := connections[worker].Write(lines[from/load.PerCall])
+		_, err := connections[worker].Write(s.lines[from/load.PerCall])
 		return err
 	})
 }

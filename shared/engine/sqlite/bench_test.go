@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/scripts/bench/load"
 	"tocsin/shared/activity"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
@@ -52,9 +53,9 @@ func BenchmarkHotPath(b *testing.B) {
 			for k := range entries {
 				n++
 				entries[k] = delivery.Entry{DetailType: "new_hits", At: time.Now(), Detail: fmt.Appendf(nil,
-					`{"version":1,"id":"bench-%07d","tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z",`+
+					`{"version":1,"id":%q,"tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z",`+
 						`"data":{"hit":{"type":"sqli","domain":"shop.example.com","path":"/orders/1",`+
-						`"remote_addr4":"203.0.113.7","seq":"%07d"}}}`, n, n)}
+						`"remote_addr4":"203.0.113.7","seq":"%07d"}}}`, load.ID(n), n)}
 			}
 			require.NoError(b, db.Bus().Put(b.Context(), entries))
 		}

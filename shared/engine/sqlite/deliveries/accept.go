@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/engine/sqlite/dailytotals"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/eventbus"
+	"tocsin/shared/engine/sqlite/eventids"
 	"tocsin/shared/engine/sqlite/packed"
 	"tocsin/shared/engine/sqlite/settings"
 	"tocsin/shared/fanout"
@@ -19,18 +20,24 @@ import (
 // Begin looks the events' ids up. One fan-out is at work here: nothing is claimed.
 func (d *Deliveries) Begin(ctx context.Context, events []fanout.Accepted) ([]fanout.Standing, error) {
 	out := make([]fanout.Standing, len(events))
+	var doubtful []int
+	for i, a := range events {
+		if !d.ids.Unknown(a.Event.Tenant, a.Event.ID) {
+			doubtful = append(doubtful, i)
+		}
+	}
+	if len(doubtful) == 0 {
+		return out, nil
+	}
 	// In one transaction: each of its own would lock and unlock the file, which costs more than the look.
 	err := d.db.ReadingAtOnce(ctx, func(conn *driver.Conn) error {
-		for i, a := range events {
-			err := db.Each(conn, "SELECT 1 FROM event_ids WHERE tenant = ? AND id = ?", func(s *driver.Stmt) {
-				s.BindText(1, a.Event.Tenant)
-				s.BindText(2, a.Event.ID)
-			}, func(*driver.Stmt) error {
-				out[i] = fanout.Known
-				return nil
-			})
+		for _, i := range doubtful {
+			_, known, err := d.ids.Find(conn, events[i].Event.Tenant, events[i].Event.ID)
 			if err != nil {
 				return err
+			}
+			if known {
+				out[i] = fanout.Known
 			}
 		}
 		return nil
@@ -51,6 +58,7 @@ type intake struct {
 	fanout.Intake
 	through int64              // the last entry it passes
 	seqs    map[eventKey]int64 // of the accepted events
+	ids     []eventids.ID      // theirs
 	refs    map[laneKey]int64  // of lanes that are new
 	made    []madeDelivery
 	windows windows
@@ -94,6 +102,7 @@ func (i *intake) number() error {
 			return err
 		}
 		i.seqs[eventKey{a.Event.Tenant, a.Event.ID}] = seq
+		i.ids = append(i.ids, eventids.Of(a.Event.Tenant, a.Event.ID, seq))
 	}
 	for _, r := range i.Rejected {
 		if _, err := pass(r.Entry); err != nil {
@@ -119,14 +128,8 @@ func (d *Deliveries) accept(w *db.Writer, i *intake) error {
 	if err := settings.PutOutcome(w, d.bus, i.Triggers); err != nil {
 		return err
 	}
-	for _, a := range i.Accepted {
-		if err := w.Do("INSERT OR IGNORE INTO event_ids (tenant, id, seq) VALUES (?, ?, ?)", func(s *driver.Stmt) {
-			s.BindText(1, a.Event.Tenant)
-			s.BindText(2, a.Event.ID)
-			s.BindInt64(3, i.seqs[eventKey{a.Event.Tenant, a.Event.ID}])
-		}); err != nil {
-			return err
-		}
+	if err := d.ids.Put(w, i.ids); err != nil {
+		return fmt.Errorf("write the ids of %d events: %w", len(i.ids), err)
 	}
 	for _, n := range i.Counts() {
 		if err := counters.Put(w, n); err != nil {
@@ -226,6 +229,7 @@ func (d *Deliveries) lane(w *db.Writer, i *intake, k laneKey) (int64, error) {
 
 // accepted brings what is kept in memory up to date after the commit.
 func (d *Deliveries) accepted(i intake) {
+	d.ids.Added(i.ids)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.bus.Pass(i.through)

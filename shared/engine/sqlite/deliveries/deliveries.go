@@ -10,6 +10,7 @@ import (
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/deadletters"
 	"tocsin/shared/engine/sqlite/eventbus"
+	"tocsin/shared/engine/sqlite/eventids"
 	"tocsin/shared/fanout"
 	"tocsin/shared/worker"
 )
@@ -19,6 +20,7 @@ type Deliveries struct {
 	*deadletters.Letters
 	db     *db.File
 	bus    *eventbus.Bus
+	ids    eventids.IDs
 	holder delivery.Holder // nil: see SetHolder
 
 	mu      sync.Mutex
@@ -40,8 +42,15 @@ func New(file *db.File, bus *eventbus.Bus) *Deliveries {
 		windows: windows{}}
 }
 
-// Load reads what is remembered of the file: the lanes, and until when each one's batch window is open.
+// IDs are the ids of the events that count.
+func (d *Deliveries) IDs() *eventids.IDs { return &d.ids }
+
+// Load reads what is remembered of the file: the events' ids, the lanes, and until when each one's batch window is
+// open.
 func (d *Deliveries) Load(w *db.Writer) error {
+	if err := d.ids.Load(w); err != nil {
+		return err
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.loadWindows(w); err != nil {

@@ -13,6 +13,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/eventbus"
+	"tocsin/shared/engine/sqlite/eventids"
 	"tocsin/shared/engine/sqlite/packed"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
@@ -77,7 +78,8 @@ func (d *Deliveries) arrived(conn *driver.Conn, tenant string, last *int64, from
 		if err != nil || e.Tenant != tenant {
 			return nil // a dead letter, or another tenant's
 		}
-		accepted, err := isAccepted(conn, e, *last)
+		// A repeat and what was refused are here too, and do not count.
+		accepted, err := d.ids.Counts(conn, eventids.Of(e.Tenant, e.ID, *last))
 		if err != nil || !accepted {
 			return err
 		}
@@ -100,19 +102,6 @@ func (d *Deliveries) arrived(conn *driver.Conn, tenant string, last *int64, from
 // in the text is not its tenant's, unless a backslash hides it.
 func canBeOf(detail []byte, tenant string) bool {
 	return bytes.Contains(detail, []byte(tenant)) || bytes.IndexByte(detail, '\\') >= 0
-}
-
-// isAccepted tells an event that counted from a repeat and from one that was refused.
-func isAccepted(conn *driver.Conn, e event.Event, seq int64) (ok bool, err error) {
-	err = db.Each(conn, "SELECT 1 FROM event_ids WHERE tenant = ? AND id = ? AND seq = ?", func(s *driver.Stmt) {
-		s.BindText(1, e.Tenant)
-		s.BindText(2, e.ID)
-		s.BindInt64(3, seq)
-	}, func(*driver.Stmt) error {
-		ok = true
-		return nil
-	})
-	return ok, err
 }
 
 // position is the number before the first event that arrived at the time or later, by halving: numbers are given in the

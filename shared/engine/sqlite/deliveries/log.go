@@ -21,7 +21,7 @@ import (
 )
 
 // The log over all integrations costs a delivery and an event nothing: no table and no index is there for it. Lists are
-// read by the keys of the tables of deliveries (ref, id), events by event_ids, which makes an event count once.
+// read by the keys of the tables of deliveries (ref, id), events by the index of their ids.
 
 var _ deliverylog.Store = (*Deliveries)(nil)
 
@@ -125,19 +125,22 @@ func (d *Deliveries) Lookup(ctx context.Context, tenant string, names []delivery
 // Event finds the number of the event by its id.
 func (d *Deliveries) Event(ctx context.Context, tenant, id string) (e deliverylog.Event, err error) {
 	found := false
-	err = d.db.Query(ctx, `SELECT e.seq, e.at, e.kind, e.detail, e.trace FROM event_ids i JOIN events e ON e.seq = i.seq
-		WHERE i.tenant = ? AND i.id = ?`, func(s *driver.Stmt) {
-		s.BindText(1, tenant)
-		s.BindText(2, id)
-	}, func(s *driver.Stmt) error {
-		decoded, err := event.Decode(s.ColumnText(2), db.Blob(s, 3))
-		decoded.Trace = trace.Parent(s.ColumnText(4))
-		e.Accepted = fanout.Accepted{Event: decoded, Entry: delivery.Entry{
-			Receipt: strconv.FormatInt(s.ColumnInt64(0), 10), DetailType: s.ColumnText(2),
-			At: time.Unix(0, s.ColumnInt64(1)).UTC(),
-		}}
-		found = true
-		return err
+	err = d.db.Reading(ctx, func(conn *driver.Conn) error {
+		seq, known, err := d.ids.Find(conn, tenant, id)
+		if err != nil || !known {
+			return err
+		}
+		return db.Each(conn, "SELECT at, kind, detail, trace FROM events WHERE seq = ?",
+			func(s *driver.Stmt) { s.BindInt64(1, seq) }, func(s *driver.Stmt) error {
+				decoded, err := event.Decode(s.ColumnText(1), db.Blob(s, 2))
+				decoded.Trace = trace.Parent(s.ColumnText(3))
+				e.Accepted = fanout.Accepted{Event: decoded, Entry: delivery.Entry{
+					Receipt: strconv.FormatInt(seq, 10), DetailType: s.ColumnText(1),
+					At: time.Unix(0, s.ColumnInt64(0)).UTC(),
+				}}
+				found = true
+				return err
+			})
 	})
 	if err == nil && !found {
 		err = deliverylog.ErrNoEvent

@@ -10,6 +10,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/engine/sqlite/eventids"
 	"tocsin/shared/engine/sqlite/packed"
 	"tocsin/shared/event"
 )
@@ -51,24 +52,31 @@ func (d *Deliveries) PruneEvents(ctx context.Context, before time.Time) (removed
 			if err != nil {
 				return err
 			}
-			return db.Each(w.Conn, `DELETE FROM events WHERE seq IN (SELECT seq FROM events
+			var gone []eventids.ID
+			err = db.Each(w.Conn, `DELETE FROM events WHERE seq IN (SELECT seq FROM events
 				WHERE seq < ?1 AND seq <= (SELECT value FROM progress WHERE name = 'fanout')
 					AND at < ?2 ORDER BY seq LIMIT ?3)
-				RETURNING kind, detail`, func(s *driver.Stmt) {
+				RETURNING seq, kind, detail`, func(s *driver.Stmt) {
 				s.BindInt64(1, limit)
 				s.BindInt64(2, before.UnixNano())
 				s.BindInt64(3, db.Chunk)
 			}, func(s *driver.Stmt) error {
 				n++
-				e, _ := event.Decode(s.ColumnText(0), db.Blob(s, 1)) // a dead letter's event has no id to forget
-				return w.Do("DELETE FROM event_ids WHERE tenant = ? AND id = ?", func(s *driver.Stmt) {
-					s.BindText(1, e.Tenant)
-					s.BindText(2, e.ID)
-				})
+				e, _ := event.Decode(s.ColumnText(1), db.Blob(s, 2)) // a dead letter's event has no id to forget
+				gone = append(gone, eventids.Of(e.Tenant, e.ID, s.ColumnInt64(0)))
+				return nil
 			})
+			if err != nil {
+				return err
+			}
+			_, err = d.ids.Remove(w, gone)
+			return err
 		})
-		if removed += n; err != nil || n < db.Chunk {
+		if removed += n; err != nil {
 			return removed, err
+		}
+		if n < db.Chunk {
+			return removed, d.ids.Shrink(ctx, d.db)
 		}
 	}
 }

@@ -58,14 +58,12 @@ func (d *Deliveries) Settle(ctx context.Context, deliveries []delivery.Delivery)
 func (d *Deliveries) makeFallback(w *db.Writer, i *intake, v delivery.Delivery) error {
 	i.seqs = make(map[eventKey]int64, len(v.Events))
 	for _, e := range v.Events {
-		if err := db.Each(w.Conn, "SELECT seq FROM event_ids WHERE tenant = ? AND id = ?", func(s *driver.Stmt) {
-			s.BindText(1, e.Tenant)
-			s.BindText(2, e.ID)
-		}, func(s *driver.Stmt) error {
-			i.seqs[eventKey{e.Tenant, e.ID}] = s.ColumnInt64(0)
-			return nil
-		}); err != nil {
+		seq, found, err := d.ids.Find(w.Conn, e.Tenant, e.ID)
+		if err != nil {
 			return err
+		}
+		if found {
+			i.seqs[eventKey{e.Tenant, e.ID}] = seq
 		}
 	}
 	return d.enqueueNew(w, i, v)

@@ -8,6 +8,7 @@ import (
 
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/deliveries"
+	"tocsin/shared/engine/sqlite/eventids"
 	"tocsin/shared/engine/sqlite/settings"
 	"tocsin/shared/erasure"
 	"tocsin/shared/event"
@@ -68,20 +69,19 @@ func (e *Tenants) eraseDeliveries(ctx context.Context, tenant string, counts era
 	for table, n := range rows {
 		counts[table] += n
 	}
-	n, err := e.eraseEvents(ctx, tenant)
-	if counts["events"] += n; err != nil {
+	if err := e.eraseEvents(ctx, tenant, counts); err != nil {
 		return fmt.Errorf("remove its events: %w", err)
 	}
-	return nil
+	return e.Deliveries.IDs().Shrink(ctx, e.DB)
 }
 
 // readAtOnce is how many events of all tenants are looked at in one reading.
 const readAtOnce = 5000
 
-// eraseEvents looks at every event: a row does not say whose it is.
-func (e *Tenants) eraseEvents(ctx context.Context, tenant string) (removed int, err error) {
+// eraseEvents looks at every event, because a row does not say whose it is, and takes their ids along.
+func (e *Tenants) eraseEvents(ctx context.Context, tenant string, counts erasure.Counts) error {
 	for after := int64(0); ; {
-		var found []int64
+		var found []eventids.ID
 		read := 0
 		err := e.DB.Query(ctx, "SELECT seq, kind, detail FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2",
 			func(s *driver.Stmt) {
@@ -89,30 +89,34 @@ func (e *Tenants) eraseEvents(ctx context.Context, tenant string) (removed int, 
 				s.BindInt64(2, readAtOnce)
 			}, func(s *driver.Stmt) error {
 				read++
-				if after = s.ColumnInt64(0); owner(s.ColumnText(1), db.Blob(s, 2)) == tenant {
-					found = append(found, after)
+				after = s.ColumnInt64(0)
+				if detail := db.Blob(s, 2); owner(s.ColumnText(1), detail) == tenant {
+					one, _ := event.Decode(s.ColumnText(1), detail) // one that was refused may have no id
+					found = append(found, eventids.Of(tenant, one.ID, after))
 				}
 				return nil
 			})
 		if err != nil {
-			return removed, err
+			return err
 		}
-		if len(found) > 0 {
-			if err := e.DB.Write(ctx, func(w *db.Writer) error {
-				for _, seq := range found {
-					if err := w.Do("DELETE FROM events WHERE seq = ?", func(s *driver.Stmt) {
-						s.BindInt64(1, seq)
-					}); err != nil {
-						return err
-					}
+		ids := 0
+		if err := e.DB.Write(ctx, func(w *db.Writer) (err error) {
+			for _, one := range found {
+				if err := w.Do("DELETE FROM events WHERE seq = ?", func(s *driver.Stmt) {
+					s.BindInt64(1, one.Seq())
+				}); err != nil {
+					return err
 				}
-				return nil
-			}); err != nil {
-				return removed, err
 			}
+			ids, err = e.Deliveries.IDs().Remove(w, found)
+			return err
+		}); err != nil {
+			return err
 		}
-		if removed += len(found); read < readAtOnce {
-			return removed, nil
+		counts["events"] += len(found)
+		counts["event_digests"] += ids
+		if read < readAtOnce {
+			return nil
 		}
 	}
 }
