@@ -41,7 +41,7 @@ const addCount = `INSERT INTO counters
 
 // Add adds each count to its bucket.
 func (c *Counters) Add(ctx context.Context, counts []health.Count) error {
-	err := c.db.Write(ctx, func(w *db.Writer) error {
+	err := c.db.WriteRepeatable(ctx, func(w *db.Writer) error {
 		for _, n := range counts {
 			if err := Put(w, n); err != nil {
 				return err

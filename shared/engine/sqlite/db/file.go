@@ -269,7 +269,13 @@ func (f *File) Chunks(ctx context.Context, sql string, bind func(*driver.Stmt)) 
 // Write hands an operation to the writer and waits until it is durable: all of it or nothing. The context bounds only
 // how long it waits to begin.
 func (f *File) Write(ctx context.Context, run func(*Writer) error) error {
-	return f.writer.write(ctx, run)
+	return f.writer.write(ctx, false, run)
+}
+
+// WriteRepeatable is Write for an operation that may be run twice, the first time undone: it begins by forgetting what
+// it noted outside of the file. The operations of the hot path are.
+func (f *File) WriteRepeatable(ctx context.Context, run func(*Writer) error) error {
+	return f.writer.write(ctx, true, run)
 }
 
 // Generation counts the commits of the writer: a reader can tell whether anything changed meanwhile.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,8 +72,9 @@ func (w *Writer) note(took time.Duration, operations int, failed bool) {
 
 // operation is a write: all of it or nothing.
 type operation struct {
-	run  func(*Writer) error
-	done chan error
+	run        func(*Writer) error
+	repeatable bool // see File.WriteRepeatable
+	done       chan error
 }
 
 func newWriter(conn *driver.Conn) *Writer {
@@ -83,8 +85,8 @@ func newWriter(conn *driver.Conn) *Writer {
 
 // write hands an operation over and waits until it is durable. The context bounds only how long it waits to begin: an
 // operation that was begun is finished, and its outcome told.
-func (w *Writer) write(ctx context.Context, run func(*Writer) error) error {
-	op := &operation{run: run, done: make(chan error, 1)}
+func (w *Writer) write(ctx context.Context, repeatable bool, run func(*Writer) error) error {
+	op := &operation{run: run, repeatable: repeatable, done: make(chan error, 1)}
 	select {
 	case <-w.quit:
 		return errClosed
@@ -153,7 +155,7 @@ func (w *Writer) commit(group []*operation) {
 	}
 	outcome := make([]error, len(group))
 	begin := time.Now()
-	err := w.transaction(group, outcome)
+	err := w.together(group, outcome)
 	w.note(time.Since(begin), len(group), err != nil && (len(group) > 1 || outcome[0] == nil || broken(err)))
 	if err != nil {
 		if !w.Conn.AutocommitEnabled() {
@@ -172,14 +174,40 @@ func (w *Writer) commit(group []*operation) {
 	}
 }
 
-func (w *Writer) transaction(group []*operation, outcome []error) error {
+// together runs a group. For a savepoint SQLite copies each page that its operation changes, of which a group of hot
+// operations changes the same few: a group of repeatable ones does without, until one of them fails.
+func (w *Writer) together(group []*operation, outcome []error) error {
+	for _, op := range group {
+		if !op.repeatable {
+			return w.transaction(group, outcome, true)
+		}
+	}
+	err := w.transaction(group, outcome, false)
+	failed := slices.ContainsFunc(outcome, func(err error) bool { return err != nil }) // else the commit did
+	if !failed || len(group) == 1 || w.Conn.AutocommitEnabled() {
+		return err // SQLite gave up the whole transaction: a full disk
+	}
+	if e := w.Exec("ROLLBACK"); e != nil {
+		return errors.Join(err, e)
+	}
+	if err := w.reload(w); err != nil {
+		return err
+	}
+	clear(outcome)
+	return w.transaction(group, outcome, true)
+}
+
+// transaction runs a group in one transaction. With savepoints an operation that fails is undone alone; without, or
+// when it is alone, its error ends the transaction.
+func (w *Writer) transaction(group []*operation, outcome []error, savepoints bool) error {
 	if err := w.Exec("BEGIN IMMEDIATE"); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	if len(group) == 1 { // alone, it needs no savepoint
-		if err := group[0].run(w); err != nil {
-			outcome[0] = err
-			return err
+	if len(group) == 1 || !savepoints {
+		for i, op := range group {
+			if outcome[i] = op.run(w); outcome[i] != nil {
+				return outcome[i]
+			}
 		}
 		return w.end()
 	}

@@ -75,7 +75,7 @@ func (d *Deliveries) Accept(ctx context.Context, in fanout.Intake) error {
 	if err := i.number(); err != nil {
 		return err
 	}
-	err := d.db.Write(ctx, func(w *db.Writer) error {
+	err := d.db.WriteRepeatable(ctx, func(w *db.Writer) error {
 		i.refs, i.made, i.windows = map[laneKey]int64{}, i.made[:0], windows{}
 		return d.accept(w, &i)
 	})

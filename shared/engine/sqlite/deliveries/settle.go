@@ -23,7 +23,7 @@ func (d *Deliveries) Settle(ctx context.Context, deliveries []delivery.Delivery)
 	d.mu.Unlock()
 	var ended []string // before
 	made := intake{}   // the deliveries of fallbacks
-	err := d.db.Write(ctx, func(w *db.Writer) error {
+	err := d.db.WriteRepeatable(ctx, func(w *db.Writer) error {
 		ended = nil
 		made.refs, made.made, made.windows = map[laneKey]int64{}, made.made[:0], windows{}
 		for i, v := range deliveries {

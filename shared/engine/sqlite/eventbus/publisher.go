@@ -43,7 +43,7 @@ func (b *Bus) Load(w *db.Writer) error {
 
 // Put appends entries to the inbox; they are durable when it returns. Receipts are assigned here.
 func (b *Bus) Put(ctx context.Context, entries []delivery.Entry) error {
-	err := b.db.Write(ctx, func(w *db.Writer) error {
+	err := b.db.WriteRepeatable(ctx, func(w *db.Writer) error {
 		for _, e := range entries {
 			if err := b.Append(w, e); err != nil {
 				return err
