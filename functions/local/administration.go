@@ -38,7 +38,8 @@ func newAdministration(db *sqlite.DB, log *slog.Logger) *administration {
 	tokens := &token.Service{Store: db.Tokens(), Links: db.Tenants(), Random: rand.Reader, Now: time.Now, NewID: newID,
 		Log: log}
 	links := &account.Links{Store: db.SignInLinks(), People: db.Accounts(), Now: time.Now, Random: rand.Reader}
-	leaving := &erasure.Service{Store: db.Erasure(), Log: db.ActivityLog(), Now: time.Now, NewID: newID, Logger: log}
+	leaving := &erasure.Service{Store: db.Erasure(), Source: db.Erasure(), Jobs: db.Erasures(), Log: db.ActivityLog(),
+		Now: time.Now, NewID: newID, Logger: log, Settle: settle}
 	return &administration{links: links, erasure: leaving, tokens: tokens, log: done,
 		tenants: &tenant.Service{Store: db.Tenants(), Now: time.Now, NewID: newID, Log: log},
 		people: &account.Service{Store: db.Accounts(), Links: links, Now: time.Now, NewID: newID, Log: log,

@@ -54,10 +54,19 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"--version":     tellVersion,
 }
 
-// ofTenants is the command of tenants. An export reads the state beside whoever has it.
+// ofTenants is the command of tenants. An export reads the state beside whoever has it; with -url a command asks the
+// API of an installation.
 func ofTenants(ctx context.Context, args []string) error {
-	if len(args) > 0 && args[0] == "export" {
-		return tenants.Export(ctx, args[1:])
+	switch {
+	case len(args) == 0:
+	case args[0] == "export":
+		return tenants.Export(ctx, args[1:], func(ctx context.Context, state, tenant string) error {
+			return administer(ctx, state, call{Command: "tenant", Action: exportAction, Name: tenant}, io.Discard)
+		})
+	case args[0] == "erase" && tenants.OverTheAPI(args):
+		return tenants.Erase(ctx, args[1:])
+	case args[0] == "erasure":
+		return tenants.Erasure(ctx, args[1:])
 	}
 	return administrate("tenant", tenantCommand)(ctx, args)
 }

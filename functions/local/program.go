@@ -79,6 +79,7 @@ type program struct {
 	triggers     *trigger.Service
 	reports      *report.Service
 	ordered      chan struct{} // a report was ordered
+	erasures     chan struct{} // an erasure was asked for
 	chats        *telegrambot.Bot
 	readiness    *ready.Checker
 	admin        *administration
@@ -104,6 +105,8 @@ func (p *program) wire() error {
 	p.links = profile.Links{Base: own, Keys: secrets}
 	p.admin = newAdministration(p.db, p.log)
 	p.admin.own = own
+	p.erasures = make(chan struct{}, 1)
+	p.admin.erasure.Wake = func() { wake(p.erasures) }
 	if err := p.signIn(own); err != nil {
 		return err
 	}
@@ -233,17 +236,14 @@ func (p *program) api() http.Handler {
 		Tokens:        p.admin.tokens, TokenHeader: p.tokenHeader, Tenants: p.admin.tenants,
 		TokenRequests: &ratelimit.Limiter{Counter: &ratelimit.Memory{}, Limit: p.tokenRequests, Now: time.Now,
 			Log: p.log},
-		Recorder: p.admin.log, Activity: p.db.ActivityLog(),
+		Erasures: p.admin.erasure, Recorder: p.admin.log, Activity: p.db.ActivityLog(),
 		Now: time.Now, NewID: newID, Log: p.log, MailLog: p.mailLog, Changed: p.pool.Recheck,
 		Wake: p.pool.Wake, Triggers: p.triggers, Commands: p.db.Commands(), DeadLetters: p.db.Deliveries(),
 		Reports: p.reports, Recovery: p.recovery, Profiles: p.people, SuppressionList: suppressed,
 		Unsubscriptions: profile.Unsubscriptions{Links: p.links, Profiles: p.people, SuppressionList: suppressed,
 			Now: time.Now},
 		Ordered: func(context.Context, report.Report) {
-			select {
-			case p.ordered <- struct{}{}:
-			default:
-			}
+			wake(p.ordered)
 		},
 	})
 }
@@ -280,6 +280,7 @@ func (p *program) serve(ctx context.Context) error {
 	work.Go(func() { p.pool.Run(background) })
 	work.Go(func() { p.reports.Run(background, reportsEvery, p.ordered) })
 	work.Go(func() { prune(background, p.log, p.db, p.keep) })
+	work.Go(func() { p.erase(background) })
 	work.Go(func() { sweep(background, p.log, p.integrations, p.monitor) })
 	work.Go(func() { p.receive(background, p.chats) })
 	work.Go(func() { p.tellOfTime(background) })
@@ -322,4 +323,38 @@ func (p *program) serveConsole(server *http.Server) error {
 		return server.ServeTLS(p.listener, "", "") // the certificate is TLSConfig's
 	}
 	return server.Serve(p.listener)
+}
+
+// wake has somebody look who waits at a channel with room for one.
+func wake(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Of erasures that the API is asked for.
+const (
+	// settle is over the longest request to a system: 180 s, and what it takes to write what came of it.
+	settle = 4 * time.Minute
+	// lookForErasures is how often somebody looks for one that is due.
+	lookForErasures = 10 * time.Second
+	// eraseAtOnce is how long a look goes on.
+	eraseAtOnce = time.Minute
+)
+
+// erase works at erasures.
+func (p *program) erase(ctx context.Context) {
+	for every := time.NewTicker(lookForErasures); ; {
+		if _, err := p.admin.erasure.Work(ctx, time.Now().Add(eraseAtOnce)); err != nil && ctx.Err() == nil {
+			p.log.Error("erase tenants", "error", err.Error())
+		}
+		select {
+		case <-p.erasures:
+		case <-every.C:
+		case <-ctx.Done():
+			every.Stop()
+			return
+		}
+	}
 }

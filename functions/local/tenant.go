@@ -28,8 +28,10 @@ var tenantCommand = administrative{
 		"       tocsin tenant list TECHNICAL-TENANT\n" +
 		"       " + tenants.ExportUsage + "\n" +
 		"       tocsin tenant erase TENANT -confirm TENANT\n" +
+		"       " + tenants.EraseUsage + "\n" +
+		"       " + tenants.ErasureUsage + "\n" +
 		"each with [-state " + commandline.DefaultState + "]",
-	actions: map[string]bool{"link": true, "unlink": true, "list": true, "erase": true},
+	actions: map[string]bool{"link": true, "unlink": true, "list": true, "erase": true, exportAction: true},
 	flags: func(f *flag.FlagSet) {
 		f.String("technical", "", "the technical tenant")
 		f.String("client-name", "", "the linked tenant's company name, as the Console shows it")
@@ -37,6 +39,9 @@ var tenantCommand = administrative{
 	},
 	run: runTenant,
 }
+
+// exportAction notes an export, which another process makes.
+const exportAction = "note-export"
 
 // operator is who is noted for a command on the machine.
 func operator() activity.Actor {
@@ -57,6 +62,8 @@ func runTenant(ctx context.Context, a *administration, c call, out io.Writer) er
 		return listTenants(ctx, a, c.Name, out)
 	case c.Action == "erase":
 		return eraseTenant(ctx, a, c, out)
+	case c.Action == exportAction:
+		return a.noteExport(ctx, c.Name)
 	case technical == "":
 		return errors.New("name the technical tenant with -technical")
 	case c.Action == "unlink":
@@ -79,8 +86,7 @@ func runTenant(ctx context.Context, a *administration, c call, out io.Writer) er
 // eraseTenant removes all that is kept of a tenant, and says of what there was how much.
 func eraseTenant(ctx context.Context, a *administration, c call, out io.Writer) error {
 	if c.Flags["confirm"] != c.Name {
-		return fmt.Errorf("all that is kept of tenant %s would be gone for good: say -confirm %s, and export it before",
-			c.Name, c.Name)
+		return tenants.Unconfirmed(c.Name)
 	}
 	rows, err := a.erasure.Erase(ctx, c.Name)
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
@@ -95,6 +101,14 @@ func eraseTenant(ctx context.Context, a *administration, c call, out io.Writer) 
 	fmt.Fprintf(out, "%d rows of tenant %s are removed. The entry of this in its activity log is all that is left.\n",
 		rows.Total(), c.Name)
 	return nil
+}
+
+// noteExport notes who exports a tenant.
+func (a *administration) noteExport(ctx context.Context, of string) error {
+	if !tenant.Valid(of) {
+		return fmt.Errorf("export tenant %q: %w", of, tenant.ErrName)
+	}
+	return a.erasure.Log.Append(ctx, a.erasure.ExportEntry(operator(), of))
 }
 
 func listTenants(ctx context.Context, a *administration, technical string, out io.Writer) error {

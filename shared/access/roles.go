@@ -165,6 +165,8 @@ const (
 	SharedTokens   Right = "shared API tokens"
 	// LinkTenants is to set which tenants hang under a technical tenant.
 	LinkTenants Right = "links of tenants"
+	// Leaving is to export all that is kept of a tenant, and to erase it.
+	Leaving Right = "exports and erasures of tenants"
 	// Unowned is what no tenant owns.
 	Unowned Right = "what no tenant owns"
 )
@@ -198,7 +200,7 @@ var rights = map[Role][]Right{
 	Deploy:       {},
 	Operator: {OwnProfile, Addresses, ViewIntegrations, Administer, ViewTriggers, Triggers, ViewReportSettings,
 		ReportSettings, ViewEvents, ManageEvents, ViewUsers, ManageUsers, ViewApplications, ViewActivity,
-		PersonalTokens, SharedTokens, LinkTenants, Unowned},
+		PersonalTokens, SharedTokens, LinkTenants, Leaving, Unowned},
 }
 
 // local is the role in one tenant that a global one has in each tenant it reaches.

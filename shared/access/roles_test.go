@@ -17,7 +17,7 @@ func TestSection7OfTheFacts(t *testing.T) {
 	}
 	everything = append(everything[:9:9], access.ViewIntegrations, access.ViewTriggers, access.ViewReportSettings,
 		access.ManageUsers, access.ViewActivity, access.PersonalTokens, access.SharedTokens, access.LinkTenants,
-		access.Unowned)
+		access.Leaving, access.Unowned)
 	administrator := everything[:16]
 	analyst := []access.Right{access.OwnProfile, access.Addresses, access.ViewEvents, access.ManageEvents,
 		access.ViewApplications, access.PersonalTokens}
@@ -103,7 +103,7 @@ func TestACustomRoleMayNothingButWhatIsNamed(t *testing.T) {
 		for _, right := range []access.Right{access.OwnProfile, access.Administer, access.ViewIntegrations,
 			access.Triggers, access.ViewTriggers, access.ReportSettings, access.ViewReportSettings, access.ViewEvents,
 			access.ManageEvents, access.ViewUsers, access.ManageUsers, access.ViewApplications, access.ViewActivity,
-			access.PersonalTokens, access.SharedTokens, access.LinkTenants, access.Unowned, access.Addresses} {
+			access.PersonalTokens, access.SharedTokens, access.LinkTenants, access.Leaving, access.Unowned, access.Addresses} {
 			require.Equal(t, slices.Contains(want, right), role.May(right), "%q: %s", permissions, right)
 		}
 		require.False(t, role.Global())

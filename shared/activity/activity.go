@@ -88,6 +88,7 @@ const (
 	Link        Action = "link"
 	Unlink      Action = "unlink"
 	Erase       Action = "erase"
+	Export      Action = "export"
 )
 
 // Entry is one line of the log.

@@ -143,6 +143,14 @@ const (
 	EntryViewSourceSystem   EntryViewSource = "system"
 )
 
+// Defines values for ErasureViewState.
+const (
+	ErasureViewStateDone     ErasureViewState = "done"
+	ErasureViewStateFailed   ErasureViewState = "failed"
+	ErasureViewStateRunning  ErasureViewState = "running"
+	ErasureViewStateSettling ErasureViewState = "settling"
+)
+
 // Defines values for FallbackViewWhy.
 const (
 	FallbackViewWhyDeleted  FallbackViewWhy = "deleted"
@@ -1134,6 +1142,40 @@ type EntryView struct {
 // EntryViewSource through what
 type EntryViewSource string
 
+// EraseInputBody defines model for EraseInputBody.
+type EraseInputBody struct {
+	// Confirm the tenant's id once more
+	Confirm string `json:"confirm"`
+}
+
+// ErasureView defines model for ErasureView.
+type ErasureView struct {
+	Began   time.Time  `json:"began"`
+	Changed time.Time  `json:"changed"`
+	Ended   *time.Time `json:"ended,omitempty"`
+
+	// Next when it is looked through again, of one that is settling
+	Next *time.Time `json:"next,omitempty"`
+
+	// Problem why it failed, or why the last part is tried again
+	Problem *string `json:"problem,omitempty"`
+
+	// Rows removed so far, by table
+	Rows map[string]int64 `json:"rows"`
+
+	// State settling: what was on its way gets its time, then all is looked through once more; done: nothing was found after that; failed: more came in again and again
+	State ErasureViewState `json:"state"`
+
+	// Tenant Examples: 42
+	Tenant string `json:"tenant"`
+
+	// Total of all tables
+	Total int64 `json:"total"`
+}
+
+// ErasureViewState settling: what was on its way gets its time, then all is looked through once more; done: nothing was found after that; failed: more came in again and again
+type ErasureViewState string
+
 // EventTrace defines model for EventTrace.
 type EventTrace struct {
 	// ArrivedAt when the bus took it
@@ -1171,6 +1213,13 @@ type EventView struct {
 	Id   string      `json:"id"`
 	Kind string      `json:"kind"`
 	Time time.Time   `json:"time"`
+}
+
+// ExportOutputBody defines model for ExportOutputBody.
+type ExportOutputBody struct {
+	// Items table by table; a page can be empty and others follow
+	Items      []RowView `json:"items"`
+	NextCursor *string   `json:"next_cursor,omitempty"`
 }
 
 // FailingView defines model for FailingView.
@@ -2549,6 +2598,15 @@ type RequestsOutputBody struct {
 	Items []RequestView `json:"items"`
 }
 
+// RowView defines model for RowView.
+type RowView struct {
+	// Row as it is kept, without what is secret; bytes that are no JSON are base64
+	Row interface{} `json:"row"`
+
+	// Table Examples: integrations
+	Table string `json:"table"`
+}
+
 // SampleView defines model for SampleView.
 type SampleView struct {
 	// Description what people read
@@ -3776,6 +3834,27 @@ type ListTenantsParams struct {
 	Tenant *Tenant `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
+// GetTenantErasureParams defines parameters for GetTenantErasure.
+type GetTenantErasureParams struct {
+	// Tenant The tenant that the call is for, when a global role acts for one that is linked to its own (`GET /v1/tenants` lists them); without it your own, or the only one that your API token is for. A plain role, and a tenant that is not linked or does not exist, are answered 403. What belongs to a person (`/v1/profile/…`) stays that of the home tenant.
+	Tenant *Tenant `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// EraseTenantParams defines parameters for EraseTenant.
+type EraseTenantParams struct {
+	// Tenant The tenant that the call is for, when a global role acts for one that is linked to its own (`GET /v1/tenants` lists them); without it your own, or the only one that your API token is for. A plain role, and a tenant that is not linked or does not exist, are answered 403. What belongs to a person (`/v1/profile/…`) stays that of the home tenant.
+	Tenant *Tenant `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// ExportTenantParams defines parameters for ExportTenant.
+type ExportTenantParams struct {
+	// Cursor next_cursor of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Tenant The tenant that the call is for, when a global role acts for one that is linked to its own (`GET /v1/tenants` lists them); without it your own, or the only one that your API token is for. A plain role, and a tenant that is not linked or does not exist, are answered 403. What belongs to a person (`/v1/profile/…`) stays that of the home tenant.
+	Tenant *Tenant `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
 // ListLinkedTenantsParams defines parameters for ListLinkedTenants.
 type ListLinkedTenantsParams struct {
 	// Cursor next_cursor of the page before
@@ -3976,6 +4055,9 @@ type OrderReportJSONRequestBody = OrderInputBody
 
 // EndSessionJSONRequestBody defines body for EndSession for application/json ContentType.
 type EndSessionJSONRequestBody = EndRequest
+
+// EraseTenantJSONRequestBody defines body for EraseTenant for application/json ContentType.
+type EraseTenantJSONRequestBody = EraseInputBody
 
 // LinkTenantJSONRequestBody defines body for LinkTenant for application/json ContentType.
 type LinkTenantJSONRequestBody = SetLinkInputBody
@@ -4625,6 +4707,38 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/tenants (the `ListTenants` operationId).
 	ListTenants(ctx context.Context, params *ListTenantsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTenantErasure Tell how far the erasure of a tenant is
+	//
+	// For the platform's operators: the last one, with a count for each table. It is told for as long as the entry of it in the activity log.
+	//
+	// Corresponds with GET /v1/tenants/{id}/erasure (the `GetTenantErasure` operationId).
+	GetTenantErasure(ctx context.Context, id string, params *GetTenantErasureParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EraseTenantWithBody Erase a tenant
+	//
+	// For the platform's operators. All that is kept of the tenant is removed for good: export it before, and stop what publishes its events. It goes on in the background; `GET` tells how far it is. One that is at work already is answered. Who asks is noted in their own activity log.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/tenants/{id}/erasure (the `EraseTenant` operationId).
+	EraseTenantWithBody(ctx context.Context, id string, params *EraseTenantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EraseTenant Erase a tenant
+	//
+	// For the platform's operators. All that is kept of the tenant is removed for good: export it before, and stop what publishes its events. It goes on in the background; `GET` tells how far it is. One that is at work already is answered. Who asks is noted in their own activity log.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/tenants/{id}/erasure (the `EraseTenant` operationId).
+	EraseTenant(ctx context.Context, id string, params *EraseTenantParams, body EraseTenantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportTenant Export all that is kept of a tenant
+	//
+	// For the platform's operators. Each page has up to some megabytes of rows, until there is no `next_cursor`. Who begins is noted in the tenant's activity log. `tocsin tenant export -url` makes an archive of all pages. What changes meanwhile is in it as it was when its page was read.
+	//
+	// Corresponds with GET /v1/tenants/{id}/export (the `ExportTenant` operationId).
+	ExportTenant(ctx context.Context, id string, params *ExportTenantParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListLinkedTenants List the tenants that are linked to a technical one
 	//
@@ -6092,6 +6206,78 @@ func (c *Client) ListSystems(ctx context.Context, params *ListSystemsParams, req
 // Corresponds with GET /v1/tenants (the `ListTenants` operationId).
 func (c *Client) ListTenants(ctx context.Context, params *ListTenantsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListTenantsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTenantErasure Tell how far the erasure of a tenant is
+//
+// For the platform's operators: the last one, with a count for each table. It is told for as long as the entry of it in the activity log.
+//
+// Corresponds with GET /v1/tenants/{id}/erasure (the `GetTenantErasure` operationId).
+func (c *Client) GetTenantErasure(ctx context.Context, id string, params *GetTenantErasureParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTenantErasureRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EraseTenantWithBody Erase a tenant
+//
+// For the platform's operators. All that is kept of the tenant is removed for good: export it before, and stop what publishes its events. It goes on in the background; `GET` tells how far it is. One that is at work already is answered. Who asks is noted in their own activity log.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/tenants/{id}/erasure (the `EraseTenant` operationId).
+func (c *Client) EraseTenantWithBody(ctx context.Context, id string, params *EraseTenantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEraseTenantRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EraseTenant Erase a tenant
+//
+// For the platform's operators. All that is kept of the tenant is removed for good: export it before, and stop what publishes its events. It goes on in the background; `GET` tells how far it is. One that is at work already is answered. Who asks is noted in their own activity log.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/tenants/{id}/erasure (the `EraseTenant` operationId).
+func (c *Client) EraseTenant(ctx context.Context, id string, params *EraseTenantParams, body EraseTenantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEraseTenantRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportTenant Export all that is kept of a tenant
+//
+// For the platform's operators. Each page has up to some megabytes of rows, until there is no `next_cursor`. Who begins is noted in the tenant's activity log. `tocsin tenant export -url` makes an archive of all pages. What changes meanwhile is in it as it was when its page was read.
+//
+// Corresponds with GET /v1/tenants/{id}/export (the `ExportTenant` operationId).
+func (c *Client) ExportTenant(ctx context.Context, id string, params *ExportTenantParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportTenantRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -11171,6 +11357,214 @@ func NewListTenantsRequest(server string, params *ListTenantsParams) (*http.Requ
 	return req, nil
 }
 
+// NewGetTenantErasureRequest constructs an http.Request for the GetTenantErasure method
+func NewGetTenantErasureRequest(server string, id string, params *GetTenantErasureParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tenants/%s/erasure", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Tenant != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant", *params.Tenant, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEraseTenantRequest calls the generic EraseTenant builder with application/json body
+func NewEraseTenantRequest(server string, id string, params *EraseTenantParams, body EraseTenantJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEraseTenantRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewEraseTenantRequestWithBody constructs an http.Request for the EraseTenant method, with any body, and a specified content type
+func NewEraseTenantRequestWithBody(server string, id string, params *EraseTenantParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tenants/%s/erasure", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Tenant != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant", *params.Tenant, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewExportTenantRequest constructs an http.Request for the ExportTenant method
+func NewExportTenantRequest(server string, id string, params *ExportTenantParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tenants/%s/export", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Tenant != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant", *params.Tenant, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListLinkedTenantsRequest constructs an http.Request for the ListLinkedTenants method
 func NewListLinkedTenantsRequest(server string, id string, params *ListLinkedTenantsParams) (*http.Request, error) {
 	var err error
@@ -13269,6 +13663,42 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/tenants (the `ListTenants` operationId).
 	ListTenantsWithResponse(ctx context.Context, params *ListTenantsParams, reqEditors ...RequestEditorFn) (*ListTenantsResponse, error)
 
+	// GetTenantErasureWithResponse Tell how far the erasure of a tenant is
+	//
+	// For the platform's operators: the last one, with a count for each table. It is told for as long as the entry of it in the activity log.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/tenants/{id}/erasure (the `GetTenantErasure` operationId).
+	GetTenantErasureWithResponse(ctx context.Context, id string, params *GetTenantErasureParams, reqEditors ...RequestEditorFn) (*GetTenantErasureResponse, error)
+
+	// EraseTenantWithBodyWithResponse Erase a tenant
+	//
+	// For the platform's operators. All that is kept of the tenant is removed for good: export it before, and stop what publishes its events. It goes on in the background; `GET` tells how far it is. One that is at work already is answered. Who asks is noted in their own activity log.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/tenants/{id}/erasure (the `EraseTenant` operationId).
+	EraseTenantWithBodyWithResponse(ctx context.Context, id string, params *EraseTenantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EraseTenantResponse, error)
+
+	// EraseTenantWithResponse Erase a tenant
+	//
+	// For the platform's operators. All that is kept of the tenant is removed for good: export it before, and stop what publishes its events. It goes on in the background; `GET` tells how far it is. One that is at work already is answered. Who asks is noted in their own activity log.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/tenants/{id}/erasure (the `EraseTenant` operationId).
+	EraseTenantWithResponse(ctx context.Context, id string, params *EraseTenantParams, body EraseTenantJSONRequestBody, reqEditors ...RequestEditorFn) (*EraseTenantResponse, error)
+
+	// ExportTenantWithResponse Export all that is kept of a tenant
+	//
+	// For the platform's operators. Each page has up to some megabytes of rows, until there is no `next_cursor`. Who begins is noted in the tenant's activity log. `tocsin tenant export -url` makes an archive of all pages. What changes meanwhile is in it as it was when its page was read.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/tenants/{id}/export (the `ExportTenant` operationId).
+	ExportTenantWithResponse(ctx context.Context, id string, params *ExportTenantParams, reqEditors ...RequestEditorFn) (*ExportTenantResponse, error)
+
 	// ListLinkedTenantsWithResponse List the tenants that are linked to a technical one
 	//
 	// For the platform's operators.
@@ -15082,6 +15512,81 @@ func (r ListTenantsResponse) StatusCode() int {
 	return 0
 }
 
+type GetTenantErasureResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ErasureView
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTenantErasureResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTenantErasureResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type EraseTenantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *ErasureView
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r EraseTenantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EraseTenantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type ExportTenantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ExportOutputBody
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportTenantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportTenantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
 type ListLinkedTenantsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -16702,6 +17207,66 @@ func (c *ClientWithResponses) ListTenantsWithResponse(ctx context.Context, param
 		return nil, err
 	}
 	return ParseListTenantsResponse(rsp)
+}
+
+// GetTenantErasureWithResponse Tell how far the erasure of a tenant is
+//
+// For the platform's operators: the last one, with a count for each table. It is told for as long as the entry of it in the activity log.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/tenants/{id}/erasure (the `GetTenantErasure` operationId).
+func (c *ClientWithResponses) GetTenantErasureWithResponse(ctx context.Context, id string, params *GetTenantErasureParams, reqEditors ...RequestEditorFn) (*GetTenantErasureResponse, error) {
+	rsp, err := c.GetTenantErasure(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTenantErasureResponse(rsp)
+}
+
+// EraseTenantWithBodyWithResponse Erase a tenant
+//
+// For the platform's operators. All that is kept of the tenant is removed for good: export it before, and stop what publishes its events. It goes on in the background; `GET` tells how far it is. One that is at work already is answered. Who asks is noted in their own activity log.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/tenants/{id}/erasure (the `EraseTenant` operationId).
+func (c *ClientWithResponses) EraseTenantWithBodyWithResponse(ctx context.Context, id string, params *EraseTenantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EraseTenantResponse, error) {
+	rsp, err := c.EraseTenantWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEraseTenantResponse(rsp)
+}
+
+// EraseTenantWithResponse Erase a tenant
+//
+// For the platform's operators. All that is kept of the tenant is removed for good: export it before, and stop what publishes its events. It goes on in the background; `GET` tells how far it is. One that is at work already is answered. Who asks is noted in their own activity log.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/tenants/{id}/erasure (the `EraseTenant` operationId).
+func (c *ClientWithResponses) EraseTenantWithResponse(ctx context.Context, id string, params *EraseTenantParams, body EraseTenantJSONRequestBody, reqEditors ...RequestEditorFn) (*EraseTenantResponse, error) {
+	rsp, err := c.EraseTenant(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEraseTenantResponse(rsp)
+}
+
+// ExportTenantWithResponse Export all that is kept of a tenant
+//
+// For the platform's operators. Each page has up to some megabytes of rows, until there is no `next_cursor`. Who begins is noted in the tenant's activity log. `tocsin tenant export -url` makes an archive of all pages. What changes meanwhile is in it as it was when its page was read.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/tenants/{id}/export (the `ExportTenant` operationId).
+func (c *ClientWithResponses) ExportTenantWithResponse(ctx context.Context, id string, params *ExportTenantParams, reqEditors ...RequestEditorFn) (*ExportTenantResponse, error) {
+	rsp, err := c.ExportTenant(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportTenantResponse(rsp)
 }
 
 // ListLinkedTenantsWithResponse List the tenants that are linked to a technical one
@@ -19301,6 +19866,105 @@ func ParseListTenantsResponse(rsp *http.Response) (*ListTenantsResponse, error) 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest TenantsOutputBody
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetTenantErasureResponse parses an HTTP response from a GetTenantErasureWithResponse call
+func ParseGetTenantErasureResponse(rsp *http.Response) (*GetTenantErasureResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTenantErasureResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ErasureView
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEraseTenantResponse parses an HTTP response from a EraseTenantWithResponse call
+func ParseEraseTenantResponse(rsp *http.Response) (*EraseTenantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EraseTenantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest ErasureView
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseExportTenantResponse parses an HTTP response from a ExportTenantWithResponse call
+func ParseExportTenantResponse(rsp *http.Response) (*ExportTenantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportTenantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ExportOutputBody
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -174,6 +174,8 @@ func (r *rig) driveOthers(out map[string]driven) {
 		}, activity.Integration, activity.Link, "telegram_link", activity.Changed},
 		"link-tenant": {func() answer { return as(access.Operator, "PUT", linked, `{"client_name":"Other"}`) },
 			activity.LinkedTenant, activity.Link, "", ""},
+		"erase-tenant": {func() answer { return as(access.Operator, "POST", "/v1/tenants/47/erasure", `{"confirm":"47"}`) },
+			activity.Tenant, activity.Erase, "", ""},
 		"unlink-tenant": {func() answer {
 			as(access.Operator, "PUT", linked, `{"client_name":"Other"}`)
 			r.forgetLog()

@@ -35,6 +35,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/egress"
+	"tocsin/shared/erasure"
 	"tocsin/shared/fanout"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
@@ -118,6 +119,8 @@ type Config struct {
 	TokenHeader string
 	// Tenants knows linked tenants; nil = none are linked.
 	Tenants *tenant.Service
+	// Erasures exports and erases tenants that leave; nil = this deployment does not.
+	Erasures *erasure.Service
 	// MailQuota bounds what is mailed again to other people although it has arrived; nil = it is not bounded.
 	MailQuota *mail.Quota
 	// Wake is told of lanes that a replay filled; nil = nobody asks.
@@ -199,6 +202,9 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 	}
 	if s.Tenants != nil {
 		(&tenants.API{Kit: kit, Tenants: s.Tenants}).Register(api)
+	}
+	if s.Erasures != nil {
+		(&tenants.Leaving{Kit: kit, Erasures: s.Erasures}).Register(api)
 	}
 	(&export.API{
 		Kit: kit, Integrations: s.Integrations, Systems: s.Systems, Triggers: s.Triggers, Reports: s.Reports,

@@ -29,6 +29,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/egress"
+	"tocsin/shared/erasure"
 	"tocsin/shared/fanout"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
@@ -102,7 +103,9 @@ func startOver(t *testing.T, db engine, allow ...string) *rig {
 		},
 		Tokens: &token.Service{Store: r.db.Tokens, Links: r.db.Tenants, Random: rand.Reader, Now: time.Now,
 			NewID: newID, Log: log},
-		Tenants:  &tenant.Service{Store: r.db.Tenants, Now: time.Now, NewID: newID, Log: log},
+		Tenants: &tenant.Service{Store: r.db.Tenants, Now: time.Now, NewID: newID, Log: log},
+		Erasures: &erasure.Service{Store: r.db.Erasure, Source: r.db.Erasure, Jobs: r.db.Erasures,
+			Log: r.db.ActivityLog, Now: time.Now, NewID: newID, Logger: log},
 		Recorder: &activity.Log{Store: r.db.ActivityLog, Now: time.Now, NewID: newID}, Activity: r.db.ActivityLog,
 		Now: time.Now, NewID: newID, Log: log,
 		Changed: func(_, id string) { r.changed = append(r.changed, id) },

@@ -13,6 +13,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/memory"
 	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/erasure"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/health"
@@ -53,8 +54,13 @@ type engine struct {
 	SuppressionList mail.SuppressionList
 	Tokens          token.Store
 	Tenants         tenant.Store
-	ActivityLog     activity.Store
-	Sessions        session.Store
+	Erasure         interface {
+		erasure.Store
+		erasure.Source
+	}
+	Erasures    erasure.Jobs
+	ActivityLog activity.Store
+	Sessions    session.Store
 }
 
 func inMemory(*testing.T) engine {
@@ -62,7 +68,7 @@ func inMemory(*testing.T) engine {
 	return engine{Bus: db.Bus(), Deliveries: db.Deliveries(), Integrations: db.Integrations(), Triggers: db.Triggers(),
 		Commands: db.Commands(), Counters: db.Counters(), DailyTotals: db.DailyTotals(), Reports: db.Reports(),
 		People: db.People(), SuppressionList: db.SuppressionList(), Tokens: db.Tokens(), Tenants: db.Tenants(),
-		ActivityLog: db.ActivityLog(), Sessions: memory.NewSessions()}
+		ActivityLog: db.ActivityLog(), Sessions: memory.NewSessions(), Erasure: db.Erasure(), Erasures: db.Erasure()}
 }
 
 func inSQLite(t *testing.T) engine {
@@ -73,7 +79,7 @@ func inSQLite(t *testing.T) engine {
 	return engine{Bus: db.Bus(), Deliveries: db.Deliveries(), Integrations: db.Integrations(), Triggers: db.Triggers(),
 		Commands: db.Commands(), Counters: db.Counters(), DailyTotals: db.DailyTotals(), Reports: db.Reports(),
 		People: db.People(), SuppressionList: db.SuppressionList(), Tokens: db.Tokens(), Tenants: db.Tenants(),
-		ActivityLog: db.ActivityLog(), Sessions: db.Sessions()}
+		ActivityLog: db.ActivityLog(), Sessions: db.Sessions(), Erasure: db.Erasure(), Erasures: db.Erasures()}
 }
 
 // overEngines runs a test over both engines that need no server.

@@ -3,12 +3,10 @@
 package erasure
 
 import (
-	"archive/zip"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -43,26 +41,41 @@ func (c Counts) add(other Counts) {
 	}
 }
 
-// Source reads all that is kept of a tenant: table by table, each row as JSON.
+// Row is one of what is kept, without what is secret in it.
+type Row struct {
+	Table string          `json:"table"`
+	Body  json.RawMessage `json:"row"`
+}
+
+// Source reads all that is kept of a tenant, table by table.
 type Source interface {
-	Export(ctx context.Context, tenant string, row func(table string, body json.RawMessage) error) error
+	// Page reads rows after a place, "" = from the first on. next is the place to go on at, "" = that was all. A page
+	// may have no row and others may follow it.
+	Page(ctx context.Context, tenant, after string) (rows []Row, next string, err error)
 }
 
 // Store removes it.
 type Store interface {
-	// Erase removes what is kept of a tenant, in steps; each of them can be done again. What comes in meanwhile may be
-	// left.
-	Erase(ctx context.Context, tenant string) (Counts, error)
+	// Erase removes a part of what is kept of a tenant, from a place on, "" = from the beginning of a pass; each part
+	// can be done again. next is the place to go on at, "" = the pass is over. What comes in meanwhile may be left.
+	Erase(ctx context.Context, tenant, from string) (rows Counts, next string, err error)
 }
 
 // Service erases tenants.
 type Service struct {
-	Store Store
+	Store  Store
+	Source Source
+	Jobs   Jobs // of those that the API asks for
 	// Log gets the one entry that stays, which names no person.
 	Log    activity.Appender
 	Now    func() time.Time
 	NewID  func() string // of entries
 	Logger *slog.Logger
+	// Settle is how long what is on its way may take: requests that are being sent, messages of queues. A job looks
+	// once more after that.
+	Settle time.Duration
+	// Wake has somebody look for jobs now; nil = they do so by themselves.
+	Wake func()
 }
 
 // passes is how often a tenant is gone through: what was on its way when a pass began is found by the next.
@@ -77,11 +90,11 @@ func (s *Service) Erase(ctx context.Context, of string) (Counts, error) {
 		return sum, fmt.Errorf("erase tenant %q: %w", of, ErrName)
 	}
 	for range passes {
-		found, err := s.Store.Erase(ctx, of)
-		if sum.add(found); err != nil {
+		found, err := s.pass(ctx, of, sum)
+		if err != nil {
 			return sum, fmt.Errorf("erase tenant %s: %w: try again, it goes on where it was", of, err)
 		}
-		if found.Total() > 0 {
+		if found > 0 {
 			continue
 		}
 		if err := s.Log.Append(ctx, s.entry(of, sum)); err != nil {
@@ -91,6 +104,18 @@ func (s *Service) Erase(ctx context.Context, of string) (Counts, error) {
 		return sum, nil
 	}
 	return sum, fmt.Errorf("erase tenant %s: %w", of, ErrStillComing)
+}
+
+// pass goes through all once, and adds what it removed to the sum.
+func (s *Service) pass(ctx context.Context, of string, sum Counts) (found int, err error) {
+	for from := ""; ; {
+		rows, next, err := s.Store.Erase(ctx, of, from)
+		sum.add(rows)
+		if found += rows.Total(); err != nil || next == "" {
+			return found, err
+		}
+		from = next
+	}
 }
 
 // entry tells of an erasure without a person in it.
@@ -103,55 +128,4 @@ func (s *Service) entry(of string, rows Counts) activity.Entry {
 		}
 	}
 	return e.Bounded()
-}
-
-// readme explains an export to who opens it.
-const readme = `What Tocsin kept of tenant %s on %s.
-
-Each file is a table: one row a line, as JSON. Times of the columns are Unix nanoseconds in UTC where they are numbers
-and no file says otherwise; "data" of a file is base64. Left out are the secrets of integrations, and what is kept of
-passwords, tokens and sessions in their place: their digests.
-
-`
-
-// Export writes all that is kept of a tenant as a ZIP archive of JSON lines.
-func Export(ctx context.Context, source Source, of string, now time.Time, to io.Writer) (Counts, error) {
-	rows := Counts{}
-	if !tenant.Valid(of) {
-		return rows, fmt.Errorf("export tenant %q: %w", of, ErrName)
-	}
-	z := zip.NewWriter(to)
-	var file io.Writer
-	open := ""
-	create := func(name string) (io.Writer, error) {
-		return z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: now})
-	}
-	err := source.Export(ctx, of, func(table string, body json.RawMessage) (err error) {
-		if table != open {
-			if rows[table] > 0 {
-				return fmt.Errorf("table %s comes twice", table)
-			}
-			if file, err = create(table + ".jsonl"); err != nil {
-				return err
-			}
-			open = table
-		}
-		rows[table]++
-		_, err = file.Write(append(slices.Clip(body), '\n'))
-		return err
-	})
-	if err == nil {
-		if file, err = create("README.txt"); err == nil {
-			_, err = fmt.Fprintf(file, readme, of, now.UTC().Format(time.RFC3339))
-		}
-	}
-	for _, table := range slices.Sorted(maps.Keys(rows)) {
-		if err == nil {
-			_, err = fmt.Fprintf(file, "%s.jsonl: %d\n", table, rows[table])
-		}
-	}
-	if err = errors.Join(err, z.Close()); err != nil {
-		return rows, fmt.Errorf("export tenant %s: %w", of, err)
-	}
-	return rows, nil
 }

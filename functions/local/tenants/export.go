@@ -1,54 +1,76 @@
-// Package tenants is `tocsin tenant export`. As a backup, an export is made beside the running program or of a stopped
-// one, by this process alone, which only reads the state file.
+// Package tenants is `tocsin tenant export`, and what the commands of tenants do over the API. As a backup, an export is
+// made beside the running program or of a stopped one, by this process alone, which only reads the state file; or over
+// the API of any installation.
 package tenants
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
 
 	"tocsin/functions/local/commandline"
+	"tocsin/functions/local/remote"
 	"tocsin/shared/atomicfile"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/erasure"
 )
 
 // ExportUsage says how the command is written.
-const ExportUsage = "tocsin tenant export TENANT -to FILE.zip"
+const ExportUsage = "tocsin tenant export TENANT -to FILE.zip [-url CONSOLE]"
 
-// Export writes all that is kept of a tenant to a ZIP archive: a file for each table, each row a line of JSON.
-func Export(ctx context.Context, args []string) error {
+// Export writes all that is kept of a tenant to a ZIP archive: a file for each table, each row a line of JSON. note
+// notes in the activity log that somebody exports it; the API does so by itself.
+func Export(ctx context.Context, args []string, note func(ctx context.Context, state, tenant string) error) error {
+	s := remote.New()
 	f, parse := commandline.Flags("tenant export")
-	state := f.String("state", commandline.DefaultState, "the state file")
+	state := f.String("state", commandline.DefaultState, "the state file, where -url names no installation")
 	to := f.String("to", "", "the archive, which must not be there yet")
+	s.Connection(f)
 	f.Usage = func() { fmt.Fprintln(f.Output(), "usage: "+ExportUsage); f.PrintDefaults() }
 	tenant := ""
 	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
 		tenant, args = args[0], args[1:]
 	}
+	over := OverTheAPI(args)
 	if err := parse(args); err != nil {
 		return err
 	}
 	if tenant == "" || *to == "" || f.NArg() > 0 {
 		return errors.New("usage: " + ExportUsage)
 	}
-	return export(ctx, *state, tenant, *to)
+	if over {
+		c, err := s.API()
+		if err != nil {
+			return err
+		}
+		return archive(tenant, *to, func(w io.Writer) (erasure.Counts, error) {
+			return erasure.Archive(ctx, source{c}, tenant, time.Now(), w)
+		})
+	}
+	return archive(tenant, *to, func(w io.Writer) (rows erasure.Counts, err error) {
+		if err := note(ctx, *state, tenant); err != nil {
+			return nil, err
+		}
+		snapshot, err := sqlite.Look(*state)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, snapshot.Close()) }()
+		return erasure.Archive(ctx, snapshot.Tenants(), tenant, time.Now(), w)
+	})
 }
 
-func export(ctx context.Context, state, tenant, to string) (err error) {
-	snapshot, err := sqlite.Look(state)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, snapshot.Close()) }()
+// archive makes the file. What fails leaves none.
+func archive(tenant, to string, write func(io.Writer) (erasure.Counts, error)) error {
 	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) // it is for nobody else
 	if err != nil {
 		return fmt.Errorf("make the archive: %w", err)
 	}
-	rows, err := erasure.Export(ctx, snapshot.Tenants(), tenant, time.Now(), f)
+	rows, err := write(f)
 	if err == nil {
 		err = f.Sync()
 	}

@@ -12,8 +12,8 @@ type List string
 
 // Of a cursor, in bytes.
 const (
-	cursorSum   = 6   // of a digest: it finds what was cut off or typed over; it keeps no secret, and needs none
-	maxCursorID = 254 // ids of ours have 26, addresses up to this
+	cursorSum   = 6       // of a digest: it finds what was cut off or typed over; it keeps no secret, and needs none
+	maxCursorID = 5 << 10 // ids of ours have 26, addresses up to 254; a place in an export names keys
 )
 
 // MakeCursor hides an id of a list: callers hand it back and read nothing into it.

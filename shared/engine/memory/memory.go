@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/command"
 	"tocsin/shared/delivery"
+	"tocsin/shared/erasure"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
@@ -62,6 +63,7 @@ type Engine struct {
 	activity     []activity.Entry
 	tokens       map[key]token.Token
 	links        map[key]tenant.Link // by technical and linked tenant
+	erasures     map[string]erasure.Job
 
 	lastIntegration, lastTrigger int64 // numbers
 }
@@ -87,6 +89,7 @@ func New(now func() time.Time) *Engine {
 		schedule: map[subscription]report.Subscription{}, people: map[key]profile.Profile{},
 		suppressions: map[suppressionKey]mail.Suppression{}, tokens: map[key]token.Token{},
 		links: map[key]tenant.Link{}, references: map[referenceKey]reference{},
+		erasures: map[string]erasure.Job{},
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/engine/enginetest/erasuretest"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/erasure"
 	"tocsin/shared/event"
@@ -38,8 +39,25 @@ import (
 	"tocsin/shared/trigger"
 )
 
-// leaving and staying are tenants whose ids are found by themselves, and stand in all that is kept of them.
-const leaving, staying = "tenant-that-leaves", "tenant-that-stays"
+const leaving, staying = erasuretest.Leaving, erasuretest.Staying
+
+func TestErasure(t *testing.T) {
+	erasuretest.Erasure(t, func(t *testing.T) erasuretest.Engine {
+		path := filepath.Join(quickDir(t), "state.db")
+		db := reopen(t, path)
+		return erasuretest.Engine{Store: db.Erasure(), Source: db.Erasure(), Jobs: db.Erasures(), Log: db.ActivityLog(),
+			Fill: func(t *testing.T, of string) { fillTenant(t, db, of) },
+			Rows: func(t *testing.T) map[string][]string {
+				out := map[string][]string{}
+				walk(t, path, func(table, row string) { out[table] = append(out[table], row) })
+				delete(out, "sqlite_schema")
+				return out
+			}, Unnamed: []string{"progress", "numbers", "used_once", "erasures", "sqlite_sequence", "dead_letters_resent",
+				"session_logouts", "event_ids", "events", "finished", "gathering", "merged", "pending", "retrying",
+				"sqlite_stat1"},
+		}
+	})
+}
 
 // withinTenant is whatever a tenant can have, through the stores that keep it.
 type withinTenant struct {
@@ -229,7 +247,7 @@ func TestATenantThatLeavesIsFoundNowhere(t *testing.T) {
 	fillTenant(t, db, leaving)
 	before, _ := counts(t, path, leaving)
 	for table, rows := range before {
-		if table == "used_once" || table == "numbers" || strings.HasPrefix(table, "sqlite_") {
+		if table == "used_once" || table == "numbers" || table == "erasures" || strings.HasPrefix(table, "sqlite_") {
 			continue
 		}
 		require.NotZero(t, rows, "nothing is tried of the table %s: fill it", table)
@@ -300,7 +318,7 @@ func TestWhatIsKeptOfATenantIsExported(t *testing.T) {
 	require.NoError(t, err)
 	defer snapshot.Close() // an erasure need not wait for who reads
 	var file bytes.Buffer
-	rows, err := erasure.Export(t.Context(), snapshot.Tenants(), leaving, enginetest.At, &file)
+	rows, err := erasure.Archive(t.Context(), snapshot.Tenants(), leaving, enginetest.At, &file)
 	require.NoError(t, err)
 
 	z, err := zip.NewReader(bytes.NewReader(file.Bytes()), int64(file.Len()))

@@ -28,6 +28,7 @@ func (s *DB) Prune(ctx context.Context, now time.Time, keep time.Duration) (remo
 		{"activity", func() (int, error) { return s.ActivityLog().Prune(ctx, now) }},
 		{"reports", func() (int, error) { return s.Reports().Prune(ctx, now) }},
 		{"API tokens", func() (int, error) { return s.Tokens().Prune(ctx, now) }},
+		{"erasures", func() (int, error) { return s.Erasures().Prune(ctx, now) }},
 		{"sessions", func() (int, error) { return s.Sessions().Prune(ctx, now) }},
 	} {
 		n, err := old.remove()

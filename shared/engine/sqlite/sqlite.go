@@ -119,6 +119,9 @@ func (s *DB) Erasure() *erasure.Tenants {
 	return &erasure.Tenants{DB: s.file, Deliveries: s.deliveries, Integrations: s.integrations, Triggers: s.triggers}
 }
 
+// Erasures keeps those that the API was asked for.
+func (s *DB) Erasures() erasure.Jobs { return erasure.Jobs{DB: s.file} }
+
 // People returns the people.
 func (s *DB) People() *people.People { return people.New(s.file) }
 

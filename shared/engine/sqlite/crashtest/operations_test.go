@@ -339,7 +339,7 @@ func (w *world) erase() operation {
 	maps.DeleteFunc(w.taken, func(key string, _ time.Time) bool { return strings.HasPrefix(key, "43 ") })
 	maps.DeleteFunc(w.settled, func(key string, _ bool) bool { return strings.HasPrefix(key, "i") }) // 43 has an i too
 	return operation{name: "erase", several: true, run: func(db *sqlite.DB) (string, error) {
-		if _, err := db.Erasure().Erase(w.Context(), "43"); err != nil {
+		if _, _, err := db.Erasure().Erase(w.Context(), "43", ""); err != nil {
 			return "", err
 		}
 		return "", w.restart(db) // a number of an event that nobody passed is given again then

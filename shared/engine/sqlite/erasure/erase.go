@@ -22,14 +22,17 @@ type Tenants struct {
 	Triggers     *settings.Triggers
 }
 
-var _ erasure.Store = (*Tenants)(nil)
+var (
+	_ erasure.Store  = (*Tenants)(nil)
+	_ erasure.Source = (*Tenants)(nil)
+)
 
-// Erase removes in transactions of a thousand rows, so that others get their turn in between: first what people set,
-// from which more would come; then deliveries and their events; the activity log at the end.
-func (e *Tenants) Erase(ctx context.Context, tenant string) (erasure.Counts, error) {
-	counts := erasure.Counts{}
-	err := e.DB.Overwriting(ctx, func() error { return e.erase(ctx, tenant, counts) })
-	return counts, err
+// Erase makes a whole pass, in transactions of a thousand rows, so that others get their turn in between: first what
+// people set, from which more would come; then deliveries and their events; the activity log at the end.
+func (e *Tenants) Erase(ctx context.Context, tenant, _ string) (counts erasure.Counts, next string, err error) {
+	counts = erasure.Counts{}
+	err = e.DB.Overwriting(ctx, func() error { return e.erase(ctx, tenant, counts) })
+	return counts, "", err
 }
 
 func (e *Tenants) erase(ctx context.Context, tenant string, counts erasure.Counts) error {

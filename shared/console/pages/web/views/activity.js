@@ -27,6 +27,8 @@ const actions = [
 	"refuse sign-in",
 	"link",
 	"unlink",
+	"export",
+	"erase",
 ];
 const objects = [
 	"Integration",
@@ -42,6 +44,7 @@ const objects = [
 	"Session",
 	"User",
 	"Linked tenant",
+	"Tenant",
 ];
 const sources = ["console", "api_token", "platform", "system", "mail"];
 const filters = ["person", "action", "source", "object", "object_id", "from", "to"];

@@ -1,0 +1,164 @@
+package tenants
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/shared/access"
+	"tocsin/shared/console/rest"
+	"tocsin/shared/erasure"
+)
+
+// Leaving is the operations on a tenant that leaves.
+type Leaving struct {
+	rest.Kit
+	Erasures *erasure.Service
+}
+
+// ErasureView is an erasure.
+type ErasureView struct {
+	Tenant  string         `json:"tenant" example:"42"`
+	State   string         `json:"state" enum:"running,settling,done,failed" doc:"settling: what was on its way gets its time, then all is looked through once more; done: nothing was found after that; failed: more came in again and again"`
+	Rows    map[string]int `json:"rows" nullable:"false" doc:"removed so far, by table"`
+	Total   int            `json:"total" doc:"of all tables"`
+	Began   time.Time      `json:"began"`
+	Changed time.Time      `json:"changed"`
+	Ended   *time.Time     `json:"ended,omitempty"`
+	Next    *time.Time     `json:"next,omitempty" doc:"when it is looked through again, of one that is settling"`
+	Problem string         `json:"problem,omitempty" doc:"why it failed, or why the last part is tried again"`
+}
+
+type erasureOutput struct{ Body ErasureView }
+
+type tenantInput struct {
+	ID string `path:"id" doc:"the tenant"`
+}
+
+type eraseInput struct {
+	ID   string `path:"id" doc:"the tenant"`
+	Body struct {
+		Confirm string `json:"confirm" doc:"the tenant's id once more"`
+	}
+}
+
+type exportInput struct {
+	ID     string `path:"id" doc:"the tenant"`
+	Cursor string `query:"cursor" maxLength:"7000" doc:"next_cursor of the page before"`
+}
+
+// RowView is one of what is kept.
+type RowView struct {
+	Table string `json:"table" example:"integrations"`
+	Row   any    `json:"row" doc:"as it is kept, without what is secret; bytes that are no JSON are base64"`
+}
+
+type exportOutput struct {
+	Body struct {
+		Items      []RowView `json:"items" nullable:"false" doc:"table by table; a page can be empty and others follow"`
+		NextCursor string    `json:"next_cursor,omitempty"`
+	}
+}
+
+const exported rest.List = "what is kept of a tenant"
+
+// Register adds the operations.
+func (s *Leaving) Register(api huma.API) {
+	tags := []string{"Tenants"}
+	huma.Register(api, rest.Operation(access.Leaving, huma.Operation{
+		OperationID: "export-tenant", Method: http.MethodGet, Path: "/v1/tenants/{id}/export", Tags: tags,
+		Errors: []int{400, 422}, Summary: "Export all that is kept of a tenant",
+		Description: "For the platform's operators. Each page has up to some megabytes of rows, until there is no " +
+			"`next_cursor`. Who begins is noted in the tenant's activity log. `tocsin tenant export -url` makes an " +
+			"archive of all pages. What changes meanwhile is in it as it was when its page was read.",
+	}), s.export)
+	huma.Register(api, rest.Operation(access.Leaving, huma.Operation{
+		OperationID: "erase-tenant", Method: http.MethodPost, Path: "/v1/tenants/{id}/erasure", Tags: tags,
+		DefaultStatus: http.StatusAccepted, Errors: []int{413, 415, 422}, Summary: "Erase a tenant",
+		Description: "For the platform's operators. All that is kept of the tenant is removed for good: export it " +
+			"before, and stop what publishes its events. It goes on in the background; `GET` tells how far it is. " +
+			"One that is at work already is answered. Who asks is noted in their own activity log.",
+	}), s.erase)
+	huma.Register(api, rest.Operation(access.Leaving, huma.Operation{
+		OperationID: "get-tenant-erasure", Method: http.MethodGet, Path: "/v1/tenants/{id}/erasure", Tags: tags,
+		Errors: []int{404}, Summary: "Tell how far the erasure of a tenant is",
+		Description: "For the platform's operators: the last one, with a count for each table. It is told for as " +
+			"long as the entry of it in the activity log.",
+	}), s.state)
+}
+
+func noTenant() error {
+	return rest.NewProblem(http.StatusUnprocessableEntity, "this is no id of a tenant: it has up to 64 printable ASCII "+
+		"characters without spaces")
+}
+
+func viewOf(j erasure.Job) *erasureOutput {
+	v := ErasureView{Tenant: j.Tenant, State: string(j.State), Rows: map[string]int{}, Total: j.Rows.Total(), Began: j.Began,
+		Changed: j.Changed, Problem: j.Problem}
+	for table, n := range j.Rows {
+		if n > 0 {
+			v.Rows[table] = n
+		}
+	}
+	if j.Over() {
+		v.Ended = &j.Ended
+	}
+	if j.State == erasure.Settling {
+		v.Next = &j.Due
+	}
+	return &erasureOutput{v}
+}
+
+func (s *Leaving) erase(ctx context.Context, in *eraseInput) (*erasureOutput, error) {
+	if in.Body.Confirm != in.ID {
+		return nil, rest.NewProblem(http.StatusUnprocessableEntity,
+			fmt.Sprintf("all that is kept of tenant %s would be gone for good: say its id in `confirm` too", in.ID))
+	}
+	j, err := s.Erasures.Start(ctx, rest.Person(ctx), in.ID)
+	if errors.Is(err, erasure.ErrName) {
+		return nil, noTenant()
+	}
+	if err != nil {
+		return nil, s.Answer(err)
+	}
+	return viewOf(j), nil
+}
+
+func (s *Leaving) state(ctx context.Context, in *tenantInput) (*erasureOutput, error) {
+	j, err := s.Erasures.Job(ctx, in.ID)
+	if errors.Is(err, erasure.ErrNotFound) {
+		return nil, rest.NewProblem(http.StatusNotFound, "nobody asked for an erasure of this tenant")
+	}
+	if err != nil {
+		return nil, s.Answer(err)
+	}
+	return viewOf(j), nil
+}
+
+func (s *Leaving) export(ctx context.Context, in *exportInput) (*exportOutput, error) {
+	after, err := rest.OpenCursor(exported, in.ID, in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	rows, next, err := s.Erasures.Export(ctx, rest.Person(ctx), in.ID, after)
+	if errors.Is(err, erasure.ErrName) {
+		return nil, noTenant()
+	}
+	if err != nil {
+		return nil, s.Answer(err)
+	}
+	out := &exportOutput{}
+	out.Body.Items = []RowView{}
+	for _, r := range rows {
+		out.Body.Items = append(out.Body.Items, RowView{r.Table, json.RawMessage(r.Body)})
+	}
+	if next != "" {
+		out.Body.NextCursor = rest.MakeCursor(exported, in.ID, next)
+	}
+	return out, nil
+}
