@@ -24,6 +24,7 @@ import (
 	"tocsin/shared/console"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/memory"
+	"tocsin/shared/engine/memory/sessions"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/session"
@@ -74,7 +75,7 @@ func secretOf(method string) string {
 }
 
 func (s *site) serve(issuer, client, secret string) {
-	log, store := slog.New(slog.DiscardHandler), memory.NewSessions()
+	log, store := slog.New(slog.DiscardHandler), sessions.New()
 	at, err := oidc.New(oidc.Config{Issuer: issuer, ClientID: client, Secret: secret, Base: s.URL,
 		Keys: [][]byte{make([]byte, 32)}, Once: store, Now: s.now, Random: rand.Reader, Log: log})
 	require.NoError(s.t, err)

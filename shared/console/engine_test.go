@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/console/deliveries"
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/memory"
+	"tocsin/shared/engine/memory/sessions"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/erasure"
 	"tocsin/shared/event"
@@ -68,7 +69,7 @@ func inMemory(*testing.T) engine {
 	return engine{Bus: db.Bus(), Deliveries: db.Deliveries(), Integrations: db.Integrations(), Triggers: db.Triggers(),
 		Commands: db.Commands(), Counters: db.Counters(), DailyTotals: db.DailyTotals(), Reports: db.Reports(),
 		People: db.People(), SuppressionList: db.SuppressionList(), Tokens: db.Tokens(), Tenants: db.Tenants(),
-		ActivityLog: db.ActivityLog(), Sessions: memory.NewSessions(), Erasure: db.Erasure(), Erasures: db.Erasure()}
+		ActivityLog: db.ActivityLog(), Sessions: sessions.New(), Erasure: db.Erasure(), Erasures: db.Erasures()}
 }
 
 func inSQLite(t *testing.T) engine {

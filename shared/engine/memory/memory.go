@@ -11,7 +11,8 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/command"
 	"tocsin/shared/delivery"
-	"tocsin/shared/erasure"
+	"tocsin/shared/engine/memory/erasures"
+	"tocsin/shared/engine/memory/references"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
@@ -49,7 +50,7 @@ type Engine struct {
 	triggers     map[key]trigger.Trigger
 	seeded       map[string]bool
 	states       map[key]trigger.State
-	references   map[referenceKey]reference
+	references   *references.Store
 	firings      map[key][]trigger.Firings
 	commands     map[key]command.Command
 	untaken      map[key]untaken // by tenant and kind
@@ -63,7 +64,7 @@ type Engine struct {
 	activity     []activity.Entry
 	tokens       map[key]token.Token
 	links        map[key]tenant.Link // by technical and linked tenant
-	erasures     map[string]erasure.Job
+	erasures     *erasures.Store
 
 	lastIntegration, lastTrigger int64 // numbers
 }
@@ -76,7 +77,7 @@ func New(now func() time.Time) *Engine {
 	if now == nil {
 		now = time.Now
 	}
-	return &Engine{
+	e := &Engine{
 		now: now, arrived: make(chan struct{}, 1),
 		known: map[key]bool{}, deliveries: map[key]map[string]delivery.Delivery{}, leases: map[string]time.Time{},
 		merged:  map[key]map[string]merged{},
@@ -88,10 +89,17 @@ func New(now func() time.Time) *Engine {
 		settings: map[string]report.Settings{}, reports: map[key]kept{},
 		schedule: map[subscription]report.Subscription{}, people: map[key]profile.Profile{},
 		suppressions: map[suppressionKey]mail.Suppression{}, tokens: map[key]token.Token{},
-		links: map[key]tenant.Link{}, references: map[referenceKey]reference{},
-		erasures: map[string]erasure.Job{},
+		links: map[key]tenant.Link{}, references: references.New(now),
 	}
+	e.erasures = erasures.New(func(entries []activity.Entry) {
+		defer e.lock()()
+		e.activity = append(e.activity, clone(entries)...)
+	})
+	return e
 }
+
+// References returns what systems call what was made of objects.
+func (e *Engine) References() *references.Store { return e.references }
 
 // lock is `defer e.lock()()`.
 func (e *Engine) lock() (unlock func()) {

@@ -19,6 +19,7 @@ import (
 	"tocsin/shared/engine/enginetest/settingstest"
 	"tocsin/shared/engine/enginetest/statetest"
 	"tocsin/shared/engine/memory"
+	"tocsin/shared/engine/memory/sessions"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/health"
@@ -154,7 +155,7 @@ func TestActivity(t *testing.T) {
 }
 
 func TestSessions(t *testing.T) {
-	accounttest.Sessions(t, func(*testing.T) accounttest.Store { return memory.NewSessions() })
+	accounttest.Sessions(t, func(*testing.T) accounttest.Store { return sessions.New() })
 }
 
 func TestActivityOfEveryStore(t *testing.T) {

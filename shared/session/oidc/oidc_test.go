@@ -22,7 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/access"
-	"tocsin/shared/engine/memory"
+	"tocsin/shared/engine/memory/sessions"
 	"tocsin/shared/session/oidc"
 )
 
@@ -109,7 +109,7 @@ func (f *fake) sign(claims map[string]any) string {
 func (f *fake) provider(change func(*oidc.Config)) *oidc.Provider {
 	f.t.Helper()
 	c := oidc.Config{Issuer: f.URL, Audience: "api", ClientID: "console", Secret: "secret",
-		Base: "https://console.example", Keys: [][]byte{make([]byte, 32)}, Once: memory.NewSessions(),
+		Base: "https://console.example", Keys: [][]byte{make([]byte, 32)}, Once: sessions.New(),
 		Now:    func() time.Time { f.mu.Lock(); defer f.mu.Unlock(); return f.now },
 		Random: rand.Reader, Log: slog.New(slog.DiscardHandler)}
 	if change != nil {

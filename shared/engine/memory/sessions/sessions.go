@@ -1,4 +1,5 @@
-package memory
+// Package sessions keeps who is signed in, in memory.
+package sessions
 
 import (
 	"context"
@@ -9,25 +10,25 @@ import (
 	"tocsin/shared/session"
 )
 
-// Sessions keeps who is signed in.
-type Sessions struct {
+// Store is session.Store and session.Once.
+type Store struct {
 	mu   sync.Mutex
 	all  map[string]session.Session
 	used map[string]bool
 }
 
 var (
-	_ session.Store = (*Sessions)(nil)
-	_ session.Once  = (*Sessions)(nil)
+	_ session.Store = (*Store)(nil)
+	_ session.Once  = (*Store)(nil)
 )
 
-// NewSessions returns a store with nobody in it.
-func NewSessions() *Sessions {
-	return &Sessions{all: map[string]session.Session{}, used: map[string]bool{}}
+// New returns a store with nobody in it.
+func New() *Store {
+	return &Store{all: map[string]session.Session{}, used: map[string]bool{}}
 }
 
 // Create keeps a session.
-func (s *Sessions) Create(_ context.Context, v session.Session) error {
+func (s *Store) Create(_ context.Context, v session.Session) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all[v.Digest] = v
@@ -35,7 +36,7 @@ func (s *Sessions) Create(_ context.Context, v session.Session) error {
 }
 
 // Get reads a session.
-func (s *Sessions) Get(_ context.Context, digest string) (session.Session, error) {
+func (s *Store) Get(_ context.Context, digest string) (session.Session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v, ok := s.all[digest]
@@ -46,7 +47,7 @@ func (s *Sessions) Get(_ context.Context, digest string) (session.Session, error
 }
 
 // Extend moves the idle end of a session on.
-func (s *Sessions) Extend(_ context.Context, digest string, idleEnd time.Time) error {
+func (s *Store) Extend(_ context.Context, digest string, idleEnd time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if v, ok := s.all[digest]; ok && idleEnd.After(v.IdleEnd) {
@@ -57,7 +58,7 @@ func (s *Sessions) Extend(_ context.Context, digest string, idleEnd time.Time) e
 }
 
 // Delete ends a session.
-func (s *Sessions) Delete(_ context.Context, digest string) error {
+func (s *Store) Delete(_ context.Context, digest string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.all, digest)
@@ -65,7 +66,7 @@ func (s *Sessions) Delete(_ context.Context, digest string) error {
 }
 
 // DeleteOf ends all sessions of a person.
-func (s *Sessions) DeleteOf(_ context.Context, tenant, person string) (n int, _ error) {
+func (s *Store) DeleteOf(_ context.Context, tenant, person string) (n int, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for digest, v := range s.all {
@@ -78,7 +79,7 @@ func (s *Sessions) DeleteOf(_ context.Context, tenant, person string) (n int, _ 
 }
 
 // DeleteBy ends all that the identity provider names.
-func (s *Sessions) DeleteBy(_ context.Context, logout string) (ended []session.Session, _ error) {
+func (s *Store) DeleteBy(_ context.Context, logout string) (ended []session.Session, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for digest, v := range s.all {
@@ -91,7 +92,7 @@ func (s *Sessions) DeleteBy(_ context.Context, logout string) (ended []session.S
 }
 
 // Use notes that something was used which is good once.
-func (s *Sessions) Use(_ context.Context, digest string, _ time.Time) (bool, error) {
+func (s *Store) Use(_ context.Context, digest string, _ time.Time) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	first := !s.used[digest]

@@ -1,0 +1,67 @@
+// Package erasures keeps the erasures that the API is asked for, in memory.
+package erasures
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"tocsin/shared/activity"
+	"tocsin/shared/erasure"
+)
+
+// Store is erasure.Jobs.
+type Store struct {
+	mu  sync.Mutex
+	log func([]activity.Entry)
+	all map[string]erasure.Job
+}
+
+var _ erasure.Jobs = (*Store)(nil)
+
+// New makes an empty one; log takes the entries of changes.
+func New(log func([]activity.Entry)) *Store { return &Store{log: log, all: map[string]erasure.Job{}} }
+
+func clone(j erasure.Job) erasure.Job {
+	j.Rows = maps.Clone(j.Rows)
+	return j
+}
+
+// Job reads one.
+func (s *Store) Job(_ context.Context, tenant string) (erasure.Job, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j, ok := s.all[tenant]
+	if !ok {
+		return j, fmt.Errorf("read the erasure of tenant %s: %w", tenant, erasure.ErrNotFound)
+	}
+	return clone(j), nil
+}
+
+// SaveJob replaces one, with the entries of it.
+func (s *Store) SaveJob(_ context.Context, j erasure.Job, entries ...activity.Entry) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all[j.Tenant].Revision != j.Revision-1 {
+		return fmt.Errorf("save the erasure of tenant %s: %w", j.Tenant, erasure.ErrConflict)
+	}
+	s.all[j.Tenant] = clone(j)
+	s.log(entries)
+	return nil
+}
+
+// DueJobs lists those that are due.
+func (s *Store) DueJobs(_ context.Context, now time.Time, limit int) (out []erasure.Job, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, j := range s.all {
+		if !j.Due.IsZero() && !j.Due.After(now) {
+			out = append(out, clone(j))
+		}
+	}
+	slices.SortFunc(out, func(a, b erasure.Job) int { return a.Due.Compare(b.Due) })
+	return out[:min(limit, len(out))], nil
+}

@@ -1,0 +1,93 @@
+// Package references keeps what systems call what was made of objects, in memory.
+package references
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/sending"
+)
+
+// Store is sending.References.
+type Store struct {
+	mu  sync.Mutex
+	now func() time.Time
+	all map[key]Reference
+}
+
+// New makes an empty one with a clock.
+func New(now func() time.Time) *Store { return &Store{now: now, all: map[key]Reference{}} }
+
+// Of is those of a tenant.
+func (s *Store) Of(tenant string) (out []any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, r := range s.all {
+		if k.tenant == tenant {
+			out = append(out, r.Reference)
+		}
+	}
+	return out
+}
+
+// Remove removes those of a tenant.
+func (s *Store) Remove(tenant string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k := range s.all {
+		if k.tenant == tenant {
+			delete(s.all, k)
+			n++
+		}
+	}
+	return n
+}
+
+var _ sending.References = (*Store)(nil)
+
+type key struct{ tenant, integration, object string }
+
+// Reference is one, with its version.
+type Reference struct {
+	sending.Reference
+	version int64
+}
+
+// Reference reads one.
+func (s *Store) Reference(_ context.Context, l delivery.Lane, object string) (sending.Reference, int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.all[key{l.Tenant, l.Integration, object}]
+	if !r.Expires.After(s.now()) {
+		return sending.Reference{}, 0, nil
+	}
+	return r.Reference, r.version, nil
+}
+
+// Swap replaces one.
+func (s *Store) Swap(_ context.Context, l delivery.Lane, object string, version int64,
+	to sending.Reference) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, now := key{l.Tenant, l.Integration, object}, s.now()
+	r := s.all[k]
+	if !r.Expires.After(now) {
+		r = Reference{}
+	}
+	if r.version != version {
+		return 0, sending.ErrReferenceChanged
+	}
+	next := max(now.UnixNano(), version+1)
+	to.Since, to.Begun, to.Expires = utc(to.Since), utc(to.Begun), utc(to.Expires)
+	s.all[k] = Reference{to, next}
+	return next, nil
+}
+
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.UTC()
+}
