@@ -1,4 +1,4 @@
-// Package tenants is `tocsin tenant export`, and what the commands of tenants do over the API. As a backup, an export is
+// Package tenants is `tocsin tenant export`, and what commands of tenants do over the API. As a backup, an export is
 // made beside the running program or of a stopped one, by this process alone, which only reads the state file; or over
 // the API of any installation.
 package tenants

@@ -2,7 +2,6 @@ package tenants
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -93,13 +92,13 @@ func (s *Leaving) Register(api huma.API) {
 }
 
 func noTenant() error {
-	return rest.NewProblem(http.StatusUnprocessableEntity, "this is no id of a tenant: it has up to 64 printable ASCII "+
-		"characters without spaces")
+	return rest.NewProblem(http.StatusUnprocessableEntity, "this is no id of a tenant: it has up to 64 "+
+		"printable ASCII characters without spaces")
 }
 
 func viewOf(j erasure.Job) *erasureOutput {
-	v := ErasureView{Tenant: j.Tenant, State: string(j.State), Rows: map[string]int{}, Total: j.Rows.Total(), Began: j.Began,
-		Changed: j.Changed, Problem: j.Problem}
+	v := ErasureView{Tenant: j.Tenant, State: string(j.State), Rows: map[string]int{}, Total: j.Rows.Total(),
+		Began: j.Began, Changed: j.Changed, Problem: j.Problem}
 	for table, n := range j.Rows {
 		if n > 0 {
 			v.Rows[table] = n
@@ -155,7 +154,7 @@ func (s *Leaving) export(ctx context.Context, in *exportInput) (*exportOutput, e
 	out := &exportOutput{}
 	out.Body.Items = []RowView{}
 	for _, r := range rows {
-		out.Body.Items = append(out.Body.Items, RowView{r.Table, json.RawMessage(r.Body)})
+		out.Body.Items = append(out.Body.Items, RowView{r.Table, r.Body})
 	}
 	if next != "" {
 		out.Body.NextCursor = rest.MakeCursor(exported, in.ID, next)

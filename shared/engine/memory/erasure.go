@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,8 +10,8 @@ import (
 
 	"tocsin/shared/activity"
 	"tocsin/shared/delivery"
-	"tocsin/shared/engine/memory/collection"
 	"tocsin/shared/engine/memory/erasures"
+	"tocsin/shared/engine/memory/parts"
 	"tocsin/shared/erasure"
 	"tocsin/shared/event"
 	"tocsin/shared/health"
@@ -37,33 +38,34 @@ var _ erasure.Store = (*Erasure)(nil)
 func byKey[V any](k key, _ V) string { return k.tenant }
 
 // parts are all of them; the activity log is the end.
-func (e *Engine) parts() []collection.Part {
-	return []collection.Part{
-		collection.OfMap("integrations", e.integrations, byKey), collection.OfMap("triggers", e.triggers, byKey),
-		collection.OfMap("seeded", e.seeded, func(tenant string, _ bool) string { return tenant }),
-		collection.OfMap("states", e.states, byKey), collection.OfMap("firings", e.firings, byKey), collection.OfMap("commands", e.commands, byKey),
-		collection.OfMap("untaken", e.untaken, byKey),
+func (e *Engine) parts() []parts.Part {
+	return []parts.Part{
+		parts.Map("integrations", e.integrations, byKey), parts.Map("triggers", e.triggers, byKey),
+		parts.Map("seeded", e.seeded, func(tenant string, _ bool) string { return tenant }),
+		parts.Map("states", e.states, byKey), parts.Map("firings", e.firings, byKey),
+		parts.Map("commands", e.commands, byKey),
+		parts.Map("untaken", e.untaken, byKey),
 		{Name: "references", Rows: e.references.Of, Remove: e.references.Remove},
-		collection.OfMap("settings", e.settings, func(tenant string, _ report.Settings) string { return tenant }),
-		collection.OfMap("schedule", e.schedule, func(k subscription, _ report.Subscription) string { return k.tenant }),
-		collection.OfMap("people", e.people, byKey), collection.OfMap("tokens", e.tokens, byKey),
-		collection.OfMap("suppressions", e.suppressions, func(k suppressionKey, _ mail.Suppression) string { return k.tenant }),
-		collection.OfMap("reports", e.reports, byKey),
-		collection.OfMap("counters", e.counters, func(k bucket, _ health.Count) string { return k.tenant }),
-		collection.OfMap("days", e.days, func(k dayOf, _ *daily.Totals) string { return k.tenant }),
-		collection.OfMap("deliveries", e.deliveries, byKey), collection.OfMap("merged", e.merged, byKey),
-		collection.OfMap("batches", e.batches, func(_ string, b worker.Batch) string { return b.Tenant }),
-		collection.OfList("queue", &e.queue, func(b worker.MessageBatch) string { return b.Tenant }),
-		collection.OfList("deadLetters", &e.deadLetters, func(l delivery.DeadLetter) string { return l.Tenant }),
-		collection.OfList("accepted", &e.accepted, func(a accepted) string { return a.event.Tenant }), e.onBus(),
-		collection.OfMap("known", e.known, byKey), collection.OfMap("links", e.links, byKey),
-		collection.OfMap("links", e.links, func(k key, _ tenant.Link) string { return k.id }),
-		collection.OfList("activity", &e.activity, func(a activity.Entry) string { return a.Tenant }),
+		parts.Map("settings", e.settings, func(tenant string, _ report.Settings) string { return tenant }),
+		parts.Map("schedule", e.schedule, func(k subscription, _ report.Subscription) string { return k.tenant }),
+		parts.Map("people", e.people, byKey), parts.Map("tokens", e.tokens, byKey),
+		parts.Map("suppressions", e.suppressions, func(k suppressionKey, _ mail.Suppression) string { return k.tenant }),
+		parts.Map("reports", e.reports, byKey),
+		parts.Map("counters", e.counters, func(k bucket, _ health.Count) string { return k.tenant }),
+		parts.Map("days", e.days, func(k dayOf, _ *daily.Totals) string { return k.tenant }),
+		parts.Map("deliveries", e.deliveries, byKey), parts.Map("merged", e.merged, byKey),
+		parts.Map("batches", e.batches, func(_ string, b worker.Batch) string { return b.Tenant }),
+		parts.List("queue", &e.queue, func(b worker.MessageBatch) string { return b.Tenant }),
+		parts.List("deadLetters", &e.deadLetters, func(l delivery.DeadLetter) string { return l.Tenant }),
+		parts.List("accepted", &e.accepted, func(a accepted) string { return a.event.Tenant }), e.onBus(),
+		parts.Map("known", e.known, byKey), parts.Map("links", e.links, byKey),
+		parts.Map("links", e.links, func(k key, _ tenant.Link) string { return k.id }),
+		parts.List("activity", &e.activity, func(a activity.Entry) string { return a.Tenant }),
 	}
 }
 
 // onBus are the entries of the bus. Those that fan-out has passed keep their places: receipts name them.
-func (e *Engine) onBus() collection.Part {
+func (e *Engine) onBus() parts.Part {
 	of := func(entry delivery.Entry) string {
 		parsed, err := event.Parse(entry.DetailType, entry.Detail)
 		if err != nil {
@@ -71,8 +73,7 @@ func (e *Engine) onBus() collection.Part {
 		}
 		return parsed.Tenant
 	}
-	p := collection.OfList("entries", &e.entries, of)
-	p.Remove = func(tenant string) (n int) {
+	remove := func(tenant string) (n int) {
 		for i := range e.entries[:e.passed] {
 			if of(e.entries[i]) == tenant {
 				e.entries[i] = delivery.Entry{Receipt: e.entries[i].Receipt}
@@ -90,7 +91,7 @@ func (e *Engine) onBus() collection.Part {
 		}
 		return n
 	}
-	return p
+	return parts.Part{Name: "entries", Rows: parts.List("", &e.entries, of).Rows, Remove: remove}
 }
 
 // Erase makes a whole pass.
@@ -107,11 +108,9 @@ func (s *Erasure) Erase(_ context.Context, tenant, _ string) (erasure.Counts, st
 func (s *Erasure) Page(_ context.Context, tenant, after string) (rows []erasure.Row, next string, err error) {
 	defer s.e.lock()()
 	all := s.e.parts()
-	n := 0
-	if after != "" {
-		if n, err = strconv.Atoi(after); err != nil || n < 0 || n >= len(all) {
-			return nil, "", fmt.Errorf("%q is no place in an export", after)
-		}
+	n, err := strconv.Atoi(cmp.Or(after, "0"))
+	if err != nil || n < 0 || n >= len(all) {
+		return nil, "", fmt.Errorf("%q is no place in an export", after)
 	}
 	for _, v := range all[n].Rows(tenant) {
 		body, err := json.Marshal(shown(v))
@@ -142,7 +141,7 @@ func shown(v any) any {
 	case *daily.Totals:
 		return map[string]any{"totals": fmt.Sprintf("%+v", *v)}
 	case delivery.Entry:
-		return json.RawMessage(v.Detail)
+		return string(v.Detail)
 	}
 	return v
 }

@@ -149,7 +149,7 @@ func exported(t *testing.T, open Open) {
 	erased, err := service(e, &clock{enginetest.At}).Erase(t.Context(), Leaving)
 	require.NoError(t, err)
 	for table, n := range erased {
-		if n > 0 {
+		if n > 0 && !slices.Contains(e.Unnamed, table) {
 			require.Positive(t, rows[table], "what is erased was exported: %s", table)
 		}
 	}

@@ -87,7 +87,8 @@ func (s Jobs) DueJobs(ctx context.Context, now time.Time, limit int) ([]erasure.
 
 // Prune forgets those that have been over for long.
 func (s Jobs) Prune(ctx context.Context, now time.Time) (int, error) {
-	return s.DB.Chunks(ctx, "DELETE FROM erasures WHERE tenant IN (SELECT tenant FROM erasures WHERE forget <= ? LIMIT ?)",
+	return s.DB.Chunks(ctx, "DELETE FROM erasures WHERE tenant IN "+
+		"(SELECT tenant FROM erasures WHERE forget <= ? LIMIT ?)",
 		func(q *driver.Stmt) {
 			q.BindInt64(1, now.Unix())
 			q.BindInt64(2, db.Chunk)

@@ -1,5 +1,5 @@
-// Package collection reads and removes what a tenant has in maps and lists.
-package collection
+// Package parts reads and removes what a tenant has in maps and lists.
+package parts
 
 import "slices"
 
@@ -10,8 +10,8 @@ type Part struct {
 	Remove func(tenant string) int
 }
 
-// OfMap is a map; of says whose an entry is.
-func OfMap[K comparable, V any](name string, m map[K]V, of func(K, V) string) Part {
+// Map is a map; of says whose an entry is.
+func Map[K comparable, V any](name string, m map[K]V, of func(K, V) string) Part {
 	return Part{name, func(tenant string) (out []any) {
 		for k, v := range m {
 			if of(k, v) == tenant {
@@ -30,8 +30,8 @@ func OfMap[K comparable, V any](name string, m map[K]V, of func(K, V) string) Pa
 	}}
 }
 
-// OfList is a list.
-func OfList[V any](name string, l *[]V, of func(V) string) Part {
+// List is a list.
+func List[V any](name string, l *[]V, of func(V) string) Part {
 	return Part{name, func(tenant string) (out []any) {
 		for _, v := range *l {
 			if of(v) == tenant {
