@@ -168,7 +168,7 @@ func (p *program) sending() error {
 	p.reports = &report.Service{
 		Store: p.db.Reports(), Totals: p.db.DailyTotals(), Renderer: pdf.Renderer{}, Receivers: p.receivers,
 		Bus: p.db.Bus(), MailQuota: p.quota, Platform: p.platform, Console: report.Console(p.console), Now: time.Now,
-		NewID: newID, Log: p.log,
+		NewID: newID, Log: p.log, Events: fanout.Events{Log: p.db.Deliveries()}, EventsKept: p.keep,
 	}
 	p.ordered = make(chan struct{}, 1)
 	return nil

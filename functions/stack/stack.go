@@ -365,12 +365,20 @@ func (s *Stack) Reporter(receivers report.Receivers, renderer report.Renderer) *
 		Platform: platform.Name,
 		Console:  report.Console(platform.Console), Now: time.Now, NewID: newID, Log: s.Log, Enqueue: s.Jobs().Enqueue,
 		Spread: time.Duration(s.env.number("TOCSIN_REPORT_SPREAD_MINUTES", 45)) * time.Minute,
+		Events: fanout.Events{Log: s.eventLog()}, EventsKept: s.keep(),
 	}
+}
+
+// eventLog reads the accepted events.
+func (s *Stack) eventLog() *deliveries.Store {
+	return &deliveries.Store{Set: table.Set{DB: s.db, Now: time.Now, Log: s.Log, Keep: s.keep(),
+		Tables: table.Names{Events: s.env.need("TOCSIN_TABLE_EVENTS"), Intakes: s.env.need("TOCSIN_TABLE_INTAKES"),
+			EventLog: s.env.need("TOCSIN_TABLE_EVENT_LOG")}}}
 }
 
 // Orders takes reports on demand, which another function makes.
 func (s *Stack) Orders() *report.Service {
-	return &report.Service{Store: s.Reports(), Now: time.Now, NewID: newID, Log: s.Log}
+	return &report.Service{Store: s.Reports(), Now: time.Now, NewID: newID, Log: s.Log, EventsKept: s.keep()}
 }
 
 func (s *Stack) people() *people.Store {

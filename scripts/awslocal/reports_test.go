@@ -189,6 +189,7 @@ func TestReportsOnDemandAndTheLinksOfMails(t *testing.T) {
 	r := deploy(t, nil, mailing)
 	id, p := r.reporting("left@example.org")
 	r.ordered(p)
+	r.filtered(p)
 	require.Equal(t, 1, r.runSchedule())
 	r.unsubscribes("left@example.org", id)
 	r.answers(id)
@@ -226,6 +227,25 @@ func (r *rig) ordered(p calendar.Period) {
 	r.send("ReportJobsQueue", fmt.Sprintf(`{"tenant":"42","report":%q}`, made.ID), "again")
 	r.idle()
 	require.Len(r.t, r.mails("ordered@example.org", "report"), 1)
+}
+
+// filtered has a report made of the events that a filter selects.
+func (r *rig) filtered(p calendar.Period) {
+	r.t.Helper()
+	var made, got struct {
+		ID, State string
+		Headline  struct{ Now struct{ Hits int } }
+	}
+	status := r.api("POST", "/v1/reports", map[string]any{
+		"period":  map[string]any{"from": p.From, "to": p.To},
+		"filters": []map[string]any{{"id": "url", "operator": "eq", "values": []string{"shop.example.com/3"}}},
+	}, &made)
+	require.Equal(r.t, 202, status)
+	r.eventually("it is made", func() bool {
+		r.api("GET", "/v1/reports/"+made.ID, nil, &got)
+		return got.State == "ready"
+	})
+	require.Equal(r.t, 5, got.Headline.Now.Hits)
 }
 
 // unsubscribes follows the link of the scheduled report that an address of an integration gets.

@@ -412,3 +412,66 @@ func TestASignInThatHasEndedIsSaid(t *testing.T) {
 	b.click("Sign in")
 	b.sees("There are no integrations yet.")
 }
+
+// TestAReportIsMadeByFilters orders a report of the high vulnerabilities alone, and reads what it was made of.
+func TestAReportIsMadeByFilters(t *testing.T) {
+	t.Parallel()
+	for name, l := range everyLook() {
+		p := program(t)
+		day := time.Now().UTC().Truncate(24 * time.Hour)
+		dated(t, p, day, "selected", "High", "Low", "High")
+		press := pressing(t, l)
+		b := open(t, p, l, "/reports")
+		make1 := word(l, "Make report", "レポートを作成")
+		press(b, word(l, "Add filter", "フィルターを追加"))
+		b.fill(word(l, "Filter 1", "フィルター 1"), "severity")
+		press(b, make1)
+		b.sees(word(l, "Choose or enter a value", "値を選ぶか入力してください"))
+		b.act("tickIn", ".filter-row", word(l, "High", "高"))
+		b.fill(word(l, "Period", "期間"), "daily")
+		b.fill(word(l, "Day", "日付"), "2023-03-05")
+		press(b, make1)
+		b.sees(word(l, "or later for a report by filters", "以降の日付にしてください"))
+		b.fill(word(l, "Day", "日付"), day.Format(time.DateOnly))
+		press(b, make1)
+		b.sees(word(l, "Only events that all of these filters select are in it:",
+			"次のすべてのフィルターに一致するイベントだけを対象としています："))
+		b.sees(word(l, "Severity is High", "重大度：高"))
+		b.sees(word(l, "Ready", "完成"))
+		var made struct {
+			Items []struct {
+				Headline struct {
+					Now struct {
+						Vulnerabilities int `json:"vulnerabilities"`
+					} `json:"now"`
+				} `json:"headline"`
+			} `json:"items"`
+		}
+		require.NoError(t, p.Call("GET", "/v1/reports", nil, &made))
+		require.Equal(t, 2, made.Items[0].Headline.Now.Vulnerabilities)
+		b.judgeWhole("report-by-filters-"+name, l)
+	}
+}
+
+// dated publishes vulnerabilities of threats at a time, and waits until they are accepted.
+func dated(t *testing.T, p *embedded.Process, at time.Time, name string, threats ...string) {
+	t.Helper()
+	made, err := embedded.EventFile("../../events/vulnerability.json")
+	require.NoError(t, err)
+	var entries []embedded.Entry
+	for n, threat := range threats {
+		e := made[0]
+		e.Detail = eventID.ReplaceAllString(e.Detail, fmt.Sprintf(`"id":"%s-%d"`, name, n))
+		e.Detail = strings.Replace(e.Detail, `"threat":"High"`, fmt.Sprintf(`"threat":%q`, threat), 1)
+		e.Detail = strings.Replace(e.Detail, `"PLT-`, fmt.Sprintf(`"PLT-%d-`, n), 1)
+		e.Detail = strings.Replace(e.Detail, `"2023-03-01T00:00:00Z"`, at.Format(`"2006-01-02T15:04:05Z"`), 1)
+		entries = append(entries, e)
+	}
+	require.NoError(t, p.Publish(entries...))
+	for n := range threats {
+		eventually(t, "the event is accepted", func() (bool, error) {
+			err := p.Call("GET", fmt.Sprintf("/v1/events/%s-%d", name, n), nil, nil)
+			return err == nil, nil
+		})
+	}
+}

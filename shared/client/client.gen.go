@@ -866,12 +866,6 @@ type CommandsOutputBody struct {
 	NextCursor *string       `json:"next_cursor,omitempty"`
 }
 
-// Comparison defines model for Comparison.
-type Comparison struct {
-	Before Headline `json:"before"`
-	Now    Headline `json:"now"`
-}
-
 // CountView defines model for CountView.
 type CountView struct {
 	// At when this was read
@@ -1334,6 +1328,16 @@ type FilterView struct {
 // FilterViewOperator defines model for FilterView.Operator.
 type FilterViewOperator string
 
+// FiltersOutputBody defines model for FiltersOutputBody.
+type FiltersOutputBody struct {
+	Filters []FilterRuleView `json:"filters"`
+
+	// From the first day that a report by filters can be made of, in the time zone of the reports: it is made of the events themselves, which are kept so long, as they arrived until a day after its period. One without filters goes back 13 months
+	//
+	// Examples: 2023-02-03
+	From string `json:"from"`
+}
+
 // FiringView defines model for FiringView.
 type FiringView struct {
 	At time.Time `json:"at"`
@@ -1409,6 +1413,12 @@ type Headline struct {
 	Hits            int64 `json:"hits"`
 	Incidents       int64 `json:"incidents"`
 	Vulnerabilities int64 `json:"vulnerabilities"`
+}
+
+// HeadlineView defines model for HeadlineView.
+type HeadlineView struct {
+	Before *Headline `json:"before,omitempty"`
+	Now    Headline  `json:"now"`
 }
 
 // HealthView defines model for HealthView.
@@ -2014,6 +2024,9 @@ type Option struct {
 
 // OrderInputBody defines model for OrderInputBody.
 type OrderInputBody struct {
+	// Filters select the events that the report tells of: all filters must match, and an event that has nothing of what a filter looks at is selected by ne alone; see GET /v1/report-filters. Without any it tells of all events
+	Filters []FilterView `json:"filters,omitempty"`
+
 	// Format pdf: at most 50 attacks, 200 incidents and 200 vulnerabilities. csv: one file for each kind of event with at most 10,000 rows, attacks and incidents with the most hits first, vulnerabilities with the highest risk first; where rows are missing, a text file beside them says how many
 	Format *OrderInputBodyFormat `json:"format,omitempty"`
 	Period PeriodStruct          `json:"period"`
@@ -2536,10 +2549,13 @@ type ReportView struct {
 	CreatedAt time.Time `json:"created_at"`
 
 	// CreatedBy absent for a scheduled one
-	CreatedBy *string          `json:"created_by,omitempty"`
-	Files     []FileView       `json:"files"`
-	Format    ReportViewFormat `json:"format"`
-	Headline  *Comparison      `json:"headline,omitempty"`
+	CreatedBy *string    `json:"created_by,omitempty"`
+	Files     []FileView `json:"files"`
+
+	// Filters what selected the events that it tells of; absent: it tells of all
+	Filters  []FilterView     `json:"filters,omitempty"`
+	Format   ReportViewFormat `json:"format"`
+	Headline *HeadlineView    `json:"headline,omitempty"`
 
 	// Id Examples: weekly-2023-W09
 	Id string `json:"id"`
@@ -3744,6 +3760,12 @@ type SetNotificationsParams struct {
 	IfMatch *string `json:"If-Match,omitempty"`
 }
 
+// GetReportFiltersParams defines parameters for GetReportFilters.
+type GetReportFiltersParams struct {
+	// Tenant The tenant that the call is for, when a global role acts for one that is linked to its own (`GET /v1/tenants` lists them); without it your own, or the only one that your API token is for. A plain role, and a tenant that is not linked or does not exist, are answered 403. What belongs to a person (`/v1/profile/…`) stays that of the home tenant.
+	Tenant *Tenant `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
 // GetReportSettingsParams defines parameters for GetReportSettings.
 type GetReportSettingsParams struct {
 	// Tenant The tenant that the call is for, when a global role acts for one that is linked to its own (`GET /v1/tenants` lists them); without it your own, or the only one that your API token is for. A plain role, and a tenant that is not linked or does not exist, are answered 403. What belongs to a person (`/v1/profile/…`) stays that of the home tenant.
@@ -4590,6 +4612,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/profile/notifications (the `SetNotifications` operationId).
 	SetNotifications(ctx context.Context, params *SetNotificationsParams, body SetNotificationsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReportFilters List the filters that a report can be made by
+	//
+	// And how far back such a report can go.
+	//
+	// Corresponds with GET /v1/report-filters (the `GetReportFilters` operationId).
+	GetReportFilters(ctx context.Context, params *GetReportFiltersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetReportSettings Read the settings of reports
 	//
@@ -5939,6 +5968,23 @@ func (c *Client) SetNotificationsWithBody(ctx context.Context, params *SetNotifi
 // Corresponds with PUT /v1/profile/notifications (the `SetNotifications` operationId).
 func (c *Client) SetNotifications(ctx context.Context, params *SetNotificationsParams, body SetNotificationsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSetNotificationsRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReportFilters List the filters that a report can be made by
+//
+// And how far back such a report can go.
+//
+// Corresponds with GET /v1/report-filters (the `GetReportFilters` operationId).
+func (c *Client) GetReportFilters(ctx context.Context, params *GetReportFiltersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReportFiltersRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -10550,6 +10596,60 @@ func NewSetNotificationsRequestWithBody(server string, params *SetNotificationsP
 	return req, nil
 }
 
+// NewGetReportFiltersRequest constructs an http.Request for the GetReportFilters method
+func NewGetReportFiltersRequest(server string, params *GetReportFiltersParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/report-filters")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Tenant != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant", *params.Tenant, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetReportSettingsRequest constructs an http.Request for the GetReportSettings method
 func NewGetReportSettingsRequest(server string, params *GetReportSettingsParams) (*http.Request, error) {
 	var err error
@@ -13528,6 +13628,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /v1/profile/notifications (the `SetNotifications` operationId).
 	SetNotificationsWithResponse(ctx context.Context, params *SetNotificationsParams, body SetNotificationsJSONRequestBody, reqEditors ...RequestEditorFn) (*SetNotificationsResponse, error)
 
+	// GetReportFiltersWithResponse List the filters that a report can be made by
+	//
+	// And how far back such a report can go.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/report-filters (the `GetReportFilters` operationId).
+	GetReportFiltersWithResponse(ctx context.Context, params *GetReportFiltersParams, reqEditors ...RequestEditorFn) (*GetReportFiltersResponse, error)
+
 	// GetReportSettingsWithResponse Read the settings of reports
 	//
 	// UTC and 06:00 until you choose others.
@@ -15165,6 +15274,31 @@ func (r SetNotificationsResponse) Status() string {
 
 // StatusCode returns HTTPResponse.StatusCode
 func (r SetNotificationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type GetReportFiltersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FiltersOutputBody
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReportFiltersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReportFiltersResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -16982,6 +17116,21 @@ func (c *ClientWithResponses) SetNotificationsWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseSetNotificationsResponse(rsp)
+}
+
+// GetReportFiltersWithResponse List the filters that a report can be made by
+//
+// And how far back such a report can go.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/report-filters (the `GetReportFilters` operationId).
+func (c *ClientWithResponses) GetReportFiltersWithResponse(ctx context.Context, params *GetReportFiltersParams, reqEditors ...RequestEditorFn) (*GetReportFiltersResponse, error) {
+	rsp, err := c.GetReportFilters(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReportFiltersResponse(rsp)
 }
 
 // GetReportSettingsWithResponse Read the settings of reports
@@ -19404,6 +19553,39 @@ func ParseSetNotificationsResponse(rsp *http.Response) (*SetNotificationsRespons
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetReportFiltersResponse parses an HTTP response from a GetReportFiltersWithResponse call
+func ParseGetReportFiltersResponse(rsp *http.Response) (*GetReportFiltersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReportFiltersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FiltersOutputBody
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	return response, nil

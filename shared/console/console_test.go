@@ -86,7 +86,8 @@ func startOver(t *testing.T, db engine, allow ...string) *rig {
 	r.reports = &report.Service{
 		Store: r.db.Reports, Totals: r.db.DailyTotals, Renderer: pdf.Renderer{}, Bus: r.db.Bus,
 		Platform: "Tocsin",
-		Now:      time.Now, NewID: newID, Log: log,
+		Now:      time.Now, NewID: newID, Log: log, Events: fanout.Events{Log: r.db.Deliveries},
+		EventsKept: 30 * 24 * time.Hour,
 	}
 	r.config = console.Config{
 		Platform: "Tocsin", Integrations: service, Systems: catalogue.Default(), Deliveries: r.db.Deliveries,

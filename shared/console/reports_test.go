@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/html"
 
 	"tocsin/shared/access"
+	"tocsin/shared/filter"
 	"tocsin/shared/mail"
 	"tocsin/shared/report"
 	"tocsin/shared/report/calendar"
@@ -79,6 +80,43 @@ func TestAReportOnDemand(t *testing.T) {
 	r.token = r.issue("43", access.Administrator)
 	require.Equal(t, 404, r.call("GET", path, "").status, "another tenant finds nothing")
 	require.Equal(t, 404, r.call("GET", files[0].(map[string]any)["href"].(string), "").status)
+}
+
+func TestAReportIsMadeOfTheEventsThatFiltersSelect(t *testing.T) {
+	r := start(t)
+	can := r.call("GET", "/v1/report-filters", "").body
+	require.Len(t, can["filters"], len(filter.OfReports))
+	first := can["from"].(string)
+	require.Equal(t, time.Now().UTC().AddDate(0, 0, -29).Format(time.DateOnly), first)
+	order := func(from, filters string) answer {
+		return r.call("POST", "/v1/reports",
+			fmt.Sprintf(`{"period":{"frequency":"daily","from":%q},"format":"csv","filters":%s}`, from, filters))
+	}
+	const sqli = `[{"id":"attack_type","operator":"eq","values":["sqli"]},{"id":"pool","operator":"ne","values":[7]}]`
+	a := order(first, sqli)
+	require.Equal(t, http.StatusAccepted, a.status, a.raw)
+	require.NoError(t, r.reports.MakeWaiting(t.Context()))
+	a = r.call("GET", a.header.Get("Location"), "")
+	require.Equal(t, "ready", a.body["state"])
+	require.Equal(t, []any{map[string]any{"id": "attack_type", "operator": "eq", "values": []any{"sqli"}},
+		map[string]any{"id": "pool", "operator": "ne", "values": []any{7.0}}}, a.body["filters"])
+	require.NotContains(t, a.body["headline"], "before")
+	require.Contains(t, r.call("GET", "/v1/activity", "").raw, "attack_type")
+
+	whole := r.call("POST", "/v1/reports", `{"period":{"frequency":"daily","from":"2023-03-05"}}`)
+	require.NotContains(t, whole.body, "filters")
+	require.NoError(t, r.reports.MakeWaiting(t.Context()))
+	require.Contains(t, r.call("GET", whole.header.Get("Location"), "").body["headline"], "before")
+
+	for field, asked := range map[string][2]string{
+		"from":               {"2023-03-05", sqli},
+		"filters.0.values.0": {first, `[{"id":"attack_type","operator":"eq","values":["spam"]}]`},
+		"filters.0.id":       {first, `[{"id":"role","operator":"eq","values":["admin"]}]`},
+	} {
+		a := order(asked[0], asked[1])
+		require.Equal(t, http.StatusUnprocessableEntity, a.status, a.raw)
+		require.Contains(t, a.raw, field)
+	}
 }
 
 func TestP9TheListSaysWhatAReportLacks(t *testing.T) {

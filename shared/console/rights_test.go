@@ -67,6 +67,7 @@ var operations = map[string]struct{ roles, body string }{
 	"replay-report-mail":    {managesEvents, ""},
 	"list-reports":          {seesEvents, ""},
 	"get-report":            {seesEvents, ""},
+	"get-report-filters":    {seesEvents, ""},
 	"get-report-file":       {seesEvents, ""},
 	"order-report":          {managesEvents, `{"period":{"frequency":"daily","from":"2023-03-05"}}`},
 	"get-report-settings":   {administrators, ""},

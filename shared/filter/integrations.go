@@ -13,6 +13,10 @@ import (
 // OfIntegrations are the filters that narrow what an integration receives, in the order of a form.
 var OfIntegrations = []ID{ByApplication, ByDomain, ByURL, ByType, BySeverity, ByStatus, ByCountry, ByIP, ByKind}
 
+// plainURL is the help of ByURL where it takes no regular expressions.
+const plainURL = "A full URI without its query, such as example.com/login. * stands for one part of the path, ** for " +
+	"any number of them. The first 2,048 bytes of a URI are looked at."
+
 // IntegrationRules describe OfIntegrations for a form.
 func IntegrationRules() []Rule {
 	rules := Rules(OfIntegrations)
@@ -22,8 +26,7 @@ func IntegrationRules() []Rule {
 			rules[n].Help = "A host name, such as shop.example.com. A scope change with several domains passes when " +
 				"one of them does."
 		case ByURL:
-			rules[n].Help = "A full URI without its query, such as example.com/login. * stands for one part of the " +
-				"path, ** for any number of them. The first 2,048 bytes of a URI are looked at."
+			rules[n].Help = plainURL
 		}
 	}
 	return rules
@@ -51,14 +54,19 @@ func (id ID) Asks(k event.Kind) bool {
 	return !ok || slices.Contains(kinds, k)
 }
 
-// maxParts bounds the parts of the paths that the ByURL filters of an integration name together, so that a tenant's
-// patterns take no time from others: at most 200 times those of a URI are compared for an event.
+// maxParts bounds the parts of the paths that the ByURL filters of an integration, or of a report, name together, so
+// that a tenant's patterns take no time from others: at most 200 times those of a URI are compared for an event.
 const maxParts = 200
 
 // CheckIntegration is Check for an integration with a system that is called of. It takes no regular expressions: what
 // they cost is bounded for triggers alone.
 func CheckIntegration(list []Filter, of string) destination.InvalidParameters {
-	v := Check(list, OfIntegrations, of)
+	return checkPlain(list, OfIntegrations, of)
+}
+
+// checkPlain is Check where regular expressions are not taken.
+func checkPlain(list []Filter, takes []ID, of string) destination.InvalidParameters {
+	v := Check(list, takes, of)
 	parts := 0
 	for n, f := range list {
 		if f.ID != ByURL {
@@ -70,7 +78,7 @@ func CheckIntegration(list []Filter, of string) destination.InvalidParameters {
 				v.Addf(field, "must not be a regular expression here: write * for one part of the path, ** for any "+
 					"number of them")
 			} else if parts += len(uri.Split(string(value))); parts > maxParts {
-				v.Addf(field, "is one too many: the URIs of an integration have at most %d parts together", maxParts)
+				v.Addf(field, "is one too many: the URIs have at most %d parts together", maxParts)
 				return v
 			}
 		}

@@ -51,7 +51,9 @@ func See(e event.Event) Subject {
 	case event.NewAttack:
 		s = OfAssault(event.Data[event.AttackData](e).Attack)
 	case event.NewIncident:
-		s = OfAssault(event.Data[event.IncidentData](e).Incident.Assault)
+		i := event.Data[event.IncidentData](e).Incident
+		s = OfAssault(i.Assault)
+		s.Severity = strings.ToLower(i.Threat)
 	case event.Vuln:
 		v := event.Data[event.VulnData](e).Vuln
 		s = ofFinding(v.Finding, v.Domain, v.Threat)

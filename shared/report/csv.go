@@ -60,6 +60,16 @@ func (s *Summary) missingRows() []File {
 	return []File{{Name: "rows-missing-" + s.Period.Key() + ".txt", Type: "text/plain; charset=utf-8", Data: data}}
 }
 
+// selectedBy is the text beside CSV files that says by which filters they were made. None when by none.
+func (s *Summary) selectedBy() []File {
+	if len(s.Filters) == 0 {
+		return nil
+	}
+	data := []byte(strings.Join([]string{s.Period.TitleIn(s.Language), wording.In(s.Language, zoneWords(s.Period.Zone)),
+		"", s.Selected()}, "\r\n") + "\r\n")
+	return []File{{Name: "filters-" + s.Period.Key() + ".txt", Type: "text/plain; charset=utf-8", Data: data}}
+}
+
 // writeRow writes a row as RFC 4180 has it, each cell in quotes.
 func writeRow(buf *bytes.Buffer, cells []string) {
 	for i, c := range cells {

@@ -79,6 +79,9 @@ func (r Report) Title() string {
 func (b body) Sentence() string {
 	h := b.Headline.Now
 	if h.Empty() {
+		if len(b.Filters) > 0 {
+			return b.say("Nothing that the filters select was recorded in this period.")
+		}
 		return b.say("Nothing was recorded in this period: no attacks, no incidents, no new vulnerabilities.")
 	}
 	return b.say(fmt.Sprintf("%s in %s, %s, %s.", plural(h.Hits, "malicious request", "malicious requests"),
@@ -89,6 +92,9 @@ func (b body) Sentence() string {
 
 // Quiet reports whether there is nothing to tell.
 func (b body) Quiet() bool { return b.Headline.Now.Empty() }
+
+// selected says by which filters the report was made, "" when by none.
+func (b body) selected() string { return selected(b.Filters, b.Language) }
 
 // Against says what the numbers are compared with.
 func (b body) Against() string { return b.Period.Frequency.Before() }
@@ -103,6 +109,9 @@ const captionCompany = 80
 func (b body) caption() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s\n%s\n\n%s", b.Title(), cut.Runes(b.Company, captionCompany), b.Sentence())
+	if said := b.selected(); said != "" {
+		out.WriteString("\n" + said)
+	}
 	if said := brief(b.Missing); said != "" {
 		listed, gone, more := strings.Cut(said, ". ")
 		out.WriteString("\n" + b.say(strings.TrimSuffix(listed, ".")+"."))
@@ -117,19 +126,25 @@ func (b body) caption() string {
 type Number struct {
 	Label  string
 	Value  string
-	Change string // against the period before
+	Change string // against the period before, "" = it is compared with nothing
 	Worse  bool
 	Better bool
 }
 
 func numbers(r Report) []Number {
 	now, before := r.Headline.Now, r.Headline.Before
-	return []Number{
+	out := []Number{
 		number("Malicious requests", now.Hits, before.Hits),
 		number("Attacks", now.Attacks, before.Attacks),
 		number("Incidents", now.Incidents, before.Incidents),
 		number("New vulnerabilities", now.Vulnerabilities, before.Vulnerabilities),
 	}
+	if r.Headline.Alone {
+		for n := range out {
+			out[n] = Number{Label: out[n].Label, Value: out[n].Value}
+		}
+	}
+	return out
 }
 
 func number(label string, now, before int64) Number {

@@ -26,12 +26,16 @@ func (b body) zone() string { return b.say(zoneWords(b.Period.Zone)) }
 
 func zoneWords(zone string) string { return "Days are those of the time zone " + zone + "." }
 
-// form is one headline number with its change, in a text.
-func (b body) form() string {
-	if b.Language == wording.Japanese {
-		return "%s%s（%s）\n"
+// line is one headline number with its change, in a text.
+func (b body) line(n Number) string {
+	out := b.label(n.Label) + n.Value
+	switch {
+	case n.Change == "":
+		return out
+	case b.Language == wording.Japanese:
+		return out + "（" + b.say(n.Change) + "）"
 	}
-	return "%s%s (%s)\n"
+	return out + " (" + b.say(n.Change) + ")"
 }
 
 // attached names the files.
@@ -54,9 +58,14 @@ func (b body) text(a notification.Around) string {
 		fmt.Fprintln(&out, b.Sentence())
 	} else {
 		for _, n := range b.Numbers {
-			fmt.Fprintf(&out, b.form(), b.label(n.Label), n.Value, b.say(n.Change))
+			fmt.Fprintln(&out, b.line(n))
 		}
-		fmt.Fprintf(&out, "\n%s\n", b.say("The changes are against "+b.Against()+"."))
+		if !b.Headline.Alone {
+			fmt.Fprintf(&out, "\n%s\n", b.say("The changes are against "+b.Against()+"."))
+		}
+	}
+	if said := b.selected(); said != "" {
+		fmt.Fprintf(&out, "\n%s\n", said)
 	}
 	if len(b.Missing) > 0 {
 		fmt.Fprintf(&out, "\n%s\n", strings.Join(explain(b.Missing, b.Format, b.Language), "\n"))
@@ -86,6 +95,7 @@ func (b body) page(a notification.Around) string {
 		page.Paragraph(h.Strong(g.Text(b.Title())), h.Br(), g.Text(b.Company)),
 		g.If(a.Late != "", page.Paragraph(g.Text(a.Late))),
 		b.found(),
+		g.If(len(b.Filters) > 0, page.Paragraph(g.Text(b.selected()))),
 		g.If(len(b.Files) > 0, page.Paragraph(g.Text(b.say("The report is attached: "+b.attached()+".")))),
 		page.Button(b.Language, b.Link()),
 		page.Foot(b.Language, a.Unsubscribe, g.Text(b.zone()), h.Br(), g.Text(b.why())),
@@ -99,8 +109,8 @@ func (b body) found() g.Node {
 	}
 	return g.Group{
 		page.Data(g.Map(b.Numbers, b.numberRow)...),
-		page.Row("label", "padding:0 24px 8px;color:#475569;font-size:13px;",
-			g.Text(b.say("The changes are against "+b.Against()+"."))),
+		g.If(!b.Headline.Alone, page.Row("label", "padding:0 24px 8px;color:#475569;font-size:13px;",
+			g.Text(b.say("The changes are against "+b.Against()+".")))),
 		g.Map(explain(b.Missing, b.Format, b.Language), func(line string) g.Node {
 			return page.Row("", "padding:4px 24px;font-size:14px;", g.Text(line))
 		}),

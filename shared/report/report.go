@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tocsin/shared/activity"
+	"tocsin/shared/filter"
 	"tocsin/shared/hold"
 	"tocsin/shared/report/calendar"
 	"tocsin/shared/report/daily"
@@ -97,10 +98,12 @@ const (
 
 // Report is a report of a tenant, made or being made.
 type Report struct {
-	ID        string          `json:"id"`
-	Tenant    string          `json:"tenant"`
-	Client    string          `json:"client"` // the tenant's company name
-	Period    calendar.Period `json:"period"`
+	ID     string          `json:"id"`
+	Tenant string          `json:"tenant"`
+	Client string          `json:"client"` // the tenant's company name
+	Period calendar.Period `json:"period"`
+	// Filters select the events that a report on demand tells of; none = all.
+	Filters   []filter.Filter `json:"filters,omitempty"`
 	Format    Format          `json:"format"`
 	State     State           `json:"state"`
 	Reason    string          `json:"reason,omitempty"` // why it failed

@@ -18,6 +18,7 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
+	"tocsin/shared/filter"
 	"tocsin/shared/hold"
 	"tocsin/shared/mail/address"
 	"tocsin/shared/report/calendar"
@@ -49,16 +50,19 @@ type Found struct {
 
 // Service makes reports and hands them to their receivers.
 type Service struct {
-	Store     Store
-	Totals    DailyTotals
-	Renderer  Renderer
-	Receivers Receivers
-	Bus       event.Publisher
-	Platform  string
-	Console   Console
-	Now       func() time.Time
-	NewID     func() string
-	Log       *slog.Logger
+	Store  Store
+	Totals DailyTotals
+	// Events are what reports by filters are made of; EventsKept is how long they are there.
+	Events     Events
+	EventsKept time.Duration
+	Renderer   Renderer
+	Receivers  Receivers
+	Bus        event.Publisher
+	Platform   string
+	Console    Console
+	Now        func() time.Time
+	NewID      func() string
+	Log        *slog.Logger
 	// Enqueue takes the jobs of the schedule; nil performs them at once. On AWS it is a queue's. A job may be
 	// performed more than once.
 	Enqueue func(ctx context.Context, jobs []Job) error
@@ -299,10 +303,15 @@ func (s *Service) Perform(ctx context.Context, j Job) error {
 // make builds, renders and saves a report with its files, in the state that it has.
 func (s *Service) make(ctx context.Context, r *Report) error {
 	began := s.Now()
-	summary, err := Build(ctx, s.Totals, r.Tenant, r.Client, r.Period, RowsOf(r.Format), began)
+	totals, err := s.totals(ctx, r)
 	if err != nil {
 		return err
 	}
+	summary, err := Build(ctx, totals, r.Tenant, r.Client, r.Period, RowsOf(r.Format), began)
+	if err != nil {
+		return err
+	}
+	summary.Filters, summary.Alone = r.Filters, len(r.Filters) > 0
 	settings, err := s.Settings(ctx, r.Tenant)
 	if err != nil {
 		return fmt.Errorf("read the language: %w", err)
@@ -329,7 +338,7 @@ func (s *Service) make(ctx context.Context, r *Report) error {
 func (s *Service) render(summary *Summary, f Format) ([]File, error) {
 	if f == CSV {
 		files, err := summary.Files(s.Console)
-		return append(files, summary.missingRows()...), err
+		return append(append(files, summary.selectedBy()...), summary.missingRows()...), err
 	}
 	data, err := s.Renderer.Render(summary, s.Platform, s.Console)
 	if err != nil {
@@ -474,6 +483,7 @@ func (s *Service) entry(who activity.Actor, o activity.Object, a activity.Action
 // Request is a report on demand.
 type Request struct {
 	Period     calendar.Period
+	Filters    []filter.Filter
 	Format     Format
 	Recipients []string
 }
@@ -492,6 +502,7 @@ func (s *Service) Order(ctx context.Context, who activity.Actor, q Request) (Rep
 		problems = append(problems, destination.FieldProblem{Field: "recipients",
 			Reason: fmt.Sprintf("must be at most %d addresses", MaxRecipients)})
 	}
+	problems = append(problems, s.checkFilters(q)...)
 	if q.Period.From > calendar.DayOf(s.Now(), calendar.Location(q.Period.Zone)) {
 		problems = append(problems, destination.FieldProblem{Field: "from", Reason: "must not be in the future"})
 	}
@@ -517,14 +528,18 @@ func (s *Service) Order(ctx context.Context, who activity.Actor, q Request) (Rep
 		}
 	}
 	r := Report{
-		ID: s.NewID(), Tenant: who.Tenant, Client: who.ClientName, Period: q.Period, Format: q.Format, State: Waiting,
-		CreatedAt: s.Now().UTC(),
+		ID: s.NewID(), Tenant: who.Tenant, Client: who.ClientName, Period: q.Period, Filters: q.Filters, Format: q.Format,
+		State: Waiting, CreatedAt: s.Now().UTC(),
 		CreatedBy: who.Email, Recipients: recipients,
 	}
 	e := s.entry(who, activity.Report, activity.Create)
 	e.ObjectID, e.ObjectName = r.ID, string(r.Period.Frequency)+" "+r.Period.Key()
-	e.Changes = activity.Diff(nil, map[string]any{"from": r.Period.From, "to": r.Period.To, "zone": r.Period.Zone,
-		"format": r.Format, "recipients": r.Recipients})
+	fields := map[string]any{"from": r.Period.From, "to": r.Period.To, "zone": r.Period.Zone, "format": r.Format,
+		"recipients": r.Recipients}
+	if len(r.Filters) > 0 {
+		fields["filters"] = r.Filters
+	}
+	e.Changes = activity.Diff(nil, fields)
 	if err := s.Store.Save(ctx, r, nil, e.Bounded()); err != nil {
 		return Report{}, fmt.Errorf("order report %s: %w", r.ID, err)
 	}
@@ -557,8 +572,7 @@ func (s *Service) MakeOrdered(ctx context.Context, r Report) error {
 			return err
 		}
 		s.Log.Error("report on demand failed", "tenant", r.Tenant, "report", r.ID, "error", err.Error())
-		r.State, r.Reason = Failed,
-			"the report could not be made: order it again; if it fails again, tell the platform's operator its id"
+		r.State, r.Reason = Failed, whyFailed(err)
 		return s.Store.Save(ctx, r, nil)
 	}
 	for _, a := range r.Recipients {

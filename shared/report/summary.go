@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"tocsin/shared/filter"
 	"tocsin/shared/report/calendar"
 	"tocsin/shared/report/daily"
 	"tocsin/shared/wording"
@@ -34,6 +35,7 @@ type Headline struct {
 type Comparison struct {
 	Now    Headline `json:"now"`
 	Before Headline `json:"before"`
+	Alone  bool     `json:"alone,omitempty"` // it is compared with nothing, and Before is not known
 }
 
 // Empty reports whether nothing was recorded in the period.
@@ -59,6 +61,8 @@ type Summary struct {
 	Made   time.Time
 	// Language is that of the files, "" = English.
 	Language wording.Language
+	// Filters selected what the report tells of; none = it tells of everything.
+	Filters []filter.Filter
 	Comparison
 
 	Over                                            []DayCount

@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/access"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/destination"
+	"tocsin/shared/filter"
 	"tocsin/shared/report"
 	"tocsin/shared/report/calendar"
 	"tocsin/shared/wording"
@@ -30,17 +31,24 @@ type PeriodView struct {
 
 // ReportView is a report.
 type ReportView struct {
-	ID         string             `json:"id" example:"weekly-2023-W09"`
-	Period     PeriodView         `json:"period"`
-	Format     report.Format      `json:"format" enum:"pdf,csv"`
-	State      report.State       `json:"state" enum:"waiting,ready,failed" doc:"ask again while it is waiting: it takes seconds"`
-	Reason     string             `json:"reason,omitempty" worded:"true" doc:"why it failed"`
-	CreatedAt  time.Time          `json:"created_at"`
-	CreatedBy  string             `json:"created_by,omitempty" doc:"absent for a scheduled one"`
-	Recipients []string           `json:"recipients,omitempty"`
-	Headline   *report.Comparison `json:"headline,omitempty" doc:"once it is ready: the numbers, and those of the period before"`
-	Missing    []MissingView      `json:"missing,omitempty" doc:"once it is ready: the kinds of event of which its files list fewer than were counted; absent when they list everything"`
-	Files      []FileView         `json:"files"`
+	ID         string            `json:"id" example:"weekly-2023-W09"`
+	Period     PeriodView        `json:"period"`
+	Filters    []rest.FilterView `json:"filters,omitempty" doc:"what selected the events that it tells of; absent: it tells of all"`
+	Format     report.Format     `json:"format" enum:"pdf,csv"`
+	State      report.State      `json:"state" enum:"waiting,ready,failed" doc:"ask again while it is waiting: it takes seconds"`
+	Reason     string            `json:"reason,omitempty" worded:"true" doc:"why it failed"`
+	CreatedAt  time.Time         `json:"created_at"`
+	CreatedBy  string            `json:"created_by,omitempty" doc:"absent for a scheduled one"`
+	Recipients []string          `json:"recipients,omitempty"`
+	Headline   *HeadlineView     `json:"headline,omitempty" doc:"once it is ready"`
+	Missing    []MissingView     `json:"missing,omitempty" doc:"once it is ready: the kinds of event of which its files list fewer than were counted; absent when they list everything"`
+	Files      []FileView        `json:"files"`
+}
+
+// HeadlineView is a report in numbers.
+type HeadlineView struct {
+	Now    report.Headline  `json:"now"`
+	Before *report.Headline `json:"before,omitempty" doc:"of the period before; absent of a report by filters, which is compared with nothing"`
 }
 
 // MissingView is what a report does not list of one kind of event.
@@ -66,10 +74,16 @@ func reportView(r report.Report) ReportView {
 		Recipients: r.Recipients, Files: []FileView{},
 		Period: PeriodView{r.Period.Frequency, r.Period.From, r.Period.To, r.Period.Zone, r.Period.Title()},
 	}
+	if len(r.Filters) > 0 {
+		v.Filters = rest.FilterViews(r.Filters)
+	}
 	if r.State != report.Ready {
 		return v
 	}
-	v.Headline = &r.Headline
+	v.Headline = &HeadlineView{Now: r.Headline.Now}
+	if !r.Headline.Alone {
+		v.Headline.Before = &r.Headline.Before
+	}
 	for _, m := range r.Missing {
 		v.Missing = append(v.Missing, MissingView(m))
 	}
@@ -98,8 +112,16 @@ type orderInput struct {
 			From      calendar.Day       `json:"from" example:"2023-02-27"`
 			To        calendar.Day       `json:"to,omitempty" doc:"included; at most 366 days" example:"2023-03-05"`
 		} `json:"period"`
-		Format     report.Format `json:"format,omitempty" enum:"pdf,csv" default:"pdf" doc:"pdf: at most 50 attacks, 200 incidents and 200 vulnerabilities. csv: one file for each kind of event with at most 10,000 rows, attacks and incidents with the most hits first, vulnerabilities with the highest risk first; where rows are missing, a text file beside them says how many"`
-		Recipients []string      `json:"recipients,omitempty" maxItems:"50" doc:"addresses that it is mailed to; without any it is only kept for download"`
+		Filters    []rest.FilterView `json:"filters,omitempty" maxItems:"6" doc:"select the events that the report tells of: all filters must match, and an event that has nothing of what a filter looks at is selected by ne alone; see GET /v1/report-filters. Without any it tells of all events"`
+		Format     report.Format     `json:"format,omitempty" enum:"pdf,csv" default:"pdf" doc:"pdf: at most 50 attacks, 200 incidents and 200 vulnerabilities. csv: one file for each kind of event with at most 10,000 rows, attacks and incidents with the most hits first, vulnerabilities with the highest risk first; where rows are missing, a text file beside them says how many"`
+		Recipients []string          `json:"recipients,omitempty" maxItems:"50" doc:"addresses that it is mailed to; without any it is only kept for download"`
+	}
+}
+
+type filtersOutput struct {
+	Body struct {
+		Filters []rest.FilterRuleView `json:"filters"`
+		From    calendar.Day          `json:"from" doc:"the first day that a report by filters can be made of, in the time zone of the reports: it is made of the events themselves, which are kept so long, as they arrived until a day after its period. One without filters goes back 13 months" example:"2023-02-03"`
 	}
 }
 
@@ -172,6 +194,10 @@ func (s *API) reports(api huma.API) {
 			rest.QuotaWords,
 	}), s.order)
 	huma.Register(api, rest.Operation(access.ViewEvents, huma.Operation{
+		OperationID: "get-report-filters", Method: http.MethodGet, Path: "/v1/report-filters", Tags: tags,
+		Summary: "List the filters that a report can be made by", Description: "And how far back such a report can go.",
+	}), s.filters)
+	huma.Register(api, rest.Operation(access.ViewEvents, huma.Operation{
 		OperationID: "get-report", Method: http.MethodGet, Path: "/v1/reports/{id}", Tags: tags, Errors: []int{404},
 		Summary:     "Read a report",
 		Description: "Its state, its headline numbers, its files, and what these do not list.",
@@ -241,17 +267,31 @@ func (s *API) order(ctx context.Context, in *orderInput) (*reportOutput, error) 
 		return nil, s.Answer(err)
 	}
 	q := in.Body
+	filters, err := rest.Filters(q.Filters)
+	if err != nil {
+		return nil, err
+	}
 	period, err := asked(q.Period.Frequency, q.Period.From, q.Period.To, zone)
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.Reports.Order(ctx, rest.Person(ctx), report.Request{Period: period, Format: q.Format,
-		Recipients: q.Recipients})
+	r, err := s.Reports.Order(ctx, rest.Person(ctx), report.Request{Period: period, Filters: filters,
+		Format: q.Format, Recipients: q.Recipients})
 	if err != nil {
 		return nil, s.Answer(err)
 	}
 	s.Ordered(ctx, r)
 	return &reportOutput{Location: "/v1/reports/" + r.ID, Body: reportView(r)}, nil
+}
+
+func (s *API) filters(ctx context.Context, _ *struct{}) (*filtersOutput, error) {
+	zone, err := s.Reports.Zone(ctx, rest.Principal(ctx).Tenant)
+	if err != nil {
+		return nil, s.Answer(err)
+	}
+	out := &filtersOutput{}
+	out.Body.Filters, out.Body.From = rest.FilterRules(filter.ReportRules()), s.Reports.Since(zone)
+	return out, nil
 }
 
 // asked is the period that a person asks for.

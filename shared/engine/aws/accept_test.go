@@ -458,6 +458,14 @@ func TestArrivals(t *testing.T) {
 	fanouttest.Filters(t, arriving)
 }
 
+func TestReportsByFilters(t *testing.T) {
+	fanouttest.ReportsByFilters(t, func(t *testing.T) fanouttest.ReportingEngine {
+		w := open(t)
+		return fanouttest.ReportingEngine{AcceptingEngine: w.accepting("web_hooks"), Events: w.deliveries(),
+			Reports: w.reports()}
+	})
+}
+
 func (w *world) accepting(system string) fanouttest.AcceptingEngine {
 	d, clock := w.clocked()
 	*clock = now().Add(time.Minute)

@@ -66,6 +66,11 @@ func TestDeliveries(t *testing.T) {
 	}
 	fanouttest.Arrivals(t, arriving)
 	fanouttest.Filters(t, arriving)
+	fanouttest.ReportsByFilters(t, func(*testing.T) fanouttest.ReportingEngine {
+		e := open()
+		return fanouttest.ReportingEngine{Events: e.Deliveries(), Reports: e.Reports(),
+			AcceptingEngine: fanouttest.AcceptingEngine{Log: polled(e), Systems: catalogue.Default()}}
+	})
 	enginetest.Backlog(t, func(*testing.T) (enginetest.Log, integration.Backlog) {
 		e := open()
 		return polled(e), e.Deliveries()

@@ -109,6 +109,15 @@ func TestArrivals(t *testing.T) {
 	fanouttest.Filters(t, arriving)
 }
 
+func TestReportsByFilters(t *testing.T) {
+	fanouttest.ReportsByFilters(t, func(t *testing.T) fanouttest.ReportingEngine {
+		db := open(t)
+		return fanouttest.ReportingEngine{Events: db.Deliveries(), Reports: db.Reports(),
+			AcceptingEngine: fanouttest.AcceptingEngine{Log: enginetest.Polled(db.Deliveries(), db.Bus()),
+				Systems: catalogue.Default()}}
+	})
+}
+
 func TestBacklog(t *testing.T) {
 	enginetest.Backlog(t, func(t *testing.T) (enginetest.Log, integration.Backlog) {
 		db := open(t)

@@ -261,6 +261,12 @@ func (p Period) Previous() Period {
 	return Containing(p.Frequency, p.From.Add(-1), p.Zone)
 }
 
+// Span is when the first day of the period begins and when its last one ends.
+func (p Period) Span() (from, to time.Time) {
+	zone := Location(p.Zone)
+	return p.From.at(0, zone), p.To.Add(1).at(0, zone)
+}
+
 // Days is how many days the period has.
 func (p Period) Days() int { return int(p.To.Date().Sub(p.From.Date())/(24*time.Hour)) + 1 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/filter"
 	"tocsin/shared/report"
 	"tocsin/shared/report/calendar"
 	"tocsin/shared/report/daily"
@@ -299,6 +300,23 @@ func TestAnEmptyPeriodSaysSo(t *testing.T) {
 	require.Contains(t, got, "Nothing was recorded in this period")
 	require.Contains(t, got, "February 2023")
 	require.Contains(t, got, "Page 1 of 1")
+}
+
+func TestAReportByFiltersSaysSoOnItsFirstPage(t *testing.T) {
+	s := busy()
+	s.Alone = true
+	for n := range 6 {
+		s.Filters = append(s.Filters, filter.Filter{ID: filter.OfReports[n], Operator: filter.Equal,
+			Values: []filter.Value{"1", "2"}})
+	}
+	first := flat(poppler(t, render(t, s), "pdftotext", "-layout", "-l", "1", "-", "-"))
+	require.Contains(t, first, "Only events that all filters select are in it. Filters: Application is 1, 2; Domain is 1, 2;")
+	for _, not := range []string{"+14 %", "none before", "changes above"} {
+		require.NotContains(t, first, not, "it is compared with nothing")
+	}
+	empty := &report.Summary{Client: "Acme", Period: s.Period, Made: s.Made, Filters: s.Filters,
+		Comparison: report.Comparison{Alone: true}}
+	require.Contains(t, flat(text(t, render(t, empty))), "Nothing that the filters select was recorded in this period.")
 }
 
 func TestADayIsShownByTheHour(t *testing.T) {

@@ -99,6 +99,10 @@ func (d *sheet) overview() {
 		d.tile(n, margin+float64(i)*(width+gap), width, height)
 	}
 	d.y += height + 6
+	if said := d.Selected(); said != "" {
+		d.paragraph(said)
+		d.y += 2.6
+	}
 	d.paragraph(d.sentences())
 	if lacks := d.Explain(report.PDF); len(lacks) > 0 {
 		d.y += 2.6
@@ -188,7 +192,9 @@ func (d *sheet) sentences() string {
 	var out []string
 	tell := func(format string, args ...any) { out = append(out, d.say(fmt.Sprintf(format, args...))) }
 	n := d.Now
-	if n.Empty() {
+	if n.Empty() && d.Alone {
+		tell("Nothing that the filters select was recorded in this period.")
+	} else if n.Empty() {
 		tell("Nothing was recorded in this period: no malicious requests, no attacks, no incidents and no new " +
 			"vulnerabilities.")
 	}
@@ -217,7 +223,9 @@ func (d *sheet) sentences() string {
 	} else if n.Incidents > 1 {
 		tell("%s attacks exploited a known vulnerability: see Incidents.", report.Thousands(n.Incidents))
 	}
-	tell("The changes above are against %s.", d.Against())
+	if !d.Alone {
+		tell("The changes above are against %s.", d.Against())
+	}
 	return strings.Join(out, d.between())
 }
 

@@ -8,6 +8,7 @@ import { useUnsaved } from "../router.js";
 import { isEmail, words } from "../schema.js";
 import { Busy, Empty, ErrorAt, Failure, Notice, Pill, Said, View, When } from "../ui.js";
 import { Language } from "./fields.js";
+import { filterMistakes, FilterRows, madeFilters, narrowed } from "./filter-rows.js";
 import { AccountHold } from "./hold.js";
 import { Mails, People } from "./mails.js";
 
@@ -39,22 +40,25 @@ function Download({ file }) {
 	`;
 }
 
-// Numbers are those of the period, each with its change since the one before.
+// Numbers are those of the period, each with its change since the one before, if they are compared with one.
 function Numbers({ headline: { now, before } }) {
 	return html`
 		<dl class="numbers">
 			${lines.map((name) => {
-				const change = now[name] - before[name];
+				const change = before && now[name] - before[name];
 				return html`
 					<div>
 						<dt>${t(`report.${name}`)}</dt>
 						<dd>
 							${number(now[name])}${" "}
-							<small>
-								${change === 0
-									? t("report.same")
-									: t(change > 0 ? "report.more" : "report.less", { n: Math.abs(change) })}
-							</small>
+							${before &&
+							html`
+								<small>
+									${change === 0
+										? t("report.same")
+										: t(change > 0 ? "report.more" : "report.less", { n: Math.abs(change) })}
+								</small>
+							`}
 						</dd>
 					</div>
 				`;
@@ -104,7 +108,21 @@ const Missing = ({ report: r }) => html`
 	<//>
 `;
 
-function Report({ report: r, manages }) {
+// Filters say what selected the events that a report tells of.
+const Filters = ({ filters, rules }) => html`
+	<div>
+		<p>${t("report.selected")}</p>
+		<ul>
+			${filters.map(
+				(f) => html`
+					<li key=${f.id}>${narrowed(f, rules)}</li>
+				`,
+			)}
+		</ul>
+	</div>
+`;
+
+function Report({ report: r, rules, manages }) {
 	const kind = t(`report.frequency.${r.period.frequency}`);
 	return html`
 		<li class="panel report">
@@ -133,6 +151,10 @@ function Report({ report: r, manages }) {
 			html`
 				<p class="mend"><${Said} text=${r.reason} /></p>
 			`}
+			${r.filters?.length > 0 &&
+			html`
+				<${Filters} filters=${r.filters} rules=${rules} />
+			`}
 			${r.headline &&
 			html`
 				<${Numbers} headline=${r.headline} />
@@ -160,18 +182,28 @@ function Report({ report: r, manages }) {
 	`;
 }
 
+const monday = (from) => {
+	const date = new Date(`${from}T12:00:00Z`);
+	if (Number.isNaN(date.getTime())) return from;
+	date.setUTCDate(date.getUTCDate() - ((date.getUTCDay() + 6) % 7));
+	return date.toISOString().slice(0, 10);
+};
 const day = (date) => new Date(date - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 10);
 
-const mistakes = (order) => {
+const mistakes = (order, { filters: rules, from: first }) => {
 	const wrong = words(order.recipients).find((a) => !isEmail(a));
+	const since = { daily: order.from, weekly: monday(order.from), monthly: order.from.slice(0, 8) + "01" };
+	const early = order.filters.length > 0 && (since[order.frequency] || order.from) < first;
 	return {
-		from: order.from ? "" : t("check.required"),
+		...filterMistakes(order.filters, rules),
+		filters: "",
+		from: !order.from ? t("check.required") : early ? t("report.filters.early", { day: dates(first, first) }) : "",
 		to: order.frequency ? "" : !order.to ? t("check.required") : order.to < order.from ? t("range.empty") : "",
 		recipients: wrong ? t("check.email", { value: wrong }) : "",
 	};
 };
 
-function Order({ ordered }) {
+function Order({ ordered, can }) {
 	const id = useId();
 	const form = useRef(null);
 	const [sent, setSent] = useState({
@@ -180,6 +212,7 @@ function Order({ ordered }) {
 		to: day(new Date()),
 		format: "pdf",
 		recipients: "",
+		filters: [],
 	});
 	const [order, set] = useState(sent);
 	useUnsaved(
@@ -193,22 +226,24 @@ function Order({ ordered }) {
 			period: frequency ? { frequency, from } : { from, to },
 			format,
 			recipients: words(order.recipients),
+			filters: madeFilters(order.filters, can.filters),
 		});
 		attempt(false);
 		setSent(order);
 		await ordered();
 	});
-	const wrong = mistakes(order);
+	const wrong = mistakes(order, can);
 	for (const f of error?.fields || []) {
-		const name = f.field.split(".").find((part) => part in wrong);
+		const parts = f.field.split(".");
+		const name = parts[0] === "filters" ? parts.slice(0, 2).join(".") : parts.find((part) => part in wrong);
 		if (name) wrong[name] ||= said(f.reason);
 	}
 	const set1 = (change) => set({ ...order, ...change });
 	const submit = (e) => {
 		e.preventDefault();
 		attempt(true);
-		if (!Object.values(mistakes(order)).some(Boolean)) run();
-		else requestAnimationFrame(() => form.current.querySelector(".invalid input")?.focus());
+		if (!Object.values(mistakes(order, can)).some(Boolean)) run();
+		else requestAnimationFrame(() => form.current.querySelector(".invalid :is(input, textarea, select)")?.focus());
 	};
 	const field = (name, label, control, help) => {
 		const shown =
@@ -260,6 +295,13 @@ function Order({ ordered }) {
 					order.frequency && t(`report.day.${order.frequency}`),
 				)}${!order.frequency && field("to", t("range.to"), date("to"))}
 			</div>
+			<${FilterRows}
+				rules=${can.filters}
+				value=${order.filters}
+				note=${t("report.filters.note", { day: dates(can.from, can.from) })}
+				errors=${attempted || error ? wrong : { filters: "" }}
+				onChange=${(filters) => set1({ filters })}
+			/>
 			${field(
 				"format",
 				t("report.format"),
@@ -494,6 +536,7 @@ export function Reports({ session }) {
 	const load = useLoad("reports", async (signal) => (await get("/v1/reports", { signal })).body.items, {
 		every: fast ? waiting : refresh,
 	});
+	const can = useLoad("report-filters", async (signal) => (await get("/v1/report-filters", { signal })).body);
 	const making = Boolean(load.data?.some((r) => r.state === "waiting"));
 	useEffect(() => setFast(making), [making]);
 	const administers = session.sections.includes("integrations");
@@ -512,7 +555,12 @@ export function Reports({ session }) {
 									<ul class="column">
 										${items.map(
 											(r) => html`
-												<${Report} key=${r.id} report=${r} manages=${manages} />
+												<${Report}
+													key=${r.id}
+													report=${r}
+													rules=${can.data?.filters}
+													manages=${manages}
+												/>
 											`,
 										)}
 									</ul>
@@ -527,7 +575,11 @@ export function Reports({ session }) {
 			<div class="column screen-only">
 				${manages &&
 				html`
-					<${Order} ordered=${load.reload} />
+					<${View} load=${can} count="1">
+						${(v) => html`
+							<${Order} ordered=${load.reload} can=${v} />
+						`}
+					<//>
 				`}${administers &&
 				html`
 					<${Settings} />
