@@ -94,7 +94,7 @@ func (b body) Sentence() string {
 func (b body) Quiet() bool { return b.Headline.Now.Empty() }
 
 // selected says by which filters the report was made, "" when by none.
-func (b body) selected() string { return selected(b.Filters, b.Language) }
+func (b body) selected() string { return saidFilters(b.Filters, b.Language) }
 
 // Against says what the numbers are compared with.
 func (b body) Against() string { return b.Period.Frequency.Before() }

@@ -143,8 +143,8 @@ func TestAReportOfTooManyEventsSaysWhatToDo(t *testing.T) {
 	got, err := r.service.Get(t.Context(), "42", ordered.ID)
 	require.NoError(t, err)
 	require.Equal(t, report.Failed, got.State)
-	require.Equal(t, "more than 1,000,000 events arrived in the period and the day after it: order the report on fewer "+
-		"days", got.Reason)
+	require.Equal(t, "more than 1,000,000 events arrived in the period and the day after it: order the report on "+
+		"fewer days", got.Reason)
 	require.Equal(t, 1_000_000, all.looked)
 	require.True(t, strings.HasPrefix(wording.In(wording.Japanese, got.Reason), "この期間とその翌日"))
 }

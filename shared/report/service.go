@@ -528,8 +528,8 @@ func (s *Service) Order(ctx context.Context, who activity.Actor, q Request) (Rep
 		}
 	}
 	r := Report{
-		ID: s.NewID(), Tenant: who.Tenant, Client: who.ClientName, Period: q.Period, Filters: q.Filters, Format: q.Format,
-		State: Waiting, CreatedAt: s.Now().UTC(),
+		ID: s.NewID(), Tenant: who.Tenant, Client: who.ClientName, Period: q.Period, Filters: q.Filters,
+		Format: q.Format, State: Waiting, CreatedAt: s.Now().UTC(),
 		CreatedBy: who.Email, Recipients: recipients,
 	}
 	e := s.entry(who, activity.Report, activity.Create)

@@ -166,7 +166,10 @@ type API struct {
 }
 
 // Register adds the operations.
-func (s *API) Register(api huma.API) { s.reports(api) }
+func (s *API) Register(api huma.API) {
+	s.reports(api)
+	s.settings(api)
+}
 
 func (s *API) reports(api huma.API) {
 	tags := []string{"Reports"}
@@ -217,6 +220,10 @@ func (s *API) reports(api huma.API) {
 			"application/pdf": {}, "text/csv": {}, "text/plain": {},
 		}}},
 	}), s.file)
+}
+
+func (s *API) settings(api huma.API) {
+	tags := []string{"Reports"}
 	huma.Register(api, rest.Operation(access.ReportSettings, huma.Operation{
 		OperationID: "get-report-settings", Method: http.MethodGet, Path: "/v1/report-settings", Tags: tags,
 		Summary: "Read the settings of reports", Description: "UTC and 06:00 until you choose others.",

@@ -310,7 +310,8 @@ func TestAReportByFiltersSaysSoOnItsFirstPage(t *testing.T) {
 			Values: []filter.Value{"1", "2"}})
 	}
 	first := flat(poppler(t, render(t, s), "pdftotext", "-layout", "-l", "1", "-", "-"))
-	require.Contains(t, first, "Only events that all filters select are in it. Filters: Application is 1, 2; Domain is 1, 2;")
+	require.Contains(t, first, "Only events that all filters select are in it. Filters: Application is 1, 2; "+
+		"Domain is 1, 2;")
 	for _, not := range []string{"+14 %", "none before", "changes above"} {
 		require.NotContains(t, first, not, "it is compared with nothing")
 	}
