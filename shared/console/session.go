@@ -53,7 +53,7 @@ type sessionOutput struct{ Body SessionView }
 const sessionPath = "/v1/session"
 
 func (s *server) session(api huma.API) {
-	huma.Register(api, rest.Operation(access.SignIn, huma.Operation{
+	rest.Register(api, rest.Operation(access.SignIn, huma.Operation{
 		OperationID: "get-session", Method: http.MethodGet, Path: sessionPath, Tags: []string{"Session"},
 		Summary: "Read who you are", Description: "What your token says, and what there is for you. For every role.",
 	}), func(ctx context.Context, _ *struct{}) (*sessionOutput, error) {

@@ -17,7 +17,7 @@ type versionOutput struct{ Body version.Info }
 // is for every role, and for nobody without a token: what is old is not told to strangers.
 func (s *server) version(api huma.API) {
 	read := version.Read()
-	huma.Register(api, rest.Operation(access.SignIn, huma.Operation{
+	rest.Register(api, rest.Operation(access.SignIn, huma.Operation{
 		OperationID: "get-version", Method: http.MethodGet, Path: "/v1/version", Tags: []string{"Session"},
 		Summary: "Read which release this is", Description: "The release, the commit that it was built from, and the " +
 			"Go that built it. For every role.",

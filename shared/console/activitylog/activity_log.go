@@ -74,7 +74,7 @@ func (s *API) Register(api huma.API) {
 	const kept = "Who changed what, when, through what, and from which value to which. Secrets are only said to have " +
 		"changed. Entries are kept for 13 months. For administrators and read-only users."
 	tags := []string{"Activity log"}
-	huma.Register(api, rest.Operation(access.ViewActivity, huma.Operation{
+	rest.Register(api, rest.Operation(access.ViewActivity, huma.Operation{
 		OperationID: "list-activity", Method: http.MethodGet, Path: "/v1/activity", Tags: tags,
 		Errors: []int{400, 422}, Summary: "List the activity log", Description: kept,
 	}), s.list)

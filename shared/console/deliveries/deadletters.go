@@ -34,7 +34,7 @@ type deadLettersOutput struct {
 }
 
 func (s *API) deadLetters(api huma.API) {
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-dead-letters", Method: http.MethodGet, Path: "/v1/dead-letters",
 		Tags: []string{"Dead letters"}, Errors: []int{400, 422},
 		Summary: "List events that could not be processed",
@@ -64,7 +64,7 @@ func (s *API) deadLetters(api huma.API) {
 		}
 		return out, nil
 	})
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "replay-dead-letter", Method: http.MethodPost, Path: "/v1/dead-letters/{id}/replay",
 		Tags: []string{"Dead letters"}, Errors: []int{404, 409},
 		Summary: "Send a rejected event through again",

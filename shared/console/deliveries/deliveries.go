@@ -214,24 +214,24 @@ func (s *API) Register(api huma.API) {
 
 func (s *API) deliveries(api huma.API) {
 	tags := []string{"Deliveries"}
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-deliveries", Method: http.MethodGet, Path: "/v1/integrations/{id}/deliveries", Tags: tags,
 		Errors:      []int{400, 404, 422},
 		Summary:     "List an integration's deliveries",
 		Description: "With every attempt: when, after which wait, what the system answered.",
 	}), s.listDeliveries)
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "get-delivery", Method: http.MethodGet, Path: "/v1/integrations/{id}/deliveries/{delivery}",
 		Tags: tags, Errors: []int{404},
 		Summary: "Read a delivery", Description: "With its events.",
 	}), s.getDelivery)
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-requests", Method: http.MethodGet,
 		Path: "/v1/integrations/{id}/deliveries/{delivery}/requests", Tags: tags, Errors: []int{404, 409},
 		Summary:     "Read what a delivery sends",
 		Description: "Its requests as they are made with the integration's present settings, secrets masked.",
 	}), s.listRequests)
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "replay-delivery", Method: http.MethodPost,
 		Path: "/v1/integrations/{id}/deliveries/{delivery}/replay", Tags: tags, Errors: []int{404, 409, 429},
 		Summary: "Send a delivery again", Description: "A dead or delivered one, under its old id, with a new run of " +
@@ -239,7 +239,7 @@ func (s *API) deliveries(api huma.API) {
 	}), func(ctx context.Context, in *DeliveryInput) (*ReplayOutput, error) {
 		return s.replay(ctx, delivery.Replay{Integration: in.ID, ID: in.Delivery, Limit: 1})
 	})
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "replay-deliveries", Method: http.MethodPost, Path: "/v1/integrations/{id}/replay", Tags: tags,
 		Errors:  []int{400, 404, 409, 422, 429},
 		Summary: "Send a range of deliveries again", Description: "At most 500 a call; go on with the cursor. " +

@@ -108,7 +108,7 @@ func (s *API) log(api huma.API) {
 	const how = "Of the integrations that there are, newest first. No filter is needed; each narrows. Filters by " +
 		"kind, status and text are looked for in the list: one call looks at 10,000 deliveries at most, with a text " +
 		"at the events of 1,000. reached says how far back that was, and next_cursor goes on."
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "search-deliveries", Method: http.MethodGet, Path: "/v1/deliveries", Tags: tags,
 		Errors: []int{400, 422}, Summary: "Search the deliveries to all integrations", Description: how,
 	}), s.searchLog)
@@ -119,7 +119,7 @@ func (s *API) log(api huma.API) {
 			"answer has at most 5,000 lines: X-Next-Cursor says that there is more.",
 		Responses: rest.CSVAnswers(),
 	}), s.exportLog)
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "get-event", Method: http.MethodGet, Path: "/v1/events/{id}", Tags: tags, Errors: []int{404},
 		Summary: "Read an event and what became of it",
 		Description: "Every delivery of it, why it went there, and what left it out elsewhere, as the integrations " +

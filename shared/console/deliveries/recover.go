@@ -48,7 +48,7 @@ const (
 )
 
 func (s *API) recovery(api huma.API) {
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "recover-events", Method: http.MethodPost, Path: "/v1/integrations/{id}/recover",
 		Tags:   []string{"Deliveries"},
 		Errors: []int{400, 404, 409, 422}, Summary: "Recover events that an integration missed",

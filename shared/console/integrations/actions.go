@@ -99,7 +99,7 @@ func (s *API) actions(api huma.API) {
 // forms are the operations that a form asks a system by: choices, and the health beside it.
 func (s *API) forms(api huma.API) {
 	tags := []string{"Integrations"}
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-choices", Method: http.MethodPost, Path: "/v1/integrations/choices", Tags: tags,
 		Errors:  []int{400, 404, 413, 415, 422},
 		Summary: "List the values of a parameter", Description: "Asks the system for the values that one of its " +
@@ -107,7 +107,7 @@ func (s *API) forms(api huma.API) {
 			"are still to be chosen may be missing. With the id of a saved integration, masks stand for its secrets, " +
 			"as in test-parameters.",
 	}), s.choices)
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "get-integration-health", Method: http.MethodGet, Path: "/v1/integrations/{id}/health", Tags: tags,
 		Errors:  []int{404},
 		Summary: "Read an integration's health",

@@ -53,13 +53,13 @@ type leftOutOutput struct {
 }
 
 func (s *API) filters(api huma.API) {
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "try-filters", Method: http.MethodPost, Path: "/v1/filters/try", Tags: []string{"Integrations"},
 		Errors: []int{400, 413, 415, 422}, Summary: "Try filters on the last events",
 		Description: "What an integration with these filters would have got of the last events, up to about 2,000 " +
 			"within seven days. Nothing is sent and nothing is saved.",
 	}), s.tryFilters)
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "get-integration-left-out", Method: http.MethodGet, Path: "/v1/integrations/{id}/left-out",
 		Tags: []string{"Integrations"}, Errors: []int{404}, Summary: "Count what an integration's filters left out",
 		Description: "Of the last 24 hours, as the overview counts. What was left out is written nowhere: an event's " +

@@ -227,7 +227,7 @@ func (s *API) Register(api huma.API) {
 
 func (s *API) integrations(api huma.API) {
 	tags := []string{"Integrations"}
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-integrations", Method: http.MethodGet, Path: "/v1/integrations", Tags: tags,
 		Errors:  []int{400, 422},
 		Summary: "List integrations", Description: "In the order of their making. The counts are those of the tabs.",

@@ -46,7 +46,7 @@ type samplesOutput struct {
 
 // samples shows what a system will be sent, before an integration is added.
 func (s *API) samples(api huma.API) {
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "show-samples", Method: http.MethodPost, Path: "/v1/integrations/samples",
 		Tags: []string{"Integrations"}, Errors: []int{400, 404, 413, 415, 422},
 		Summary: "Show what a system is sent", Description: "A made-up event of each type, written as this system is " +

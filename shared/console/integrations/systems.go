@@ -78,7 +78,7 @@ type systemsOutput struct {
 }
 
 func (s *API) systems(api huma.API) {
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-systems", Method: http.MethodGet, Path: "/v1/systems", Tags: []string{"Systems"},
 		Summary: "List the systems", Description: "The catalogue in page order: groups, systems, the parameters that " +
 			"each asks for and the event types that it can receive, with the number of integrations of the tenant.",

@@ -26,7 +26,7 @@ type TelegramLinkView struct {
 type telegramLinkOutput struct{ Body TelegramLinkView }
 
 func (s *API) telegram(api huma.API) {
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "make-telegram-link", Method: http.MethodPost, Path: "/v1/integrations/{id}/telegram-link",
 		Tags: []string{"Integrations"}, Errors: []int{404, 409, 502},
 		Summary: "Make links that bind a Telegram chat",

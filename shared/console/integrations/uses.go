@@ -55,7 +55,7 @@ type (
 // uses registers where an integration is used, and its deletion, which looks at that.
 func (s *API) uses(api huma.API) {
 	tags := []string{"Integrations"}
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-integration-uses", Method: http.MethodGet, Path: "/v1/integrations/{id}/uses", Tags: tags,
 		Errors: []int{404}, Summary: "List what uses an integration",
 		Description: "The triggers that notify it, the integrations whose fallback it is, and the scheduled reports " +

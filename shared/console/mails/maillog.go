@@ -32,7 +32,7 @@ type mailsOutput struct {
 }
 
 func (s *API) mails(api huma.API) {
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-mails", Method: http.MethodGet, Path: "/v1/mail-log", Tags: []string{"Mail log"},
 		Errors:  []int{400, 404, 422},
 		Summary: "List the mail log", Description: "The mails of your tenant that a deployment without a mail server " +

@@ -157,14 +157,14 @@ const againWords = "One that has failed, was not sent or has arrived, under its 
 	"is left alone (count 0). It counts as one of the account's mails on request: 429 when there is no room."
 
 func (s *API) reportMails(api huma.API) {
-	huma.Register(api, rest.Operation(access.ViewEvents, huma.Operation{
+	rest.Register(api, rest.Operation(access.ViewEvents, huma.Operation{
 		OperationID: "list-report-mails", Method: http.MethodGet, Path: "/v1/reports/{id}/mails",
 		Tags: []string{"Reports"}, Errors: []int{404},
 		Summary: "List the mails of a report on demand",
 		Description: "What became of the mail to each receiver. Those of a scheduled report are in the log of its " +
 			"integration, and in each person's own.",
 	}), s.listReportMails)
-	huma.Register(api, rest.Operation(access.ManageEvents, huma.Operation{
+	rest.Register(api, rest.Operation(access.ManageEvents, huma.Operation{
 		OperationID: "replay-report-mail", Method: http.MethodPost, Path: "/v1/reports/{id}/mails/{delivery}/replay",
 		Tags: []string{"Reports"}, Errors: []int{404, 429},
 		Summary: "Send a mail of a report again", Description: "For administrators and analysts. " + againWords,
@@ -311,7 +311,7 @@ type peopleOutput struct {
 
 func (s *API) personalMails(api huma.API) {
 	profiles, people := []string{"Profile"}, []string{"People"}
-	huma.Register(api, rest.Operation(access.OwnProfile, huma.Operation{
+	rest.Register(api, rest.Operation(access.OwnProfile, huma.Operation{
 		OperationID: "list-own-mails", Method: http.MethodGet, Path: "/v1/profile/mails",
 		Tags: profiles, Errors: []int{400, 422},
 		Summary: "List your mails",
@@ -325,7 +325,7 @@ func (s *API) personalMails(api huma.API) {
 		}
 		return s.mailsTo(ctx, profile.ID(p.Email), p.Email, in.Cursor, in.Limit)
 	})
-	huma.Register(api, rest.Operation(access.OwnProfile, huma.Operation{
+	rest.Register(api, rest.Operation(access.OwnProfile, huma.Operation{
 		OperationID: "replay-own-mail", Method: http.MethodPost, Path: "/v1/profile/mails/{delivery}/replay",
 		Tags: profiles, Errors: []int{404, 409, 429},
 		Summary:     "Send a mail to you again",
@@ -337,13 +337,13 @@ func (s *API) personalMails(api huma.API) {
 		}
 		return s.personalAgain(rest.WithPrincipal(ctx, p), profile.ID(p.Email), in.Delivery)
 	})
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-people", Method: http.MethodGet, Path: "/v1/people",
 		Tags: people, Errors: []int{400, 422},
 		Summary:     "List the people who are mailed",
 		Description: "Of your tenant, each with how many mails wait and how many have failed.",
 	}), s.listPeople)
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-mails-to-person", Method: http.MethodGet, Path: "/v1/people/{id}/mails",
 		Tags: people, Errors: []int{400, 404, 422},
 		Summary:     "List the mails to a person",
@@ -355,7 +355,7 @@ func (s *API) personalMails(api huma.API) {
 		}
 		return s.mailsTo(ctx, p.ID, p.Email, in.Cursor, in.Limit)
 	})
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "replay-mail-to-person", Method: http.MethodPost, Path: "/v1/people/{id}/mails/{delivery}/replay",
 		Tags: people, Errors: []int{404, 409, 429},
 		Summary:     "Send a mail to a person again",

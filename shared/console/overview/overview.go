@@ -124,7 +124,7 @@ type output struct{ Body OverviewView }
 
 // Register adds the operation.
 func (s *API) Register(api huma.API) {
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "get-overview", Method: http.MethodGet, Path: "/v1/overview", Tags: []string{"Integrations"},
 		Summary: "Read what became of the last 24 hours",
 		Description: "By hour and by integration, with what needs a person. It is made of counters of ten minutes " +

@@ -153,7 +153,7 @@ type addressInput struct {
 
 func (s *API) blocks(api huma.API) {
 	tags := []string{"Addresses"}
-	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
+	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-blocked-addresses", Method: http.MethodGet, Path: "/v1/blocked-addresses", Tags: tags,
 		Errors:      []int{400, 422},
 		Summary:     "List addresses that nothing is sent to",

@@ -173,7 +173,7 @@ func (s *API) Register(api huma.API) {
 
 func (s *API) reports(api huma.API) {
 	tags := []string{"Reports"}
-	huma.Register(api, rest.Operation(access.ViewEvents, huma.Operation{
+	rest.Register(api, rest.Operation(access.ViewEvents, huma.Operation{
 		OperationID: "list-reports", Method: http.MethodGet, Path: "/v1/reports", Tags: tags,
 		Summary:     "List the last reports",
 		Description: "The last three, scheduled or on demand. For administrators, analysts and read-only users.",

@@ -81,18 +81,18 @@ const (
 // Register adds the operations.
 func (s *API) Register(api huma.API) {
 	tags := []string{"Tenants"}
-	huma.Register(api, rest.Operation(access.SignIn, huma.Operation{
+	rest.Register(api, rest.Operation(access.SignIn, huma.Operation{
 		OperationID: "list-tenants", Method: http.MethodGet, Path: "/v1/tenants", Tags: tags, Errors: []int{400, 422},
 		Summary: "List the tenants that you act for",
 		Description: "Your own; for a global role those that are linked to it too. An API token lists those that it " +
 			"is for.",
 	}), s.own)
-	huma.Register(api, rest.Operation(access.LinkTenants, huma.Operation{
+	rest.Register(api, rest.Operation(access.LinkTenants, huma.Operation{
 		OperationID: "list-linked-tenants", Method: http.MethodGet, Path: "/v1/tenants/{id}/linked", Tags: tags,
 		Errors: []int{400, 422}, Summary: "List the tenants that are linked to a technical one",
 		Description: "For the platform's operators.",
 	}), s.linked)
-	huma.Register(api, rest.Operation(access.LinkTenants, huma.Operation{
+	rest.Register(api, rest.Operation(access.LinkTenants, huma.Operation{
 		OperationID: "link-tenant", Method: http.MethodPut, Path: "/v1/tenants/{id}/linked/{tenant}", Tags: tags,
 		Errors: []int{400, 413, 415, 422}, Summary: "Link a tenant to a technical one",
 		Description: "For the platform's operators. Global roles of the technical tenant act for the other from the " +

@@ -80,7 +80,7 @@ type tokensOutput struct {
 // Register adds the operations.
 func (s *API) Register(api huma.API) {
 	tags := []string{"API tokens"}
-	huma.Register(api, rest.Operation(access.PersonalTokens, huma.Operation{
+	rest.Register(api, rest.Operation(access.PersonalTokens, huma.Operation{
 		OperationID: "make-token", Method: http.MethodPost, Path: "/v1/tokens", Tags: tags,
 		DefaultStatus: http.StatusCreated, Errors: []int{400, 413, 415, 422},
 		Summary: "Make an API token",
@@ -89,7 +89,7 @@ func (s *API) Register(api huma.API) {
 			"only place where the secret is. A call that is made with an API token makes none that is above it, is " +
 			"for more tenants, or outlives it.",
 	}), s.make)
-	huma.Register(api, rest.Operation(access.PersonalTokens, huma.Operation{
+	rest.Register(api, rest.Operation(access.PersonalTokens, huma.Operation{
 		OperationID: "list-tokens", Method: http.MethodGet, Path: "/v1/tokens", Tags: tags, Errors: []int{400, 422},
 		Summary:     "List API tokens",
 		Description: "Administrators see all of the tenant, analysts their own.",

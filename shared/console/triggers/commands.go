@@ -75,7 +75,7 @@ type (
 
 func (s *API) commands(api huma.API) {
 	tags := []string{"Commands"}
-	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
+	rest.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "list-commands", Method: http.MethodGet, Path: "/v1/commands", Tags: tags, Errors: []int{400, 422},
 		Summary: "List what triggers asked of the platform",
 		Description: "Commands to list an address, to mark requests and to group hits. Tocsin can only ask: whoever " +
@@ -83,7 +83,7 @@ func (s *API) commands(api huma.API) {
 			"from the bus, or by an integration that subscribes to commands, and acknowledges each. They are kept as " +
 			"long as events are.",
 	}), s.listCommands)
-	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
+	rest.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "acknowledge-command", Method: http.MethodPost, Path: "/v1/commands/{id}/ack", Tags: tags,
 		Errors:  []int{404, 409, 422},
 		Summary: "Say what became of a command",

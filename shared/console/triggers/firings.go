@@ -72,13 +72,13 @@ const firingList rest.List = "firings"
 // firings are the operations that tell what a trigger did, and how far it is from doing it.
 func (s *API) firings(api huma.API) {
 	tags := []string{"Triggers"}
-	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
+	rest.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "list-firings", Method: http.MethodGet, Path: "/v1/triggers/{id}/firings", Tags: tags,
 		Errors: []int{400, 404, 422}, Summary: "List when a trigger fired",
 		Description: "And what came of it. Kept for 30 days, as events and deliveries are; of one machine the newest " +
 			"1,000 batches.",
 	}), s.listFirings)
-	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
+	rest.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "get-trigger-count", Method: http.MethodGet, Path: "/v1/triggers/{id}/count", Tags: tags,
 		Errors: []int{404}, Summary: "Read what a trigger counts now",
 		Description: "Against its threshold, for the addresses nearest to it. By what has been counted: on AWS " +

@@ -210,7 +210,7 @@ func (s *API) Register(api huma.API) {
 
 func (s *API) triggers(api huma.API) {
 	tags := []string{"Triggers"}
-	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
+	rest.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "list-trigger-templates", Method: http.MethodGet, Path: "/v1/trigger-templates", Tags: tags,
 		Summary: "List the conditions",
 		Description: "With the threshold, the filters and the reactions that each can have: a form can be drawn from " +
@@ -222,7 +222,7 @@ func (s *API) triggers(api huma.API) {
 		}
 		return out, nil
 	})
-	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
+	rest.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "list-triggers", Method: http.MethodGet, Path: "/v1/triggers", Tags: tags, Errors: []int{422},
 		Summary: "List triggers", Description: "In the order of their making, those of a new account first.",
 	}), s.listTriggers)
@@ -292,7 +292,7 @@ func (s *API) copies(api huma.API) {
 		t, err := s.Triggers.Copy(ctx, rest.Person(ctx), in.ID)
 		return s.newTrigger(ctx, t, err)
 	})
-	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
+	rest.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "preview-trigger", Method: http.MethodPost, Path: "/v1/triggers/{id}/preview", Tags: tags,
 		Errors:  []int{404},
 		Summary: "Show what a trigger would send", Description: "On made-up data. Nothing is sent.",
@@ -300,7 +300,7 @@ func (s *API) copies(api huma.API) {
 		t, err := s.Triggers.Get(ctx, rest.Person(ctx), in.ID)
 		return s.preview(ctx, t, err)
 	})
-	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
+	rest.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "preview-unsaved-trigger", Method: http.MethodPost, Path: "/v1/triggers/preview", Tags: tags,
 		Errors:      []int{400, 413, 415, 422},
 		Summary:     "Show what a trigger that is not saved would send",

@@ -57,13 +57,13 @@ func success[T any](object T) *answer[T] {
 
 func (s *API) integrations(api huma.API) {
 	const path = "/v2/integration"
-	huma.Register(api, operation(access.Administer, "platform-list-integrations", http.MethodGet, path), s.list)
-	huma.Register(api, operation(access.Administer, "platform-create-integration", http.MethodPost, path), s.create)
-	huma.Register(api, operation(access.Administer, "platform-create-telegram", http.MethodPost, path+"/telegram"),
+	rest.Register(api, operation(access.Administer, "platform-list-integrations", http.MethodGet, path), s.list)
+	rest.Register(api, operation(access.Administer, "platform-create-integration", http.MethodPost, path), s.create)
+	rest.Register(api, operation(access.Administer, "platform-create-telegram", http.MethodPost, path+"/telegram"),
 		s.createTelegram)
-	huma.Register(api, operation(access.Administer, "platform-update-integration", http.MethodPut, path+"/{id}"),
+	rest.Register(api, operation(access.Administer, "platform-update-integration", http.MethodPut, path+"/{id}"),
 		s.update)
-	huma.Register(api, operation(access.Administer, "platform-delete-integration", http.MethodDelete, path+"/{id}"),
+	rest.Register(api, operation(access.Administer, "platform-delete-integration", http.MethodDelete, path+"/{id}"),
 		s.remove)
 }
 

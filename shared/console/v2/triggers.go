@@ -54,12 +54,12 @@ type actionBody struct {
 
 func (s *API) triggers(api huma.API) {
 	const path = "/v2/clients/{client}/triggers"
-	huma.Register(api, operation(access.Triggers, "platform-list-triggers", http.MethodGet, path), s.listTriggers)
-	huma.Register(api, operation(access.Triggers, "platform-get-trigger", http.MethodGet, path+"/{id}"), s.getTrigger)
-	huma.Register(api, operation(access.Triggers, "platform-create-trigger", http.MethodPost, path), s.createTrigger)
-	huma.Register(api, operation(access.Triggers, "platform-update-trigger", http.MethodPut, path+"/{id}"),
+	rest.Register(api, operation(access.Triggers, "platform-list-triggers", http.MethodGet, path), s.listTriggers)
+	rest.Register(api, operation(access.Triggers, "platform-get-trigger", http.MethodGet, path+"/{id}"), s.getTrigger)
+	rest.Register(api, operation(access.Triggers, "platform-create-trigger", http.MethodPost, path), s.createTrigger)
+	rest.Register(api, operation(access.Triggers, "platform-update-trigger", http.MethodPut, path+"/{id}"),
 		s.updateTrigger)
-	huma.Register(api, operation(access.Triggers, "platform-delete-trigger", http.MethodDelete, path+"/{id}"),
+	rest.Register(api, operation(access.Triggers, "platform-delete-trigger", http.MethodDelete, path+"/{id}"),
 		s.deleteTrigger)
 }
 

@@ -37,7 +37,7 @@ var roleCodes = map[access.Role]string{
 }
 
 func (s *API) user(api huma.API) {
-	huma.Register(api, operation(access.SignIn, "platform-user", http.MethodPost, userPath),
+	rest.Register(api, operation(access.SignIn, "platform-user", http.MethodPost, userPath),
 		func(ctx context.Context, _ *struct{}) (*userOutput, error) {
 			p := rest.Principal(ctx)
 			client, err := clientNumber(p.Tenant)
