@@ -47,6 +47,8 @@ func TestAGroupingIsSetAndItsEventsWaitForOneMessage(t *testing.T) {
 		}
 		b.follow("/integrations/" + id + "/deliveries/" + waiting.Items[0].ID)
 		b.sees(word(l, "3 events are one message", "3 件のイベントが 1 通のメッセージです"))
+		b.sees(word(l, "Gathers events for one message, as the integration groups them, until",
+			"連携の設定に従って 1 通にまとめるため、イベントを集めています。終了："))
 		b.judgeWhole("digest-"+name, l)
 		b.follow("/")
 		b.follow("/integrations/" + id)

@@ -165,24 +165,39 @@ func (w *following) add(ctx context.Context, id string) (destination.Verdict, er
 	if err != nil {
 		return destination.Verdict{Reason: unwritable(w.r, err)}, nil
 	}
-	done := 0
-	if w.known.Doer == w.d.ID {
-		done = min(w.known.Done, len(requests))
-	}
-	v := destination.Delivered()
-	for first := done; done < len(requests); done++ {
-		if v, err = w.request(ctx, requests[done]); err != nil {
+	done, end := w.left(len(requests))
+	apart, left := destination.Delivered(), 0
+	for first := done; done < end; done++ {
+		v, err := w.request(ctx, requests[done])
+		switch {
+		case err != nil:
 			return v, err
-		}
-		if v.Delivered {
+		case v.Delivered:
 			continue
-		}
-		if done > first && !v.Missing {
+		case v.Apart && !v.Missing && left == 0 && done+1 < end: // the others do not wait for it
+			apart, left = v, done+1
+			continue
+		case done > first && left == 0 && !v.Missing:
 			err = w.keep(ctx, Reference{ID: id, Doer: w.d.ID, Done: done})
 		}
 		return v, err
 	}
-	return v, w.keep(ctx, Reference{ID: id})
+	if left > 0 {
+		return apart, w.keep(ctx, Reference{ID: id, Doer: w.d.ID, Left: left})
+	}
+	return apart, w.keep(ctx, Reference{ID: id})
+}
+
+// left are which of so many requests this delivery still has to make: from one on, up to another.
+func (w *following) left(all int) (from, to int) {
+	switch k := w.known; {
+	case k.Doer != w.d.ID:
+		return 0, all
+	case k.Left > 0 && k.Left <= all:
+		return k.Left - 1, k.Left
+	default:
+		return min(k.Done, all), all
+	}
 }
 
 func (w *following) target() destination.Target { return w.sender.target(w.r, w.d, w.now) }

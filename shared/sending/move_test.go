@@ -134,3 +134,36 @@ func TestAnIncidentThatCanNotBeOpenedAgainIsMadeAnew(t *testing.T) {
 	c.finish(c.about("S-1", "closed"))
 	require.Equal(t, "7", s.things[1].status)
 }
+
+func TestTheNoteDoesNotWaitForAStateThatIsNotThere(t *testing.T) {
+	s := track(t)
+	c := set(t, s, "ServiceNow", map[string]string{"on_reopened": "Open again"})
+	c.finish(c.about("S-1", "open"))
+	out := c.send(c.about("S-1", "reopened"))
+	require.Equal(t, delivery.Retrying, out.State)
+	require.Contains(t, out.Reason, "ServiceNow has no state Open again, but New (1)")
+	require.Equal(t, sending.Silent, out.Mark)
+	require.Len(t, s.things[0].notes, 1)
+	c.now.Add(int64(5 * time.Second))
+	out = c.send(out.Delivery)
+	require.Equal(t, delivery.Retrying, out.State)
+	require.Len(t, s.things[0].notes, 1, "the note is not added again")
+
+	mended := set(t, s, "ServiceNow", map[string]string{"on_reopened": "2"})
+	mended.sender.References = c.sender.References
+	mended.now.Store(c.now.Load())
+	mended.finish(out.Delivery)
+	require.Equal(t, "2", s.things[0].status)
+	require.Len(t, s.things[0].notes, 1)
+	mended.finish(c.about("S-1", "closed"))
+	require.Len(t, s.things[0].notes, 2, "another delivery begins with its first request")
+}
+
+func TestAClosedIncidentThatNoStateOpensIsMadeAnew(t *testing.T) {
+	s := track(t)
+	c := set(t, s, "ServiceNow", map[string]string{"on_reopened": "Open again"})
+	c.finish(c.about("S-1", "open"))
+	s.things[0].closed = true
+	out := c.finish(c.about("S-1", "reopened"))
+	require.Len(t, s.things, 2, "it takes no note: %s", out.Reason)
+}

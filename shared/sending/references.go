@@ -32,6 +32,8 @@ type Reference struct {
 	// one failed, "" where there is none.
 	Doer string `json:"doer,omitempty"`
 	Done int    `json:"done,omitempty"`
+	// Left is which of Doer's requests, from 1, failed for itself alone though all others were done; 0 = none.
+	Left int `json:"left,omitempty"`
 	// Expires is when the reference is forgotten.
 	Expires time.Time `json:"expires"`
 }

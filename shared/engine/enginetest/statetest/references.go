@@ -18,7 +18,7 @@ import (
 type OpenReferences func(t *testing.T, now func() time.Time) sending.References
 
 var referred = sending.Reference{ID: "SEC-1", Maker: "d", Since: enginetest.At, Begun: enginetest.At.Add(-time.Second),
-	Doer: "e", Done: 1, Expires: enginetest.At.Add(time.Hour)}
+	Doer: "e", Done: 1, Left: 2, Expires: enginetest.At.Add(time.Hour)}
 
 const madeOf = "vuln:PLT-42-I0001 ~#é"
 

@@ -180,6 +180,12 @@ export function heldBy(held) {
 	return t("held.quiet", { zone: held.zone });
 }
 
+// waitsFor says what a delivery that nothing was sent of yet waits for; the time until which it does follows.
+export function waitsFor(d) {
+	if (d.held) return heldBy(d.held);
+	return t(["group", "storm"].includes(d.digest) ? `waits.${d.digest}` : "waits.other");
+}
+
 export function lastWords(d) {
 	const last = d.attempts.at(-1);
 	if (d.state === "delivered")
@@ -217,7 +223,7 @@ function Row({ d, integration, reload }) {
 				${d.due &&
 				html`
 					<p class="muted">
-						${d.held && d.state === "pending" ? heldBy(d.held) : t("log.next")}${" "}
+						${d.state === "pending" ? waitsFor(d) : t("log.next")}${" "}
 						<${When} at=${d.due} />
 					</p>
 				`}

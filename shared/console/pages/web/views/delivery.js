@@ -5,7 +5,7 @@ import { duration, t, time } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { useLoad } from "../load.js";
 import { Copy, Empty, Notice, Pill, Said, View, When } from "../ui.js";
-import { DeliveryState, heldBy, kindsOf, Replay, unsent } from "./deliveries.js";
+import { DeliveryState, kindsOf, Replay, unsent, waitsFor } from "./deliveries.js";
 import { Fell } from "./fallback.js";
 import { Gone } from "./gone.js";
 import { Letter } from "./mail-log.js";
@@ -24,10 +24,10 @@ function Attempts({ d }) {
 	if (!d.attempts.length)
 		return html`
 			<p class="muted">
-				${d.held && d.due
+				${d.due
 					? html`
-							${heldBy(d.held)}${" "}
-							<${When} at=${d.held.until} />
+							${waitsFor(d)}${" "}
+							<${When} at=${d.due} />
 						`
 					: t("attempt.none")}
 			</p>
@@ -87,9 +87,7 @@ function Attempts({ d }) {
 				<li class="next">
 					<p class="waited">
 						<${Icon} name="clock" size="16" />
-						${d.held && d.state === "pending"
-							? heldBy(d.held)
-							: t("attempt.next", { cycle: d.cycle || 1 })}${" "}
+						${d.state === "pending" ? waitsFor(d) : t("attempt.next", { cycle: d.cycle || 1 })}${" "}
 						<${When} at=${d.due} />
 					</p>
 				</li>

@@ -7,7 +7,7 @@ import { useLoad } from "../load.js";
 import { Fresh, More, usePager } from "../pager.js";
 import { navigate, useLocation, withQuery } from "../router.js";
 import { Empty, Said, View, When } from "../ui.js";
-import { DeliveryState, heldBy, kindsOf, lastWords, Meanings } from "./deliveries.js";
+import { DeliveryState, kindsOf, lastWords, Meanings, waitsFor } from "./deliveries.js";
 import { WentTo } from "./fallback.js";
 
 const live = 4_000;
@@ -42,7 +42,7 @@ export function Row({ row }) {
 				${row.due &&
 				html`
 					<p class="muted">
-						${row.held && row.state === "pending" ? heldBy(row.held) : t("log.next")}${" "}
+						${row.state === "pending" ? waitsFor(row) : t("log.next")}${" "}
 						<${When} at=${row.due} />
 					</p>
 				`}
