@@ -53,9 +53,8 @@ func TestErasure(t *testing.T) {
 				delete(out, "sqlite_schema")
 				return out
 			}, Unnamed: []string{"progress", "numbers", "used_once", "erasures", "sqlite_sequence", "event_digests",
-				"event_filters",
-				"dead_letters_resent", "session_logouts", "event_ids", "events", "finished", "gathering", "merged", "pending", "retrying",
-				"sqlite_stat1"},
+				"event_filters", "dead_letters_resent", "session_logouts", "event_ids", "events", "finished", "gathering",
+				"merged", "pending", "retrying", "sqlite_stat1"},
 		}
 	})
 }
@@ -259,7 +258,7 @@ func TestATenantThatLeavesIsFoundNowhere(t *testing.T) {
 	rows, err := eraser(db).Erase(t.Context(), leaving)
 	require.NoError(t, err)
 	for table, want := range before {
-		if table != "progress" && table != "numbers" && !strings.HasPrefix(table, "sqlite_") {
+		if table != "progress" && table != "numbers" && table != "event_digests" && !strings.HasPrefix(table, "sqlite_") {
 			require.Equal(t, want, rows[table], table)
 		}
 	}
@@ -349,8 +348,6 @@ func TestWhatIsKeptOfATenantIsExported(t *testing.T) {
 	erased, err := eraser(db).Erase(t.Context(), leaving)
 	require.NoError(t, err)
 	for table, n := range erased {
-		if table != "event_digests" { // they say nothing beside the events' ids
-			require.Equal(t, n, rows[table], "what is erased was exported: %s", table)
-		}
+		require.Equal(t, n, rows[table], "what is erased was exported: %s", table)
 	}
 }

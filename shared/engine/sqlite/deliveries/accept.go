@@ -1,8 +1,10 @@
 package deliveries
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	driver "zombiezen.com/go/sqlite"
 
@@ -75,6 +77,7 @@ func (d *Deliveries) Accept(ctx context.Context, in fanout.Intake) error {
 	if err := i.number(); err != nil {
 		return err
 	}
+	slices.SortFunc(i.ids, func(a, b eventids.ID) int { return cmp.Compare(a.Seq(), b.Seq()) })
 	err := d.db.WriteRepeatable(ctx, func(w *db.Writer) error {
 		i.refs, i.made, i.windows = map[laneKey]int64{}, i.made[:0], windows{}
 		return d.accept(w, &i)

@@ -69,8 +69,7 @@ func (d *Deliveries) PruneEvents(ctx context.Context, before time.Time) (removed
 			if err != nil {
 				return err
 			}
-			_, err = d.ids.Remove(w, gone)
-			return err
+			return d.ids.Remove(w, gone)
 		})
 		if removed += n; err != nil {
 			return removed, err

@@ -26,8 +26,8 @@ var peculiar = map[string]string{
 }
 
 // of no tenant: how far fan-out came, the last number of each kind, and digests of what was used once, which end by
-// themselves within minutes; the filters of event ids, whose bits are set by some thirty events each. The events are
-// read one by one, and the digests of their ids go with them: see erase.go. Of erasures, operators read what was done.
+// themselves within minutes; digests of event ids, which name no tenant: see eraseEvents. The events are read one by
+// one. Of erasures, operators read what was done.
 var ofNone = []string{"progress", "numbers", "used_once", "events", "event_digests", "event_filters", "erasures"}
 
 // last are removed after what is found by them, in this order. The activity log is the end: until then it says what
