@@ -19,7 +19,7 @@ import (
 )
 
 // functions by their logical ids, without "Function".
-var functions = []string{"Api", "Fanout", "Deliver", "Retry", "Count", "Report", "Feedback"}
+var functions = []string{"Api", "Fanout", "Deliver", "Retry", "Count", "Report", "Feedback", "Erase"}
 
 func main() {
 	defer jsii.Close()

@@ -53,7 +53,7 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 		Health: s.Monitor(service), Holds: pace.Holds{Store: s.Paces(), Now: time.Now},
 		Tester: sender, Telegram: s.Telegram(service), Sessions: sessions, Provider: provider,
 		Authenticator: access.Chain{s.APITokens(), provider, access.StrangeBearer{}, sessions}, Recorder: s.Recorder(),
-		Activity: s.ActivityLog(), Now: time.Now,
+		Erasures: s.Leaving(), Activity: s.ActivityLog(), Now: time.Now,
 		NewID: func() string { return ulid.Make().String() }, Log: s.Log,
 		Recovery: recovery, EgressAddresses: s.EgressAddresses(),
 		Triggers: s.TriggerService(triggers, store), Commands: triggers.Commands(), NoPages: s.NoPages(),

@@ -190,9 +190,9 @@ func (s *Stack) Work() sharedmetrics.Sink {
 
 // EgressAddresses are those of the template's parameter.
 func (s *Stack) EgressAddresses() []egress.Address {
-	all, err := egress.ParseAddresses(s.env.get("TOCSIN_EGRESS_ADDRESSES"))
+	all, err := egress.ParseAddresses(s.env.get("TOCSIN_ADDRESSES"))
 	if err != nil {
-		s.env.wrong = append(s.env.wrong, fmt.Errorf("TOCSIN_EGRESS_ADDRESSES (the parameter EgressAddresses): %w",
+		s.env.wrong = append(s.env.wrong, fmt.Errorf("TOCSIN_ADDRESSES (the parameter EgressAddresses): %w",
 			err))
 	}
 	return all
@@ -492,7 +492,7 @@ func (s *Stack) Sender() *sending.Sender {
 		} else {
 			options.Mailer = mail.Guard{Blocks: s.SuppressionList(), Next: &ses.Mailer{
 				SES: sesv2.NewFromConfig(s.sdk), From: composer.From(), Composer: composer,
-				ConfigurationSet: s.env.get("TOCSIN_MAIL_CONFIGURATION"),
+				ConfigurationSet: s.env.get("TOCSIN_MAIL_SET"),
 			}}
 		}
 	}
@@ -518,10 +518,10 @@ func (s *Stack) Monitor(service *integration.Service) *health.Monitor {
 
 // lasting is how long an integration must have been failing before it is disabled.
 func (s *Stack) lasting() time.Duration {
-	if s.env.get("TOCSIN_DISABLE_AFTER_MINUTES") == "0" {
+	if s.env.get("TOCSIN_DISABLE_MINUTES") == "0" {
 		return -1 // which is what a rule calls no time
 	}
-	return time.Duration(s.env.number("TOCSIN_DISABLE_AFTER_MINUTES",
+	return time.Duration(s.env.number("TOCSIN_DISABLE_MINUTES",
 		int(health.DefaultLasting.Minutes()))) * time.Minute
 }
 

@@ -30,6 +30,7 @@ var samples = map[string]struct{ function, answer string }{
 	"report.json":      {"Report", `"due":0`},
 	"report-job.json":  {"Report", `{}`}, // nothing failed
 	"feedback.json":    {"Feedback", `{"batchItemFailures":null}`},
+	"erase.json":       {"Erase", `{"erasures":0}`},
 }
 
 // invoker is our small server or another.

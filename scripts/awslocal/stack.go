@@ -76,7 +76,7 @@ type Stack struct {
 }
 
 // Names of the functions, as in the logical ids.
-var Names = []string{"Api", "Fanout", "Deliver", "Retry", "Count", "Report", "Feedback"}
+var Names = []string{"Api", "Fanout", "Deliver", "Retry", "Count", "Report", "Feedback", "Erase"}
 
 // Deploy makes the stack: tables, queues, functions, pollers, the bus with its rules, the state machine.
 func Deploy(ctx context.Context, servers *Servers, o Options) (s *Stack, err error) {

@@ -105,7 +105,7 @@ func (r *receiver) events() (n int) {
 
 // atOnce leaves the time out of the rule: twenty failures disable, and need not take half an hour over three counters.
 func atOnce(o *awslocal.Options) {
-	o.Env = map[string]string{"TOCSIN_DISABLE_SPREAD": "1", "TOCSIN_DISABLE_AFTER_MINUTES": "0"}
+	o.Env = map[string]string{"TOCSIN_DISABLE_SPREAD": "1", "TOCSIN_DISABLE_MINUTES": "0"}
 }
 
 func always(status int) func(int) int { return func(int) int { return status } }

@@ -25,6 +25,7 @@ var unwatched = map[string]string{
 	"RelaySchedule":  "a call that fails is in FailedInvocations; SweeperMissingAlarm tells of one that is not made",
 	"SweepSchedule":  "a call that fails is in FailedInvocations; what a sweep leaves, the next one takes up",
 	"ReportSchedule": "a call that fails is in FailedInvocations; a report that is late is taken up by the next call",
+	"EraseSchedule":  "a call that fails is in FailedInvocations; what is left, the next one takes up",
 }
 
 // watchedKinds are the types of resources that must have an alarm.

@@ -79,8 +79,8 @@ func sessionKey(digest string) table.Item { return key(sessionPrefix+digest, alo
 // personKey is unique: what is between is in no address, and in no subject that is read as a line.
 func personKey(tenant, person string) string { return personPrefix + tenant + "\n" + person }
 
-// finders are the keys of the rows that find a session.
-func finders(v session.Session) []string {
+// findersOf are the keys of the rows that find a session.
+func findersOf(v session.Session) []string {
 	keys := []string{personKey(v.Tenant, v.Person())}
 	for _, logout := range v.Logouts() {
 		keys = append(keys, logoutPrefix+logout)
@@ -101,7 +101,7 @@ func (s *Sessions) Create(ctx context.Context, v session.Session) error {
 		return err
 	}
 	writes := []types.TransactWriteItem{{Put: &types.Put{TableName: &s.Table, Item: row}}}
-	for _, pk := range finders(v) {
+	for _, pk := range findersOf(v) {
 		of, err := table.Marshal(ofPersonRow{PK: pk, SK: sessionPrefix + v.Digest, Expires: expires})
 		if err != nil {
 			return err
@@ -153,7 +153,7 @@ func (s *Sessions) Delete(ctx context.Context, digest string) error {
 	if err := json.Unmarshal(table.BlobOf(out.Attributes, "body"), &v); err != nil {
 		return fmt.Errorf("the row of a session is damaged: %w", err)
 	}
-	for _, pk := range finders(v) {
+	for _, pk := range findersOf(v) {
 		if _, err := s.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.Table,
 			Key: key(pk, sessionPrefix+digest)}); err != nil {
 			return err
