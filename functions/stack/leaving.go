@@ -37,8 +37,10 @@ func (s *Stack) leaving() *awserasure.Store {
 	need := func(name string) string { return s.env.need("TOCSIN_TABLE_" + name) }
 	return &awserasure.Store{DB: s.db, Now: time.Now, Log: s.Log, Tables: awserasure.Tables{
 		Integrations: need("INTEGRATIONS"), Triggers: need("TRIGGERS"), People: need("PEOPLE"),
-		Reports: need("REPORTS"), Accounts: need("ACCOUNTS"), Outbox: need("OUTBOX"), Batches: need("BATCHES"), Deliveries: need("DELIVERIES"),
+		Reports: need("REPORTS"), Accounts: need("ACCOUNTS"), Outbox: need("OUTBOX"),
+		Batches: need("BATCHES"), Deliveries: need("DELIVERIES"),
 		Intakes: need("INTAKES"), Events: need("EVENTS"), EventLog: need("EVENT_LOG"),
-		DeadLetters: need("DEAD_LETTERS"), Counters: need("COUNTERS"), Paces: need("PACES"), DailyTotals: need("DAILY_TOTALS"), Activity: need("ACTIVITY"),
+		DeadLetters: need("DEAD_LETTERS"), Counters: need("COUNTERS"), Paces: need("PACES"),
+		DailyTotals: need("DAILY_TOTALS"), Activity: need("ACTIVITY"),
 	}}
 }
