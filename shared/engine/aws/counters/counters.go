@@ -101,8 +101,10 @@ func (c *Store) Add(ctx context.Context, counts []health.Count) error {
 	return nil
 }
 
-// add is one update. Of two workers' batches the one that is written last has the last word on times and answer: they
-// differ by what a batch takes.
+// add is one update. Where DynamoDB's answer to it is lost the SDK makes it again, and the batch counts twice: only a
+// transaction has a token against that, at twice the price, and a share of many requests changes little by it. Of two
+// workers' batches the one that is written last has the last word on times and answer: they differ by what a batch
+// takes.
 func (c *Store) add(ctx context.Context, b bucket, n health.Count) error {
 	keep := c.Keep
 	if keep == 0 {
