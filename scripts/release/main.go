@@ -143,7 +143,8 @@ func (b builder) build(ctx context.Context) error {
 func (b builder) papers(p platform) ([]file, error) {
 	names := []string{"README.md", "CHANGELOG.md", "SECURITY.md", "THIRD_PARTY_NOTICES"}
 	if p.os == "linux" {
-		names = append(names, "infra/systemd/tocsin.service")
+		names = append(names, "infra/systemd/tocsin.service", "infra/systemd/tocsin-backup.service",
+			"infra/systemd/tocsin-backup.timer")
 	}
 	var out []file
 	for _, name := range names {

@@ -109,7 +109,7 @@ func (c Contents) members() ([]member, error) {
 }
 
 // Write makes an archive, and returns its manifest. The file appears under its name when it is whole, was read back and
-// is on disk.
+// is on disk. Until then it is in the folder of c.State, which is on the same file system.
 func Write(path string, m Manifest, c Contents, passphrase string) (Manifest, error) {
 	members, err := c.members()
 	if err != nil {
@@ -119,7 +119,7 @@ func Write(path string, m Manifest, c Contents, passphrase string) (Manifest, er
 	for _, one := range members {
 		m.Files = append(m.Files, one.File)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".backup-*") // mode 0600
+	f, err := os.CreateTemp(filepath.Dir(c.State), "sealed-*") // mode 0600
 	if err != nil {
 		return m, fmt.Errorf("write the backup: %w", err)
 	}

@@ -27,18 +27,19 @@ import (
 )
 
 const backupUsage = "usage: tocsin backup FILE   [-state var/tocsin.db] [-key var/tocsin.key] " +
-	"[-passphrase-file FILE] [-replace]"
+	"[-passphrase-file FILE] [-replace]\n       tocsin backup FOLDER -keep N   [...]"
 
 // order is what both commands are told.
 type order struct {
 	file, state, key string
 	replace          bool
+	keep             int // backups of a folder; 0: file is a file
 	asked            asked
 	out              io.Writer
 }
 
 // parse reads flags, which may stand on both sides of the file's name.
-func parse(command, usage, replace string, args []string) (o order, err error) {
+func parse(command, usage, replace string, args []string, more ...func(*flag.FlagSet, *order)) (o order, err error) {
 	o = order{asked: asked{getenv: os.Getenv, prompt: terminal()}, out: os.Stdout}
 	f, parse := commandline.Flags(command)
 	f.StringVar(&o.state, "state", commandline.DefaultState, "the state file")
@@ -46,6 +47,9 @@ func parse(command, usage, replace string, args []string) (o order, err error) {
 	f.StringVar(&o.asked.file, "passphrase-file", "", "a file with the passphrase; without one "+passphraseVariable+
 		" has it, or it is asked for")
 	f.BoolVar(&o.replace, "replace", false, replace)
+	for _, add := range more {
+		add(f, &o)
+	}
 	f.Usage = func() { fmt.Fprintln(f.Output(), usage); f.PrintDefaults() }
 	if err := parse(args); err != nil {
 		return o, err
@@ -53,7 +57,7 @@ func parse(command, usage, replace string, args []string) (o order, err error) {
 	rest := f.Args()
 	if len(rest) > 0 {
 		o.file = rest[0]
-		if err := behind(f, rest[1:]); err != nil {
+		if err := continued(f, rest[1:]); err != nil {
 			return o, err
 		}
 		rest = f.Args()
@@ -64,7 +68,7 @@ func parse(command, usage, replace string, args []string) (o order, err error) {
 	return o, nil
 }
 
-func behind(f *flag.FlagSet, args []string) error {
+func continued(f *flag.FlagSet, args []string) error {
 	err := f.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		os.Exit(0)
@@ -74,14 +78,26 @@ func behind(f *flag.FlagSet, args []string) error {
 
 // Backup is the command.
 func Backup(ctx context.Context, args []string) error {
-	o, err := parse("backup", backupUsage, "replace FILE when it is there", args)
+	o, err := parse("backup", backupUsage, "replace FILE when it is there", args, func(f *flag.FlagSet, o *order) {
+		f.IntVar(&o.keep, "keep", 0, "how many backups of a `folder` are kept; older ones that can be opened are removed")
+	})
 	if err != nil {
 		return err
+	}
+	if o.keep < 0 {
+		return fmt.Errorf("-keep %d: say how many backups are kept", o.keep)
 	}
 	return o.backup(ctx)
 }
 
 func (o order) backup(ctx context.Context) (err error) {
+	folder := o.file
+	if o.keep > 0 {
+		if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+			return errors.Join(fmt.Errorf("%s is no folder: -keep takes one for all backups", folder), err)
+		}
+		o.file = named(folder, time.Now())
+	}
 	if _, err := os.Lstat(o.file); err == nil && !o.replace {
 		return fmt.Errorf("%s is there already: name another file, or say -replace", o.file)
 	}
@@ -89,20 +105,8 @@ func (o order) backup(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	folder, err := os.MkdirTemp(filepath.Dir(o.file), ".backup-*") // mode 0700
+	m, err := o.write(ctx, passphrase)
 	if err != nil {
-		return fmt.Errorf("write the backup %s: %w", o.file, err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	m := backup.Manifest{Release: version.Read().String()}
-	contents, err := o.copy(ctx, filepath.Join(folder, backup.StateName), &m)
-	if err != nil {
-		return err
-	}
-	if err := examine(contents, &m); err != nil {
-		return err
-	}
-	if m, err = backup.Write(o.file, m, contents, passphrase); err != nil {
 		return err
 	}
 	info, err := os.Stat(o.file)
@@ -112,7 +116,28 @@ func (o order) backup(ctx context.Context) (err error) {
 	fmt.Fprintf(o.out, "%s has all that was acknowledged before %s: %s (layout %d, %d bytes). It was read back and "+
 		"checked.\nWithout its passphrase nobody can open it, you neither: keep that apart from it.\n", o.file,
 		m.At.Format(time.RFC3339), counts(m.Counts), m.Layout, info.Size())
-	return nil
+	if o.keep == 0 {
+		return nil
+	}
+	return o.rotate(folder, passphrase)
+}
+
+// write makes the file, in a folder beside it.
+func (o order) write(ctx context.Context, passphrase string) (m backup.Manifest, err error) {
+	folder, remove, err := workFolder(filepath.Dir(o.file), ".backup-")
+	if err != nil {
+		return m, fmt.Errorf("write the backup %s: %w", o.file, err)
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+	m.Release = version.Read().String()
+	contents, err := o.copy(ctx, filepath.Join(folder, backup.StateName), &m)
+	if err != nil {
+		return m, err
+	}
+	if err := examine(contents, &m); err != nil {
+		return m, err
+	}
+	return backup.Write(o.file, m, contents, passphrase)
 }
 
 // copy makes a copy of the state, and reads the files of keys. They are read behind it, so that the key file has every

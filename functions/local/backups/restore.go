@@ -43,11 +43,11 @@ func (o order) restore(now time.Time) (err error) {
 	if err != nil {
 		return err
 	}
-	folder, err := os.MkdirTemp(filepath.Dir(o.state), ".restore-*") // mode 0700
+	folder, remove, err := workFolder(filepath.Dir(o.state), ".restore-")
 	if err != nil {
 		return fmt.Errorf("restore into %s: %w", filepath.Dir(o.state), err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	defer func() { err = errors.Join(err, remove()) }()
 	m, err := backup.Read(o.file, passphrase, func(m backup.Manifest) (string, error) { return folder, suits(m) })
 	if err != nil {
 		return err

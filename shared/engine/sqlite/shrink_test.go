@@ -89,3 +89,14 @@ func TestH24AFileOfAnOlderReleaseIsRewrittenOnce(t *testing.T) {
 	require.Less(t, bytesOf(t, path), int64(2<<20))
 	require.NoError(t, db.Compact(t.Context()))
 }
+
+func TestCompactingSaysWhoKeepsTheFileFromShrinking(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	db := reopen(t, path)
+	fill(t, db, 1000)
+	reader, err := sqlite.Look(path)
+	require.NoError(t, err)
+	require.ErrorContains(t, db.Compact(t.Context()), "`tocsin backup`")
+	require.NoError(t, reader.Close())
+	require.NoError(t, db.Compact(t.Context()))
+}

@@ -42,11 +42,12 @@ func (f *File) shrinkable(conn *driver.Conn, size, limit int64) error {
 			size)
 	}
 	begin := time.Now()
-	for _, sql := range []string{fmt.Sprintf("PRAGMA auto_vacuum = %d", incremental), "VACUUM",
-		"PRAGMA wal_checkpoint(TRUNCATE)"} {
-		if err := sqlitex.ExecuteTransient(conn, sql, nil); err != nil {
-			return fmt.Errorf("rewrite the state file %s so that it can shrink: %w", f.path, err)
-		}
+	if err := vacuum(conn); err != nil {
+		return fmt.Errorf("rewrite the state file %s so that it can shrink: %w", f.path, err)
+	}
+	// Who reads an older state, such as a backup, keeps the log; it is emptied after that by itself.
+	if err := emptyLog(conn); err != nil && !errors.Is(err, errRead) {
+		return fmt.Errorf("rewrite the state file %s so that it can shrink: %w", f.path, err)
 	}
 	if size > 0 {
 		f.log.Info("the state file is rewritten", "took", time.Since(begin).String())
@@ -54,14 +55,43 @@ func (f *File) shrinkable(conn *driver.Conn, size, limit int64) error {
 	return nil
 }
 
+// vacuum makes the file anew without free pages, so that it can shrink from now on. What is new is in its log.
+func vacuum(conn *driver.Conn) error {
+	for _, sql := range []string{fmt.Sprintf("PRAGMA auto_vacuum = %d", incremental), "VACUUM"} {
+		if err := sqlitex.ExecuteTransient(conn, sql, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errRead: a reader of an older state keeps the log.
+var errRead = errors.New("another process reads it as it was before, such as `tocsin backup` or `tocsin doctor`")
+
+// emptyLog brings the log into the file. Error: errRead.
+func emptyLog(conn *driver.Conn) error {
+	conn.SetBusyTimeout(emptyingLimit)
+	defer conn.SetBlockOnBusy()
+	kept, err := Number(conn, "PRAGMA wal_checkpoint(TRUNCATE)") // 1: the wait was in vain
+	if kept == 1 || driver.ErrCode(err).ToPrimary() == driver.ResultBusy {
+		return errRead
+	}
+	return err
+}
+
 // Compact rewrites the file without its free pages, whatever its size. It needs as much room on the disk again.
 func (f *File) Compact(ctx context.Context) error {
 	return f.Reading(ctx, func(conn *driver.Conn) error {
-		for _, sql := range []string{fmt.Sprintf("PRAGMA auto_vacuum = %d", incremental), "VACUUM",
-			"PRAGMA wal_checkpoint(TRUNCATE)"} {
-			if err := sqlitex.ExecuteTransient(conn, sql, nil); err != nil {
-				return fmt.Errorf("rewrite the state file %s: %w", f.path, err)
-			}
+		if err := vacuum(conn); err != nil {
+			return fmt.Errorf("rewrite the state file %s: %w", f.path, err)
+		}
+		err := emptyLog(conn)
+		if errors.Is(err, errRead) {
+			return fmt.Errorf("the state file %s is rewritten, and not smaller yet: %w; run the command again when "+
+				"that has ended", f.path, err)
+		}
+		if err != nil {
+			return fmt.Errorf("bring the rewritten state into the file %s: %w", f.path, err)
 		}
 		return nil
 	})
@@ -85,13 +115,10 @@ func (f *File) Overwriting(ctx context.Context, remove func() error) error {
 	}
 	return f.Reading(ctx, func(conn *driver.Conn) error {
 		// Who reads an older state, such as a backup, keeps the log; it is emptied after that by itself.
-		conn.SetBusyTimeout(emptyingLimit)
-		defer conn.SetBlockOnBusy()
-		err := sqlitex.ExecuteTransient(conn, "PRAGMA wal_checkpoint(TRUNCATE)", nil)
-		if driver.ErrCode(err).ToPrimary() == driver.ResultBusy {
-			return nil
+		if err := emptyLog(conn); !errors.Is(err, errRead) {
+			return err
 		}
-		return err
+		return nil
 	})
 }
 

@@ -1,0 +1,99 @@
+package backups
+
+import (
+	"bytes"
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/backup"
+	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/keyring"
+)
+
+const passphrase = "correct horse battery staple"
+
+// installation has a state and a key, and an order to back them up.
+func installation(t *testing.T, keep int) (o order, folder string, said *bytes.Buffer) {
+	t.Helper()
+	where := t.TempDir()
+	folder, said = t.TempDir(), &bytes.Buffer{}
+	o = order{file: folder, state: filepath.Join(where, "tocsin.db"), key: filepath.Join(where, "tocsin.key"),
+		keep: keep, out: said, asked: asked{getenv: func(string) string { return passphrase }}}
+	db, err := sqlite.Open(t.Context(), o.state, sqlite.Options{})
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	_, err = keyring.Open(o.key)
+	require.NoError(t, err)
+	return o, folder, said
+}
+
+func day(n int) time.Time { return time.Date(2026, 3, n, 3, 0, 0, 0, time.UTC) }
+
+// sealed is a backup that -keep made on a day.
+func sealed(t *testing.T, folder, passphrase string, n int) string {
+	t.Helper()
+	state := filepath.Join(t.TempDir(), backup.StateName)
+	require.NoError(t, os.WriteFile(state, []byte(rand.Text()), 0o600))
+	path := named(folder, day(n))
+	_, err := backup.Write(path, backup.Manifest{At: day(n)}, backup.Contents{Key: []byte("key"), State: state},
+		passphrase)
+	require.NoError(t, err)
+	return path
+}
+
+func TestTheOldestBackupsThatCanBeOpenedAreRemoved(t *testing.T) {
+	o, folder, said := installation(t, 2)
+	oldest, older := sealed(t, folder, passphrase, 1), sealed(t, folder, passphrase, 2)
+	other := sealed(t, folder, "another passphrase of somebody", 3)
+	damaged := sealed(t, folder, passphrase, 4)
+	require.NoError(t, os.Truncate(damaged, 400))
+	strange := filepath.Join(folder, "tocsin-20260101T030000Z.backup.old")
+	require.NoError(t, os.WriteFile(strange, nil, 0o600))
+	require.NoError(t, o.backup(t.Context()))
+	require.NoFileExists(t, oldest)
+	for _, kept := range []string{older, other, damaged, strange} {
+		require.FileExists(t, kept)
+	}
+	require.Contains(t, said.String(), oldest+" is removed")
+	require.Contains(t, said.String(), other+" is kept, and does not count")
+	require.Contains(t, said.String(), damaged+" is kept, and does not count")
+	entries, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Len(t, entries, 5, "the new one, and those above")
+}
+
+func TestABackupThatFailsRemovesNothing(t *testing.T) {
+	o, folder, _ := installation(t, 1)
+	one, two := sealed(t, folder, passphrase, 1), sealed(t, folder, passphrase, 2)
+	require.NoError(t, os.Remove(o.key))
+	require.ErrorContains(t, o.backup(t.Context()), "read the key file")
+	require.FileExists(t, one)
+	require.FileExists(t, two)
+	o.file = filepath.Join(folder, "none")
+	require.ErrorContains(t, o.backup(t.Context()), "is no folder: -keep takes one")
+}
+
+func TestWhatAKilledBackupLeftIsRemovedByTheNext(t *testing.T) {
+	o, folder, _ := installation(t, 1)
+	dead, alive, foreign := filepath.Join(folder, ".backup-1"), filepath.Join(folder, ".backup-2"),
+		filepath.Join(folder, ".backup-3")
+	for _, f := range []string{dead, alive, foreign} {
+		require.NoError(t, os.Mkdir(f, 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(f, backup.StateName), []byte("state"), 0o600))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dead, lockName), nil, 0o600))
+	held := flock.New(filepath.Join(alive, lockName))
+	_, err := held.TryLock()
+	require.NoError(t, err)
+	defer func() { require.NoError(t, held.Unlock()) }()
+	require.NoError(t, o.backup(t.Context()))
+	require.NoDirExists(t, dead)
+	require.DirExists(t, alive, "its process lives")
+	require.DirExists(t, foreign, "nobody says that it is ours")
+}

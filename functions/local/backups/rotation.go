@@ -1,0 +1,65 @@
+package backups
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"tocsin/shared/backup"
+)
+
+// stamp is the part of a backup's name that says when it was begun, in UTC. Names are in the order of time.
+const (
+	stamp  = "20060102T150405Z"
+	before = "tocsin-"
+	behind = ".backup"
+)
+
+// named is the file of a backup in a folder of backups.
+func named(folder string, at time.Time) string {
+	return filepath.Join(folder, before+at.UTC().Format(stamp)+behind)
+}
+
+// ours reports whether -keep makes files of a name.
+func ours(name string) bool {
+	n := len(before) + len(stamp)
+	if len(name) != n+len(behind) || name[:len(before)] != before || name[n:] != behind {
+		return false
+	}
+	_, err := time.Parse(stamp, name[len(before):n])
+	return err == nil
+}
+
+// rotate removes the oldest backups of a folder, so that keep are left which can be opened. A file that this passphrase
+// does not open, or that is damaged, is none of those, and is never removed: a person looks at it.
+func (o order) rotate(folder, passphrase string) error {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return fmt.Errorf("look for older backups: %w", err)
+	}
+	var files []string
+	for _, e := range entries {
+		if e.Type().IsRegular() && ours(e.Name()) {
+			files = append(files, filepath.Join(folder, e.Name()))
+		}
+	}
+	slices.SortFunc(files, func(a, b string) int { return cmp.Compare(b, a) }) // the newest first
+	good := 0
+	for _, file := range files {
+		if _, err := backup.Read(file, passphrase, nil); err != nil {
+			fmt.Fprintf(o.out, "%s is kept, and does not count: %v\n", file, err)
+			continue
+		}
+		if good++; good <= o.keep {
+			continue
+		}
+		if err := os.Remove(file); err != nil {
+			return fmt.Errorf("remove an older backup: %w", err)
+		}
+		fmt.Fprintln(o.out, file, "is removed: there are", o.keep, "newer ones.")
+	}
+	return nil
+}
