@@ -60,8 +60,9 @@ func ofTenants(ctx context.Context, args []string) error {
 	switch {
 	case len(args) == 0:
 	case args[0] == "export":
-		return tenants.Export(ctx, args[1:], func(ctx context.Context, state, tenant string) error {
-			return administer(ctx, state, call{Command: "tenant", Action: exportAction, Name: tenant}, io.Discard)
+		return tenants.Export(ctx, args[1:], func(ctx context.Context, state, tenant, person string) error {
+			return administer(ctx, state, call{Command: "tenant", Action: exportAction, Name: tenant,
+				Flags: map[string]string{"person": person}}, io.Discard)
 		})
 	case args[0] == "erase" && tenants.OverTheAPI(args):
 		return tenants.Erase(ctx, args[1:])

@@ -63,7 +63,7 @@ func runTenant(ctx context.Context, a *administration, c call, out io.Writer) er
 	case c.Action == "erase":
 		return eraseTenant(ctx, a, c, out)
 	case c.Action == exportAction:
-		return a.noteExport(ctx, c.Name)
+		return a.noteExport(ctx, c.Name, c.Flags["person"])
 	case technical == "":
 		return errors.New("name the technical tenant with -technical")
 	case c.Action == "unlink":
@@ -104,11 +104,11 @@ func eraseTenant(ctx context.Context, a *administration, c call, out io.Writer) 
 }
 
 // noteExport notes who exports a tenant.
-func (a *administration) noteExport(ctx context.Context, of string) error {
+func (a *administration) noteExport(ctx context.Context, of, person string) error {
 	if !tenant.Valid(of) {
 		return fmt.Errorf("export tenant %q: %w", of, tenant.ErrName)
 	}
-	return a.erasure.Log.Append(ctx, a.erasure.ExportEntry(operator(), of))
+	return a.erasure.Log.Append(ctx, a.erasure.ExportEntry(operator(), of, tenants.Person(person)))
 }
 
 func listTenants(ctx context.Context, a *administration, technical string, out io.Writer) error {

@@ -15,6 +15,8 @@ func TestATenantIsExportedAndErasedByCommandsWhetherTheProgramRunsOrNot(t *testi
 	require.Contains(t, fails(t, append([]string{"tenant", "export", "7", "-to", folder + "/7.zip"}, state...)...),
 		"file exists")
 	require.Contains(t, fails(t, append([]string{"tenant", "erase", "7"}, state...)...), "say -confirm 7")
+	require.Contains(t, tocsin("tenant", "export", "7", "-to", folder+"/ada.zip", "-person", "ada@example.com"),
+		"has 1 rows of 1 tables", "the entry of this export names the person, and nothing else does")
 	p := running(t, folder)
 	require.Contains(t, tocsin("tenant", "export", "7", "-to", folder+"/again.zip"), "rows of 2 tables")
 	require.Regexp(t, `(?m)^tenant_links +1$`, tocsin("tenant", "erase", "7", "-confirm", "7"))

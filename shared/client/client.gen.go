@@ -3870,6 +3870,9 @@ type EraseTenantParams struct {
 
 // ExportTenantParams defines parameters for ExportTenant.
 type ExportTenantParams struct {
+	// Person an address: the rows alone that name this person
+	Person *string `form:"person,omitempty" json:"person,omitempty"`
+
 	// Cursor next_cursor of the page before
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -4764,7 +4767,7 @@ type ClientInterface interface {
 
 	// ExportTenant Export all that is kept of a tenant
 	//
-	// For the platform's operators. Each page has up to some megabytes of rows, until there is no `next_cursor`. Who begins is noted in the tenant's activity log. `tocsin tenant export -url` makes an archive of all pages. What changes meanwhile is in it as it was when its page was read.
+	// For the platform's operators. Each page has up to some megabytes of rows, until there is no `next_cursor`. Who begins is noted in the tenant's activity log. `tocsin tenant export -url` makes an archive of all pages. With `person` it is what is kept of one person. What changes meanwhile is in it as it was when its page was read.
 	//
 	// Corresponds with GET /v1/tenants/{id}/export (the `ExportTenant` operationId).
 	ExportTenant(ctx context.Context, id string, params *ExportTenantParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -6319,7 +6322,7 @@ func (c *Client) EraseTenant(ctx context.Context, id string, params *EraseTenant
 
 // ExportTenant Export all that is kept of a tenant
 //
-// For the platform's operators. Each page has up to some megabytes of rows, until there is no `next_cursor`. Who begins is noted in the tenant's activity log. `tocsin tenant export -url` makes an archive of all pages. What changes meanwhile is in it as it was when its page was read.
+// For the platform's operators. Each page has up to some megabytes of rows, until there is no `next_cursor`. Who begins is noted in the tenant's activity log. `tocsin tenant export -url` makes an archive of all pages. With `person` it is what is kept of one person. What changes meanwhile is in it as it was when its page was read.
 //
 // Corresponds with GET /v1/tenants/{id}/export (the `ExportTenant` operationId).
 func (c *Client) ExportTenant(ctx context.Context, id string, params *ExportTenantParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -11627,6 +11630,18 @@ func NewExportTenantRequest(server string, id string, params *ExportTenantParams
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.Person != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "person", *params.Person, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Cursor != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -13801,7 +13816,7 @@ type ClientWithResponsesInterface interface {
 
 	// ExportTenantWithResponse Export all that is kept of a tenant
 	//
-	// For the platform's operators. Each page has up to some megabytes of rows, until there is no `next_cursor`. Who begins is noted in the tenant's activity log. `tocsin tenant export -url` makes an archive of all pages. What changes meanwhile is in it as it was when its page was read.
+	// For the platform's operators. Each page has up to some megabytes of rows, until there is no `next_cursor`. Who begins is noted in the tenant's activity log. `tocsin tenant export -url` makes an archive of all pages. With `person` it is what is kept of one person. What changes meanwhile is in it as it was when its page was read.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17405,7 +17420,7 @@ func (c *ClientWithResponses) EraseTenantWithResponse(ctx context.Context, id st
 
 // ExportTenantWithResponse Export all that is kept of a tenant
 //
-// For the platform's operators. Each page has up to some megabytes of rows, until there is no `next_cursor`. Who begins is noted in the tenant's activity log. `tocsin tenant export -url` makes an archive of all pages. What changes meanwhile is in it as it was when its page was read.
+// For the platform's operators. Each page has up to some megabytes of rows, until there is no `next_cursor`. Who begins is noted in the tenant's activity log. `tocsin tenant export -url` makes an archive of all pages. With `person` it is what is kept of one person. What changes meanwhile is in it as it was when its page was read.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,6 +22,10 @@ func TestAnOperatorExportsAndErasesATenant(t *testing.T) {
 		require.Len(t, found["integrations"], 1)
 		require.Contains(t, string(found["integrations"][0]), marker)
 		require.Empty(t, r.keptOf(t, "no-such")["integrations"])
+		of := r.call("GET", "/v1/tenants/43/export?person="+strings.ToUpper(marker)+"%40example.com", "")
+		require.Equal(t, 200, of.status, of.raw)
+		require.NotContains(t, of.raw, `"table":"triggers"`, "no row that does not name the person")
+		require.Equal(t, 422, r.call("GET", "/v1/tenants/43/export?person=a", "").status)
 		log, err := r.db.ActivityLog.List(t.Context(), activity.Query{Tenant: "43", Limit: 1})
 		require.NoError(t, err)
 		require.Equal(t, activity.Export, log.Entries[0].Action)

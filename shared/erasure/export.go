@@ -14,28 +14,32 @@ import (
 	"tocsin/shared/tenant"
 )
 
-// Export reads a page of what is kept of a tenant, and notes in the tenant's activity log who began to read. Error:
-// ErrName.
-func (s *Service) Export(ctx context.Context, by activity.Actor, of, after string) (rows []Row, next string,
-	err error) {
+// Export reads a page of what is kept of a tenant, and notes in the tenant's activity log who began to read. With a
+// person it is the rows alone that name the person. Error: ErrName.
+func (s *Service) Export(ctx context.Context, by activity.Actor, of string, person Person,
+	after string) (rows []Row, next string, err error) {
 	if !tenant.Valid(of) {
 		return nil, "", fmt.Errorf("export tenant %q: %w", of, ErrName)
 	}
 	if after == "" {
-		if err := s.Log.Append(ctx, s.ExportEntry(by, of)); err != nil {
+		if err := s.Log.Append(ctx, s.ExportEntry(by, of, person)); err != nil {
 			return nil, "", fmt.Errorf("note that tenant %s is exported: %w", of, err)
 		}
 	}
-	if rows, next, err = s.Source.Page(ctx, of, after); err != nil {
+	if rows, next, err = person.Of(s.Source).Page(ctx, of, after); err != nil {
 		return nil, "", fmt.Errorf("export tenant %s: %w", of, err)
 	}
 	return rows, next, nil
 }
 
 // ExportEntry tells of an export.
-func (s *Service) ExportEntry(by activity.Actor, of string) activity.Entry {
+func (s *Service) ExportEntry(by activity.Actor, of string, person Person) activity.Entry {
 	by.Tenant = of
-	return activity.Entry{ID: s.NewID(), At: s.Now(), Actor: by, Object: activity.Tenant, ObjectID: of,
+	var changes []activity.Change
+	if len(person) > 0 {
+		changes = []activity.Change{{Field: "person", After: person[0]}}
+	}
+	return activity.Entry{Changes: changes, ID: s.NewID(), At: s.Now(), Actor: by, Object: activity.Tenant, ObjectID: of,
 		Action: activity.Export}
 }
 

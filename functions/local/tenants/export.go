@@ -17,18 +17,21 @@ import (
 	"tocsin/shared/atomicfile"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/erasure"
+	"tocsin/shared/profile"
 )
 
 // ExportUsage says how the command is written.
-const ExportUsage = "tocsin tenant export TENANT -to FILE.zip [-url CONSOLE]"
+const ExportUsage = "tocsin tenant export TENANT -to FILE.zip [-person ADDRESS] [-url CONSOLE]"
 
 // Export writes all that is kept of a tenant to a ZIP archive: a file for each table, each row a line of JSON. note
 // notes in the activity log that somebody exports it; the API does so by itself.
-func Export(ctx context.Context, args []string, note func(ctx context.Context, state, tenant string) error) error {
+func Export(ctx context.Context, args []string, note func(ctx context.Context, state, tenant,
+	person string) error) error {
 	s := remote.New()
 	f, parse := commandline.Flags("tenant export")
 	state := f.String("state", commandline.DefaultState, "the state file, where -url names no installation")
 	to := f.String("to", "", "the archive, which must not be there yet")
+	person := f.String("person", "", "the address of a person: the rows alone that name this person")
 	s.Connection(f)
 	f.Usage = func() { fmt.Fprintln(f.Output(), "usage: "+ExportUsage); f.PrintDefaults() }
 	tenant := ""
@@ -48,11 +51,11 @@ func Export(ctx context.Context, args []string, note func(ctx context.Context, s
 			return err
 		}
 		return archive(tenant, *to, func(w io.Writer) (erasure.Counts, error) {
-			return erasure.Archive(ctx, source{c}, tenant, time.Now(), w)
+			return erasure.Archive(ctx, source{c, *person}, tenant, time.Now(), w)
 		})
 	}
 	return archive(tenant, *to, func(w io.Writer) (rows erasure.Counts, err error) {
-		if err := note(ctx, *state, tenant); err != nil {
+		if err := note(ctx, *state, tenant, *person); err != nil {
 			return nil, err
 		}
 		snapshot, err := sqlite.Look(*state)
@@ -60,8 +63,16 @@ func Export(ctx context.Context, args []string, note func(ctx context.Context, s
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, snapshot.Close()) }()
-		return erasure.Archive(ctx, snapshot.Tenants(), tenant, time.Now(), w)
+		return erasure.Archive(ctx, Person(*person).Of(snapshot.Tenants()), tenant, time.Now(), w)
 	})
+}
+
+// Person are the texts that name a person; none for "".
+func Person(address string) erasure.Person {
+	if address == "" {
+		return nil
+	}
+	return profile.Names(address)
 }
 
 // archive makes the file. What fails leaves none.

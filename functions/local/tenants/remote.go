@@ -127,7 +127,10 @@ func tell(out io.Writer, at client.ErasureView) error {
 }
 
 // source reads what is kept of tenants over the API.
-type source struct{ api *remote.API }
+type source struct {
+	api    *remote.API
+	person string // "" = all
+}
 
 var _ erasure.Source = source{}
 
@@ -136,6 +139,9 @@ func (s source) Page(ctx context.Context, tenant, after string) (rows []erasure.
 	params := client.ExportTenantParams{}
 	if after != "" {
 		params.Cursor = &after
+	}
+	if s.person != "" {
+		params.Person = &s.person
 	}
 	var page struct {
 		Items      []erasure.Row `json:"items"`

@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/access"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/erasure"
+	"tocsin/shared/profile"
 )
 
 // Leaving is the operations on a tenant that leaves.
@@ -48,6 +49,7 @@ type eraseInput struct {
 
 type exportInput struct {
 	ID     string `path:"id" doc:"the tenant"`
+	Person string `query:"person" minLength:"3" maxLength:"254" doc:"an address: the rows alone that name this person" example:"ada@example.com"`
 	Cursor string `query:"cursor" maxLength:"7000" doc:"next_cursor of the page before"`
 }
 
@@ -74,7 +76,7 @@ func (s *Leaving) Register(api huma.API) {
 		Errors: []int{400, 422}, Summary: "Export all that is kept of a tenant",
 		Description: "For the platform's operators. Each page has up to some megabytes of rows, until there is no " +
 			"`next_cursor`. Who begins is noted in the tenant's activity log. `tocsin tenant export -url` makes an " +
-			"archive of all pages. What changes meanwhile is in it as it was when its page was read.",
+			"archive of all pages. With `person` it is what is kept of one person. What changes meanwhile is in it as it was when its page was read.",
 	}), s.export)
 	huma.Register(api, rest.Operation(access.Leaving, huma.Operation{
 		OperationID: "erase-tenant", Method: http.MethodPost, Path: "/v1/tenants/{id}/erasure", Tags: tags,
@@ -140,11 +142,15 @@ func (s *Leaving) state(ctx context.Context, in *tenantInput) (*erasureOutput, e
 }
 
 func (s *Leaving) export(ctx context.Context, in *exportInput) (*exportOutput, error) {
-	after, err := rest.OpenCursor(exported, in.ID, in.Cursor)
+	var person erasure.Person
+	if in.Person != "" {
+		person = profile.Names(in.Person)
+	}
+	after, err := rest.OpenCursor(exported, in.ID+" "+in.Person, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	rows, next, err := s.Erasures.Export(ctx, rest.Person(ctx), in.ID, after)
+	rows, next, err := s.Erasures.Export(ctx, rest.Person(ctx), in.ID, person, after)
 	if errors.Is(err, erasure.ErrName) {
 		return nil, noTenant()
 	}
@@ -157,7 +163,7 @@ func (s *Leaving) export(ctx context.Context, in *exportInput) (*exportOutput, e
 		out.Body.Items = append(out.Body.Items, RowView{r.Table, r.Body})
 	}
 	if next != "" {
-		out.Body.NextCursor = rest.MakeCursor(exported, in.ID, next)
+		out.Body.NextCursor = rest.MakeCursor(exported, in.ID+" "+in.Person, next)
 	}
 	return out, nil
 }

@@ -21,6 +21,7 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/erasure"
+	"tocsin/shared/profile"
 )
 
 // Leaving and Staying are tenants whose ids are found by themselves, and stand in all that is kept of them.
@@ -52,6 +53,7 @@ func Erasure(t *testing.T, open Open) {
 	run := enginetest.Parallel(t, open)
 	run("a tenant that leaves is found nowhere, and another keeps what it has", found)
 	run("what is erased was exported, and nothing of anybody else", exported)
+	run("what is kept of a person is exported, and no row that does not name them", exportedOfPerson)
 	run("a job is done in parts, and looks once more when what was on its way had its time", jobIsDone)
 	run("a job that always finds more says so", moreComes)
 	run("of two who change a job one does", oneChanges)
@@ -156,6 +158,43 @@ func exported(t *testing.T, open Open) {
 			require.Positive(t, rows[table], "what is erased was exported: %s", table)
 		}
 	}
+}
+
+func exportedOfPerson(t *testing.T, open Open) {
+	e := open(t)
+	e.Fill(t, Leaving)
+	all := func(source erasure.Source) (rows []string) {
+		for after := ""; ; {
+			page, next, err := source.Page(t.Context(), Leaving, after)
+			require.NoError(t, err)
+			for _, r := range page {
+				rows = append(rows, r.Table+" "+string(r.Body))
+			}
+			if after = next; after == "" {
+				return rows
+			}
+		}
+	}
+	person := "a@" + Leaving
+	var want []string
+	for _, row := range all(e.Source) {
+		if strings.Contains(strings.ToLower(row), person) {
+			want = append(want, row)
+		}
+	}
+	require.Greater(t, len(want), 1)
+	require.ElementsMatch(t, want, all(erasure.Person(profile.Names("A@"+Leaving)).Of(e.Source)))
+	require.Empty(t, all(erasure.Person{"@" + Leaving}.Of(e.Source)), "a part of an address is no address")
+	require.Empty(t, all(erasure.Person{" "}.Of(e.Source)))
+
+	s := service(e, &clock{enginetest.At})
+	_, _, err := s.Export(t.Context(), operator, Leaving, erasure.Person{person}, "")
+	require.NoError(t, err)
+	page, err := e.Log.List(t.Context(), activity.Query{Tenant: Leaving, Limit: 100})
+	require.NoError(t, err)
+	noted := slices.IndexFunc(page.Entries, func(e activity.Entry) bool { return e.Action == activity.Export })
+	require.GreaterOrEqual(t, noted, 0)
+	require.Equal(t, []activity.Change{{Field: "person", After: person}}, page.Entries[noted].Changes)
 }
 
 // operator asks.

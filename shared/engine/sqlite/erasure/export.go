@@ -153,7 +153,12 @@ func keyOf(t table, s *driver.Stmt, from, columns int) place {
 func (p *pages) read(ctx context.Context, conn *driver.Conn, t table) error {
 	key := strings.Trim(t.key, "()")
 	keys := strings.Count(key, ",") + 1
-	query := "SELECT " + strings.Join(t.columns, ", ") + ", " + key + " FROM " + t.name + " WHERE (" + t.where + ")"
+	columns := strings.Join(t.columns, ", ")
+	if t.where == byLane { // a row says by a number whose it is
+		columns += ", (SELECT integration FROM lanes WHERE lanes.ref = " + t.name + ".ref)"
+		t.columns = append(slices.Clip(t.columns), "integration")
+	}
+	query := "SELECT " + columns + ", " + key + " FROM " + t.name + " WHERE (" + t.where + ")"
 	from := p.last
 	if from.Table == t.name && len(from.Key) == keys {
 		query += " AND (" + key + ") > (" + placeholders(2, keys) + ")"
