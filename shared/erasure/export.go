@@ -39,8 +39,8 @@ func (s *Service) ExportEntry(by activity.Actor, of string, person Person) activ
 	if len(person) > 0 {
 		changes = []activity.Change{{Field: "person", After: person[0]}}
 	}
-	return activity.Entry{Changes: changes, ID: s.NewID(), At: s.Now(), Actor: by, Object: activity.Tenant, ObjectID: of,
-		Action: activity.Export}
+	return activity.Entry{ID: s.NewID(), At: s.Now(), Actor: by, Object: activity.Tenant, ObjectID: of,
+		Action: activity.Export, Changes: changes}
 }
 
 // each visits all rows.
