@@ -4,7 +4,7 @@ GO          := CGO_ENABLED=0 go
 PACKAGES    := ./...
 ARGS        ?=
 
-.PHONY: help run build test race lint vulncheck notices fmt fmt-web golden demo demo-fast bench bench-parts bench-compare bench-peers bench-reports bench-aws bench-cold docs fuzz \
+.PHONY: help run build test race lint vulncheck notices fmt fmt-web golden demo demo-fast bench bench-parts bench-compare bench-peers bench-reports bench-aws bench-cold limits docs fuzz \
 	test-crashes test-independent test-metrics test-monitoring test-packaging release test-reports test-aws test-aws-chaos test-browser clean
 
 help: ## list the targets
@@ -107,6 +107,9 @@ bench-aws: ## measure the AWS engine in virtual time: events a second by functio
 
 bench-cold: ## measure the functions' cold start and size
 	$(GO) run ./scripts/coldstart
+
+limits: build ## try a full and a slow disk, little memory, and much of everything (an hour; ARGS="-only full-disk"; Linux, root, strace)
+	$(GO) run ./scripts/limits -binary bin/tocsin $(ARGS)
 
 docs: ## write the documents as a site with a search into bin/site; it needs no server
 	@$(GO) run ./scripts/site

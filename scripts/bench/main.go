@@ -46,7 +46,11 @@ type bench struct {
 	only    int
 	profile string
 	table   *tabwriter.Writer
+	fair    string // what the runs of two tenants came to
 }
+
+// tenants is the scenario, by -only, of a quiet tenant beside a loud one.
+const tenants = 8
 
 // row is the outcome of one run.
 type row struct {
@@ -98,7 +102,15 @@ func (b *bench) run(events int, steady time.Duration) error {
 		b.print(r)
 		rows = append(rows, r)
 	}
+	if b.only == 0 || b.only == tenants {
+		if err := b.fairness(int(steady / quietPace)); err != nil {
+			return err
+		}
+	}
 	if b.only != 0 {
+		if b.only == tenants {
+			defer fmt.Println(b.fair)
+		}
 		if err := b.table.Flush(); err != nil || b.profile == "" || len(rows) == 0 {
 			return err
 		}
@@ -114,12 +126,18 @@ func (b *bench) run(events int, steady time.Duration) error {
 	if err := b.table.Flush(); err != nil {
 		return err
 	}
+	b.sum(bare, rows)
+	return nil
+}
+
+// sum prints what the runs came to.
+func (b *bench) sum(bare row, rows []row) {
 	one, ten, hanging, paced := rows[0], rows[2], rows[3], rows[4]
+	fmt.Println(b.fair)
 	fmt.Printf("100 triggers keep %.0f %% of the rate without any\n", 100*rows[6].Rate()/rows[5].Rate())
 	fmt.Printf("beside a hanging integration the others keep %.0f %% of their rate\n", 100*hanging.Rate()/ten.Rate())
 	fmt.Printf("bench delivered_per_s=%.0f bare_per_s=%.0f ratio=%.2f p50_ms=%.2f p99_ms=%.2f\n",
 		one.Rate(), bare.Rate(), one.Rate()/bare.Rate(), ms(paced.Quantile(0.50)), ms(paced.Quantile(0.99)))
-	return nil
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

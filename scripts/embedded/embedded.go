@@ -158,6 +158,15 @@ func (p *Process) Cookie() (*http.Cookie, error) {
 	return p.cookie, nil
 }
 
+// As makes an administrator of another tenant, and returns the same program as that person calls it.
+func (p *Process) As(email, tenant string) (*Process, error) {
+	if _, err := p.Run("user", "add", email, "-role", "administrator", "-tenant", tenant); err != nil {
+		return nil, err
+	}
+	return &Process{URL: p.URL, Bus: p.Bus, cmd: p.cmd, done: p.done, binary: p.binary, state: p.state, email: email,
+		tenant: tenant}, nil
+}
+
 // EndSession ends the session that Cookie began, as a person does who signs out. The next Call signs in again.
 func (p *Process) EndSession() error {
 	err := p.Call(http.MethodPost, "/v1/session/end", map[string]any{}, nil)

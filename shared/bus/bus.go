@@ -6,6 +6,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -170,7 +171,8 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request, req request) {
 		}
 		answer.Entries[i].EventID = h.NewID()
 		// The entry's own Time is upstream's; the order of arrival is ours.
-		entries = append(entries, delivery.Entry{DetailType: e.DetailType, Detail: []byte(e.Detail), At: now,
+		entries = append(entries, delivery.Entry{Tenant: cmp.Or(tenants[i], delivery.NoTenant),
+			DetailType: e.DetailType, Detail: []byte(e.Detail), At: now,
 			Trace: h.Tracer.Published(span, e.TraceHeader)})
 	}
 	if len(entries) > 0 {

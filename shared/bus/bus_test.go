@@ -75,8 +75,8 @@ func TestTheRealSDKPublishes(t *testing.T) {
 	require.Len(t, out.Entries, 3)
 	require.Len(t, *out.Entries[0].EventId, 36)
 	require.Equal(t, 1, s.calls, "one durable write for one call")
-	require.Equal(t, delivery.Entry{DetailType: "create_user", Detail: []byte(`{"version":1,"id":"1"}`),
-		At: time.Unix(1677628800, 0).UTC()}, s.entries[0])
+	require.Equal(t, delivery.Entry{Tenant: delivery.NoTenant, DetailType: "create_user",
+		Detail: []byte(`{"version":1,"id":"1"}`), At: time.Unix(1677628800, 0).UTC()}, s.entries[0])
 }
 
 func TestABadEntryIsAnsweredAsTheRealServiceDoesAndTheRestIsTaken(t *testing.T) {

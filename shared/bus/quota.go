@@ -112,8 +112,8 @@ func (q *Quota) rate(tenant string) Rate {
 const lookAt = 1024
 
 // take counts entries against their tenants. It says for each that has to wait how long it is until there is room for
-// the next one of its tenant, and 0 for those that are taken. Those behind a throttled one of their tenant are throttled
-// with it: they keep their order. uncounted counts nowhere.
+// the next one of its tenant, and 0 for those that are taken. Those behind a throttled one of their tenant are
+// throttled with it: they keep their order. uncounted counts nowhere.
 func (q *Quota) take(tenants []string, now time.Time) []time.Duration {
 	waits := make([]time.Duration, len(tenants))
 	q.mu.Lock()

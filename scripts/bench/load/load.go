@@ -75,7 +75,10 @@ func hit(n int) string {
 func ID(n int) string { return fmt.Sprintf("bench-%016x", uint64(n+1)*0x9E3779B97F4A7C15) }
 
 // PutEvents is the body of one PutEvents call with the events [from, to).
-func PutEvents(from, to int) []byte {
+func PutEvents(from, to int) []byte { return PutEventsOf("bench", from, to) }
+
+// PutEventsOf are those of a tenant.
+func PutEventsOf(tenant string, from, to int) []byte {
 	var buf bytes.Buffer
 	buf.WriteString(`{"Entries":[`)
 	for n := from; n < to; n++ {
@@ -83,8 +86,8 @@ func PutEvents(from, to int) []byte {
 			buf.WriteByte(',')
 		}
 		detail := fmt.Sprintf(
-			`{"version":1,"id":%q,"tenant":"bench","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{%s}}`,
-			ID(n), hit(n))
+			`{"version":1,"id":%q,"tenant":%q,"client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{%s}}`,
+			ID(n), tenant, hit(n))
 		fmt.Fprintf(&buf, `{"Source":"platform.bench","DetailType":"new_hits","Detail":%s}`, strconv.Quote(detail))
 	}
 	buf.WriteString(`]}`)

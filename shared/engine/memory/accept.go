@@ -96,22 +96,17 @@ func (d *Deliveries) Accept(_ context.Context, in fanout.Intake) error {
 
 // lastPlace is that of the last entry of an Intake, 0 where none says its place.
 func lastPlace(in fanout.Intake) (last int, err error) {
-	var entries []delivery.Entry
-	for _, list := range [][]fanout.Accepted{in.Accepted, in.Repeated} {
-		for _, a := range list {
-			entries = append(entries, a.Entry)
-		}
-	}
+	entries := make([]fanout.Accepted, 0, len(in.Rejected))
 	for _, r := range in.Rejected {
-		entries = append(entries, r.Entry)
+		entries = append(entries, fanout.Accepted{Entry: r.Entry})
 	}
-	for _, e := range entries {
-		if e.Receipt == "" {
+	for _, e := range slices.Concat(in.Accepted, in.Repeated, entries) {
+		if e.Entry.Receipt == "" {
 			continue
 		}
-		place, err := strconv.Atoi(e.Receipt)
+		place, err := strconv.Atoi(e.Entry.Receipt)
 		if err != nil {
-			return 0, fmt.Errorf("receipt %q is not of this engine: %w", e.Receipt, err)
+			return 0, fmt.Errorf("receipt %q is not of this engine: %w", e.Entry.Receipt, err)
 		}
 		last = max(last, place)
 	}

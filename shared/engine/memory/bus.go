@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"tocsin/shared/delivery"
@@ -56,11 +57,14 @@ func (e *Engine) publish(events ...event.Event) error {
 	return nil
 }
 
-// Receive returns the oldest entries that fan-out is not done with.
+// Receive returns the oldest entries that fan-out is not done with, by turns.
 func (b *Bus) Receive(_ context.Context, limit int) ([]delivery.Entry, error) {
 	defer b.e.lock()()
 	rest := b.e.entries[b.e.passed:]
-	return append([]delivery.Entry(nil), rest[:min(limit, len(rest))]...), nil
+	for n, e := range delivery.Turns(rest, 256) {
+		rest[n], rest[n].Receipt = e, strconv.Itoa(b.e.passed+n+1)
+	}
+	return slices.Clone(rest[:min(limit, len(rest))]), nil
 }
 
 // Arrived is signalled when entries have come in since the last signal was taken.

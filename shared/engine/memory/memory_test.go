@@ -71,6 +71,10 @@ func TestDeliveries(t *testing.T) {
 		return fanouttest.ReportingEngine{Events: e.Deliveries(), Reports: e.Reports(),
 			AcceptingEngine: fanouttest.AcceptingEngine{Log: polled(e), Systems: catalogue.Default()}}
 	})
+	fanouttest.Turns(t, catalogue.Default(), func(*testing.T, int) fanouttest.TurningEngine {
+		e := open()
+		return fanouttest.TurningEngine{Queues: e.Deliveries(), Bus: e.Bus()}
+	})
 	enginetest.Backlog(t, func(*testing.T) (enginetest.Log, integration.Backlog) {
 		e := open()
 		return polled(e), e.Deliveries()

@@ -42,7 +42,7 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	bus := eventbus.New(file)
+	bus := eventbus.New(file, o.Share)
 	s := &DB{file: file, bus: bus, deliveries: deliveries.New(file, bus),
 		integrations: settings.NewIntegrations(file, bus),
 		triggers:     settings.NewTriggers(file, bus)}

@@ -97,6 +97,25 @@ func TestAccepting(t *testing.T) {
 	})
 }
 
+func TestTurns(t *testing.T) {
+	fanouttest.Turns(t, catalogue.Default(), func(t *testing.T, share int) fanouttest.TurningEngine {
+		path := filepath.Join(t.TempDir(), "state.db")
+		var db *sqlite.DB
+		var start func() fanouttest.TurningEngine
+		start = func() fanouttest.TurningEngine {
+			if db != nil {
+				require.NoError(t, db.Close())
+			}
+			var err error
+			db, err = sqlite.Open(context.Background(), path, sqlite.Options{Share: share})
+			require.NoError(t, err)
+			return fanouttest.TurningEngine{Queues: db.Deliveries(), Bus: db.Bus(), Reopen: start}
+		}
+		t.Cleanup(func() { _ = db.Close() })
+		return start()
+	})
+}
+
 func TestArrivals(t *testing.T) {
 	arriving := func(t *testing.T) (fanouttest.AcceptingEngine, health.Counters) {
 		db := open(t)

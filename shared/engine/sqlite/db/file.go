@@ -19,6 +19,8 @@ type Options struct {
 	Log      *slog.Logger // nil = none
 	// RewriteLog does what rewrite does, on a disk that a test can break; nil = on the real one.
 	RewriteLog func(path string) error
+	// Share is how many events of one tenant may wait in the line that all tenants share; 0 = eventbus.DefaultShare.
+	Share int
 }
 
 // ErrInUse: another process has the state file.

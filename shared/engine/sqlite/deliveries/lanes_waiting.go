@@ -149,8 +149,15 @@ func (d *Deliveries) Inbox(ctx context.Context) (count int, oldest time.Time, er
 		count, oldest = max(0, s.ColumnInt(0)), db.Time(s.ColumnInt64(1))
 		return nil
 	})
+	deferred, first := 0, time.Time{}
+	if err == nil {
+		deferred, first, err = d.bus.Deferred(ctx)
+	}
 	if err != nil {
 		return 0, time.Time{}, fmt.Errorf("count the events that wait for fan-out: %w", err)
 	}
-	return count, oldest, nil
+	if oldest.IsZero() || !first.IsZero() && first.Before(oldest) {
+		oldest = first
+	}
+	return count + deferred, oldest, nil
 }

@@ -1,9 +1,11 @@
 package eventbus
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	driver "zombiezen.com/go/sqlite"
 
@@ -16,14 +18,21 @@ import (
 type Bus struct {
 	db      *db.File
 	arrived chan struct{} // see Arrived
-	seq     int64         // of the newest event; the writer's own
+	seq     int64         // of the newest event; the writer's own, and newest
+	newest  int64         // the latest time of arrival, in Unix nanoseconds
+	turns   turns
 
-	mu     sync.Mutex
-	passed int64 // progress.fanout
+	mu      sync.Mutex
+	passed  int64     // progress.fanout
+	batches int64     // that fan-out had accepted since the start
+	looked  int64     // batches when Moving looked last
+	moved   time.Time // when it saw that batches had grown
 }
 
-// New makes the bus of a state file.
-func New(file *db.File) *Bus { return &Bus{db: file, arrived: make(chan struct{}, 1)} }
+// New makes the bus of a state file; share is how many events of a tenant stand in the line, 0 = DefaultShare.
+func New(file *db.File, share int) *Bus {
+	return &Bus{db: file, arrived: make(chan struct{}, 1), turns: turns{share: cmp.Or(share, DefaultShare)}}
+}
 
 // Load reads anew what the bus remembers: the number of the newest event, which pruning may have removed, and how far
 // fan-out came.
@@ -36,16 +45,23 @@ func (b *Bus) Load(w *db.Writer) error {
 	if err != nil {
 		return fmt.Errorf("find the newest event: %w", err)
 	}
-	b.seq = max(newest, passed)
-	b.Pass(passed)
-	return nil
+	at, err := db.Number(w.Conn, "SELECT ifnull((SELECT at FROM events ORDER BY seq DESC LIMIT 1), 0)")
+	if err != nil {
+		return fmt.Errorf("find when the newest event arrived: %w", err)
+	}
+	b.seq, b.newest = max(newest, passed), at
+	b.mu.Lock()
+	b.passed = max(b.passed, passed)
+	b.mu.Unlock()
+	b.turns.undone(b.seq)
+	return b.turns.load(w)
 }
 
 // Put appends entries to the inbox; they are durable when it returns. Receipts are assigned here.
 func (b *Bus) Put(ctx context.Context, entries []delivery.Entry) error {
 	err := b.db.WriteRepeatable(ctx, func(w *db.Writer) error {
 		for _, e := range entries {
-			if err := b.Append(w, e); err != nil {
+			if err := b.put(w, e); err != nil {
 				return err
 			}
 		}
@@ -58,19 +74,14 @@ func (b *Bus) Put(ctx context.Context, entries []delivery.Entry) error {
 	return nil
 }
 
-// Append writes an entry, in the transaction of what leads to it. Wake is due after it.
+// Append writes an entry into the line, in the transaction of what leads to it. Wake is due after it.
 func (b *Bus) Append(w *db.Writer, e delivery.Entry) error {
 	b.seq++
+	b.newest = max(b.newest, e.At.UnixNano())
+	b.turns.stand(e.Tenant, b.seq)
 	return w.Do("INSERT INTO events (seq, at, kind, detail, trace) VALUES (?, ?, ?, ?, ?)", func(s *driver.Stmt) {
 		s.BindInt64(1, b.seq)
-		s.BindInt64(2, e.At.UnixNano())
-		s.BindText(3, e.DetailType)
-		s.BindBytes(4, e.Detail)
-		if e.Trace == "" {
-			s.BindNull(5)
-		} else {
-			s.BindText(5, string(e.Trace))
-		}
+		bind(s, e)
 	})
 }
 
