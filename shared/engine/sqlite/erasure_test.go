@@ -54,8 +54,8 @@ func TestErasure(t *testing.T) {
 				delete(out, "sqlite_schema")
 				return out
 			}, Unnamed: []string{"progress", "numbers", "used_once", "erasures", "sqlite_sequence", "event_digests",
-				"event_filters", "dead_letters_resent", "session_logouts", "event_ids", "events", "finished", "gathering",
-				"merged", "pending", "retrying", "sqlite_stat1"},
+				"event_filters", "dead_letters_resent", "session_logouts", "event_ids", "events", "finished",
+				"gathering", "merged", "pending", "retrying", "blocks", "open_blocks", "outcomes", "sqlite_stat1"},
 		}
 	})
 }
@@ -108,6 +108,10 @@ func (f withinTenant) events() {
 		}
 		in.Deliveries = append(in.Deliveries, d)
 	}
+	for n, a := range in.Accepted[:3] { // they share a row
+		in.Deliveries = append(in.Deliveries, delivery.Delivery{ID: fmt.Sprintf("01GTD8R5%018d", n), Tenant: f.of,
+			Integration: "i", State: delivery.Pending, Count: 1, Events: []event.Event{a.Event}})
+	}
 	in.Rejected = []fanout.Rejected{{Entry: received[5], Tenant: f.of, Reason: "no id"}}
 	in.Records = []daily.Entry{{Tenant: f.of, Day: "2023-03-01",
 		Counts:          []daily.Count{{Dimension: daily.ByHost, Value: f.of, N: 1}},
@@ -119,10 +123,12 @@ func (f withinTenant) events() {
 		Firings: []trigger.Firings{{Tenant: f.of, Trigger: "t", Place: "p"}}}
 	f.ok(f.db.Deliveries().Accept(ctx, in))
 	lane := delivery.Lane{Tenant: f.of, Integration: "i"}
-	leased, err := f.db.Deliveries().Lease(ctx, lane, 3, at, at, at.Add(time.Minute))
+	leased, err := f.db.Deliveries().Lease(ctx, lane, 6, at, at, at.Add(time.Minute))
 	f.ok(err)
-	leased[0].State, leased[1].State, leased[1].Due = delivery.Delivered, delivery.Retrying, at.Add(time.Hour)
-	f.ok(f.db.Deliveries().Settle(ctx, leased[:2]))
+	for _, of := range [][]delivery.Delivery{leased[:2], leased[3:5]} { // with rows of their own, and of the block
+		of[0].State, of[1].State, of[1].Due = delivery.Delivered, delivery.Retrying, at.Add(time.Hour)
+		f.ok(f.db.Deliveries().Settle(ctx, of))
+	}
 	f.ok(f.db.Deliveries().Reconsider(ctx, f.of, "i", at)) // nothing holds them: two become one, which waits
 	_, err = f.db.Commands().MarkOverdue(ctx, command.Command{ID: "c", Tenant: f.of, Kind: event.IPDenylistRequested,
 		At: at}, enginetest.Note(f.of, event.CreateUser), at.Add(time.Hour))
@@ -199,18 +205,25 @@ func (f withinTenant) reports() {
 		[]report.File{{Name: "r.csv", Type: "text/csv", Data: []byte("of " + f.of)}}))
 }
 
+// tables are those of a file.
+func tables(t *testing.T, path string) (out []string) {
+	conn, err := driver.OpenConn(path, driver.OpenReadWrite)
+	require.NoError(t, err)
+	defer conn.Close()
+	require.NoError(t, sqlitex.ExecuteTransient(conn, "SELECT name FROM sqlite_schema WHERE type = 'table'",
+		&sqlitex.ExecOptions{ResultFunc: func(s *driver.Stmt) error {
+			out = append(out, s.ColumnText(0))
+			return nil
+		}}))
+	return out
+}
+
 // walk visits each row of each table of a file, as text.
 func walk(t *testing.T, path string, visit func(table, row string)) {
 	conn, err := driver.OpenConn(path, driver.OpenReadWrite)
 	require.NoError(t, err)
 	defer conn.Close()
-	var tables []string
-	require.NoError(t, sqlitex.ExecuteTransient(conn, "SELECT name FROM sqlite_schema WHERE type = 'table'",
-		&sqlitex.ExecOptions{ResultFunc: func(s *driver.Stmt) error {
-			tables = append(tables, s.ColumnText(0))
-			return nil
-		}}))
-	for _, table := range tables {
+	for _, table := range tables(t, path) {
 		require.NoError(t, sqlitex.ExecuteTransient(conn, "SELECT * FROM "+table,
 			&sqlitex.ExecOptions{ResultFunc: func(s *driver.Stmt) error {
 				var row strings.Builder
@@ -228,6 +241,9 @@ func walk(t *testing.T, path string, visit func(table, row string)) {
 // counts are the rows of each table, and those that name a tenant.
 func counts(t *testing.T, path, of string) (all, naming map[string]int) {
 	all, naming = map[string]int{}, map[string]int{}
+	for _, table := range tables(t, path) {
+		all[table] = 0
+	}
 	walk(t, path, func(table, row string) {
 		if all[table]++; strings.Contains(row, of) {
 			naming[table]++
@@ -248,7 +264,8 @@ func TestATenantThatLeavesIsFoundNowhere(t *testing.T) {
 	fillTenant(t, db, leaving)
 	before, _ := counts(t, path, leaving)
 	for table, rows := range before {
-		if table == "used_once" || table == "numbers" || table == "erasures" || strings.HasPrefix(table, "sqlite_") {
+		if slices.Contains([]string{"used_once", "numbers", "event_filters", "event_ids", "erasures"}, table) ||
+			strings.HasPrefix(table, "sqlite_") { // of none, or of older releases alone
 			continue
 		}
 		require.NotZero(t, rows, "nothing is tried of the table %s: fill it", table)

@@ -29,12 +29,14 @@ func Layout() (int, error) { return db.Layout() }
 // Hold keeps every other process from opening a state file, until release. Error: ErrInUse.
 func Hold(path string) (release func() error, err error) { return db.Hold(path) }
 
-// counted are what a person knows a state by, each with its tables. A layout that has not one of them has no such rows.
-var counted = map[string][]string{
-	"events":             {"events"},
-	"integrations":       {"integrations"},
-	"waiting deliveries": {"pending", "retrying", "gathering"},
-	"ended deliveries":   {"finished"},
+// counted are what a person knows a state by, each with its tables and what counts in them. A layout that has not one
+// of them has no such rows.
+var counted = map[string]map[string]string{
+	"events":       {"events": "count(*)"},
+	"integrations": {"integrations": "count(*)"},
+	"waiting deliveries": {"pending": "count(*)", "retrying": "count(*)", "gathering": "count(*)",
+		"open_blocks": "ifnull(sum(n), 0)"},
+	"ended deliveries": {"finished": "count(*)", "outcomes": "ifnull(sum(delivered), 0)"},
 }
 
 // Counts says how much of everything the state holds.
@@ -48,11 +50,11 @@ func (s Snapshot) Counts() (map[string]int64, error) {
 	}
 	out := map[string]int64{}
 	for name, tables := range counted {
-		for _, table := range tables {
+		for table, count := range tables {
 			if !has[table] {
 				continue
 			}
-			if err := s.Each("SELECT count(*) FROM "+table, func(q *driver.Stmt) error {
+			if err := s.Each("SELECT "+count+" FROM "+table, func(q *driver.Stmt) error {
 				out[name] += q.ColumnInt64(0)
 				return nil
 			}); err != nil {

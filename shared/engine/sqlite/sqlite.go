@@ -46,6 +46,9 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	s := &DB{file: file, bus: bus, deliveries: deliveries.New(file, bus),
 		integrations: settings.NewIntegrations(file, bus),
 		triggers:     settings.NewTriggers(file, bus)}
+	if o.LeastBlock > 0 {
+		s.deliveries.SetLeastBlock(o.LeastBlock)
+	}
 	if err := file.Begin(s.deliveries.Load, bus.Load); err != nil {
 		return nil, err
 	}

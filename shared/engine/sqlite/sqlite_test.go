@@ -34,9 +34,22 @@ import (
 
 func open(t *testing.T) *sqlite.DB { return reopen(t, filepath.Join(t.TempDir(), "state.db")) }
 
-func reopen(t *testing.T, path string) *sqlite.DB {
+func reopen(t *testing.T, path string) *sqlite.DB { return reopenWith(t, path, sqlite.Options{}) }
+
+// layouts runs a suite with every plain delivery in a block, and with each in a row of its own.
+func layouts(t *testing.T, suite func(t *testing.T, open func(*testing.T) *sqlite.DB)) {
+	for name, least := range map[string]int{"in blocks": 1, "in rows of their own": 1 << 30} {
+		t.Run(name, func(t *testing.T) {
+			suite(t, func(t *testing.T) *sqlite.DB {
+				return reopenWith(t, filepath.Join(t.TempDir(), "state.db"), sqlite.Options{LeastBlock: least})
+			})
+		})
+	}
+}
+
+func reopenWith(t *testing.T, path string, o sqlite.Options) *sqlite.DB {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+	db, err := sqlite.Open(t.Context(), path, o)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() }) // a second time where the test closed it itself
 	return db
@@ -81,19 +94,23 @@ func TestReferencesLeaveWithTheirIntegration(t *testing.T) {
 }
 
 func TestDeliveries(t *testing.T) {
-	enginetest.Deliveries(t, func(t *testing.T) enginetest.Log {
-		db := open(t)
-		return enginetest.Polled(db.Deliveries(), db.Bus())
+	layouts(t, func(t *testing.T, open func(*testing.T) *sqlite.DB) {
+		enginetest.Deliveries(t, func(t *testing.T) enginetest.Log {
+			db := open(t)
+			return enginetest.Polled(db.Deliveries(), db.Bus())
+		})
 	})
 }
 
 func TestAccepting(t *testing.T) {
-	fanouttest.Accepting(t, func(t *testing.T) fanouttest.AcceptingEngine {
-		db := open(t)
-		return fanouttest.AcceptingEngine{
-			Log: enginetest.Polled(db.Deliveries(), db.Bus()), Systems: catalogue.Default(), System: "web_hooks",
-			Later: func(*testing.T) {},
-		}
+	layouts(t, func(t *testing.T, open func(*testing.T) *sqlite.DB) {
+		fanouttest.Accepting(t, func(t *testing.T) fanouttest.AcceptingEngine {
+			db := open(t)
+			return fanouttest.AcceptingEngine{
+				Log: enginetest.Polled(db.Deliveries(), db.Bus()), Systems: catalogue.Default(), System: "web_hooks",
+				Later: func(*testing.T) {},
+			}
+		})
 	})
 }
 
@@ -117,15 +134,17 @@ func TestTurns(t *testing.T) {
 }
 
 func TestArrivals(t *testing.T) {
-	arriving := func(t *testing.T) (fanouttest.AcceptingEngine, health.Counters) {
-		db := open(t)
-		return fanouttest.AcceptingEngine{
-			Log: enginetest.Polled(db.Deliveries(), db.Bus()), Systems: catalogue.Default(), System: "web_hooks",
-			Later: func(*testing.T) {},
-		}, db.Counters()
-	}
-	fanouttest.Arrivals(t, arriving)
-	fanouttest.Filters(t, arriving)
+	layouts(t, func(t *testing.T, open func(*testing.T) *sqlite.DB) {
+		arriving := func(t *testing.T) (fanouttest.AcceptingEngine, health.Counters) {
+			db := open(t)
+			return fanouttest.AcceptingEngine{
+				Log: enginetest.Polled(db.Deliveries(), db.Bus()), Systems: catalogue.Default(), System: "web_hooks",
+				Later: func(*testing.T) {},
+			}, db.Counters()
+		}
+		fanouttest.Arrivals(t, arriving)
+		fanouttest.Filters(t, arriving)
+	})
 }
 
 func TestReportsByFilters(t *testing.T) {
@@ -138,38 +157,48 @@ func TestReportsByFilters(t *testing.T) {
 }
 
 func TestBacklog(t *testing.T) {
-	enginetest.Backlog(t, func(t *testing.T) (enginetest.Log, integration.Backlog) {
-		db := open(t)
-		return enginetest.Polled(db.Deliveries(), db.Bus()), db.Deliveries()
+	layouts(t, func(t *testing.T, open func(*testing.T) *sqlite.DB) {
+		enginetest.Backlog(t, func(t *testing.T) (enginetest.Log, integration.Backlog) {
+			db := open(t)
+			return enginetest.Polled(db.Deliveries(), db.Bus()), db.Deliveries()
+		})
 	})
 }
 
 func TestWhatWaits(t *testing.T) {
-	enginetest.Waiting(t, func(t *testing.T) enginetest.WaitingEngine {
-		db := open(t)
-		return enginetest.WaitingEngine{Log: enginetest.Polled(db.Deliveries(), db.Bus()), Backlog: db.Backlog(),
-			Integrations: db.Integrations()}
+	layouts(t, func(t *testing.T, open func(*testing.T) *sqlite.DB) {
+		enginetest.Waiting(t, func(t *testing.T) enginetest.WaitingEngine {
+			db := open(t)
+			return enginetest.WaitingEngine{Log: enginetest.Polled(db.Deliveries(), db.Bus()), Backlog: db.Backlog(),
+				Integrations: db.Integrations()}
+		})
 	})
 }
 
 func TestEventLog(t *testing.T) {
-	enginetest.EventLog(t, func(t *testing.T) (enginetest.Log, fanout.EventLog) {
-		db := open(t)
-		return enginetest.Polled(db.Deliveries(), db.Bus()), db.Deliveries()
+	layouts(t, func(t *testing.T, open func(*testing.T) *sqlite.DB) {
+		enginetest.EventLog(t, func(t *testing.T) (enginetest.Log, fanout.EventLog) {
+			db := open(t)
+			return enginetest.Polled(db.Deliveries(), db.Bus()), db.Deliveries()
+		})
 	})
 }
 
 func TestDeliveryLog(t *testing.T) {
-	enginetest.DeliveryLog(t, func(t *testing.T) (enginetest.Log, deliverylog.Store) {
-		db := open(t)
-		return enginetest.Polled(db.Deliveries(), db.Bus()), db.Deliveries()
+	layouts(t, func(t *testing.T, open func(*testing.T) *sqlite.DB) {
+		enginetest.DeliveryLog(t, func(t *testing.T) (enginetest.Log, deliverylog.Store) {
+			db := open(t)
+			return enginetest.Polled(db.Deliveries(), db.Bus()), db.Deliveries()
+		})
 	})
 }
 
 func TestQueue(t *testing.T) {
-	enginetest.Queue(t, func(t *testing.T) (enginetest.Queues, enginetest.Bus) {
-		db := open(t)
-		return db.Deliveries(), db.Bus()
+	layouts(t, func(t *testing.T, open func(*testing.T) *sqlite.DB) {
+		enginetest.Queue(t, func(t *testing.T) (enginetest.Queues, enginetest.Bus) {
+			db := open(t)
+			return db.Deliveries(), db.Bus()
+		})
 	})
 }
 
@@ -422,7 +451,9 @@ func TestOldRecordsAreRemovedAndWhatIsNeededStays(t *testing.T) {
 	f := fanout.Intake{}
 	var old []delivery.Delivery
 	for n := range 3 {
-		require.NoError(t, db.Bus().Put(t.Context(), []delivery.Entry{entry(n)}))
+		e := entry(n)
+		e.At = e.At.Add(time.Duration(n) * 2 * time.Hour)
+		require.NoError(t, db.Bus().Put(t.Context(), []delivery.Entry{e}))
 	}
 	entries, err := db.Bus().Receive(t.Context(), 10)
 	require.NoError(t, err)
@@ -430,7 +461,7 @@ func TestOldRecordsAreRemovedAndWhatIsNeededStays(t *testing.T) {
 		parsed, err := event.Parse(e.DetailType, e.Detail)
 		require.NoError(t, err)
 		f.Accepted = append(f.Accepted, fanout.Accepted{Entry: e, Event: parsed})
-		old = append(old, delivery.Delivery{ID: fmt.Sprintf("01GTD8R400000000000000000%d", n), Tenant: "42",
+		old = append(old, delivery.Delivery{ID: delivery.DerivedID(e.At, fmt.Append(nil, "delivery ", n)), Tenant: "42",
 			Integration: "i", State: delivery.Pending, Count: 1, Events: []event.Event{parsed}})
 	}
 	f.Deliveries = old

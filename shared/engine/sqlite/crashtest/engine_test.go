@@ -208,17 +208,18 @@ func (w *world) begin() {
 		w.subject, err = sqlite.Open(w.Context(), w.path, w.options(w.subject))
 		w.check(err, "open what a broken start left")
 	}
-	w.reference, err = sqlite.Open(w.Context(), w.twin, sqlite.Options{})
+	w.reference, err = sqlite.Open(w.Context(), w.twin, w.options(nil))
 	w.check(err, "open the reference")
 	w.hold()
 }
 
 // options are those of an engine.
 func (w *world) options(db *sqlite.DB) sqlite.Options {
+	o := sqlite.Options{LeastBlock: 1 + int(w.seed%3)} // some fan-outs make blocks, rows of their own, or both
 	if db == w.subject {
-		return sqlite.Options{RewriteLog: w.disk.Rewrite}
+		o.RewriteLog = w.disk.Rewrite
 	}
-	return sqlite.Options{}
+	return o
 }
 
 func (w *world) hold() {
@@ -345,7 +346,7 @@ func (w *world) settleDoubts(op *operation) {
 	got := w.dump(w.path)
 	for _, done := range doubts {
 		w.check(os.WriteFile(w.twin, was, 0o600), "restore the reference")
-		w.reference, err = sqlite.Open(w.Context(), w.twin, sqlite.Options{})
+		w.reference, err = sqlite.Open(w.Context(), w.twin, w.options(nil))
 		w.check(err, "open the reference")
 		w.hold()
 		for _, one := range done {

@@ -17,6 +17,9 @@ type Options struct {
 	// MaxPages bounds the file, in pages of 4 KiB, for tests of a full disk; 0 = no bound.
 	MaxPages int
 	Log      *slog.Logger // nil = none
+	// LeastBlock is from how many deliveries of one fan-out to one integration on they share a row, for tests, in which
+	// few are made at once; 0 = from where it costs less.
+	LeastBlock int
 	// RewriteLog does what rewrite does, on a disk that a test can break; nil = on the real one.
 	RewriteLog func(path string) error
 	// Share is how many events of one tenant may wait in the line that all tenants share; 0 = eventbus.DefaultShare.

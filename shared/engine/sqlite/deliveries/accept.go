@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	driver "zombiezen.com/go/sqlite"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/sqlite/blocks"
 	"tocsin/shared/engine/sqlite/counters"
 	"tocsin/shared/engine/sqlite/dailytotals"
 	"tocsin/shared/engine/sqlite/db"
@@ -16,6 +18,7 @@ import (
 	"tocsin/shared/engine/sqlite/eventids"
 	"tocsin/shared/engine/sqlite/packed"
 	"tocsin/shared/engine/sqlite/settings"
+	"tocsin/shared/engine/sqlite/tables"
 	"tocsin/shared/fanout"
 )
 
@@ -62,7 +65,7 @@ type intake struct {
 	seqs    map[eventKey]int64 // of the accepted events
 	ids     []eventids.ID      // theirs
 	refs    map[laneKey]int64  // of lanes that are new
-	made    []madeDelivery
+	made    []madeDelivery     // of each lane the oldest at least
 	windows windows
 }
 
@@ -156,10 +159,8 @@ func (d *Deliveries) accept(w *db.Writer, i *intake) error {
 			return err
 		}
 	}
-	for _, v := range i.Deliveries {
-		if err := d.enqueue(w, i, v); err != nil {
-			return err
-		}
+	if err := d.enqueueAll(w, i); err != nil {
+		return err
 	}
 	for _, r := range i.Records {
 		if err := dailytotals.Add(w, r); err != nil {
@@ -173,33 +174,75 @@ func (d *Deliveries) accept(w *db.Writer, i *intake) error {
 		func(s *driver.Stmt) { s.BindInt64(1, i.through) })
 }
 
+// enqueueAll writes the new deliveries: those that go to one integration and have nothing peculiar as blocks.
+func (d *Deliveries) enqueueAll(w *db.Writer, i *intake) error {
+	plain := map[int64][]packed.Item{}
+	var refs []int64
+	for _, v := range i.Deliveries {
+		if !packed.Plain(v) {
+			if err := d.enqueue(w, i, v); err != nil {
+				return err
+			}
+			continue
+		}
+		ref, err := d.lane(w, i, laneKey{v.Tenant, v.Integration})
+		if err != nil {
+			return err
+		}
+		seqs, err := i.carried(v)
+		if err != nil {
+			return err
+		}
+		if plain[ref] == nil {
+			refs = append(refs, ref)
+		}
+		plain[ref] = append(plain[ref], packed.Item{ID: v.ID, Seqs: seqs, Count: v.Count, Kinds: v.Kinds})
+	}
+	for _, ref := range refs {
+		least := slices.MinFunc(plain[ref], func(a, b packed.Item) int { return strings.Compare(a.ID, b.ID) })
+		i.made = append(i.made, madeDelivery{ref, least.ID})
+		own, err := blocks.Insert(w, ref, plain[ref], d.least)
+		if err != nil {
+			return err
+		}
+		for _, item := range own {
+			if err := tables.Insert(w, ref, item.Delivery(), item.Seqs); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// carried are the numbers of a delivery's events.
+func (i *intake) carried(v delivery.Delivery) ([]int64, error) {
+	seqs := make([]int64, len(v.Events))
+	for k, e := range v.Events {
+		seq, ok := i.seqs[eventKey{e.Tenant, e.ID}]
+		if !ok {
+			return nil, fmt.Errorf("delivery %s carries event %s, which is not of its batch", v.ID, e.ID)
+		}
+		seqs[k] = seq
+	}
+	return seqs, nil
+}
+
+// enqueue writes a new delivery as a row of its own.
 func (d *Deliveries) enqueue(w *db.Writer, i *intake, v delivery.Delivery) error {
 	ref, err := d.lane(w, i, laneKey{v.Tenant, v.Integration})
 	if err != nil {
 		return err
 	}
-	seqs := make([]int64, len(v.Events))
-	for k, e := range v.Events {
-		seq, ok := i.seqs[eventKey{e.Tenant, e.ID}]
-		if !ok {
-			return fmt.Errorf("delivery %s carries event %s, which is not of its batch", v.ID, e.ID)
-		}
-		seqs[k] = seq
+	seqs, err := i.carried(v)
+	if err != nil {
+		return err
 	}
 	if !v.Due.IsZero() {
 		i.windows.add(ref, v.Due)
 		return insertWindowed(w, ref, v, seqs)
 	}
 	i.made = append(i.made, madeDelivery{ref, v.ID})
-	return insertPending(w, ref, v, seqs)
-}
-
-func insertPending(w *db.Writer, ref int64, v delivery.Delivery, seqs []int64) error {
-	return w.Do("INSERT OR IGNORE INTO pending (ref, id, body) VALUES (?, ?, ?)", func(s *driver.Stmt) {
-		s.BindInt64(1, ref)
-		s.BindText(2, v.ID)
-		s.BindBytes(3, packed.Encode(v, seqs))
-	})
+	return tables.Insert(w, ref, v, seqs)
 }
 
 // lane finds or makes the number of an integration, on the writer.

@@ -14,7 +14,8 @@ import (
 
 var _ integration.Backlog = (*Deliveries)(nil)
 
-const countWaiting = `SELECT count(*), (SELECT min(due) FROM retrying WHERE ref = ?1),
+const countWaiting = `SELECT count(*) + (SELECT ifnull(sum(n), 0) FROM (
+		SELECT n FROM open_blocks WHERE ref = ?1 LIMIT ?2)), (SELECT min(due) FROM retrying WHERE ref = ?1),
 	(SELECT count(*) FROM (SELECT 1 FROM gathering WHERE ref = ?1 AND held = 1 LIMIT ?2)),
 	(SELECT min(due) FROM gathering WHERE ref = ?1 AND held = 1) FROM (
 	SELECT 1 FROM pending WHERE ref = ?1 UNION ALL SELECT 1 FROM gathering WHERE ref = ?1 AND held = 0
@@ -31,8 +32,8 @@ func (d *Deliveries) CountWaiting(ctx context.Context, tenant, id string, limit 
 		s.BindInt64(1, ref)
 		s.BindInt64(2, int64(limit))
 	}, func(s *driver.Stmt) error {
-		w = integration.Waiting{Count: s.ColumnInt(0), Next: db.Time(s.ColumnInt64(1)), Held: s.ColumnInt(2),
-			HeldUntil: db.Time(s.ColumnInt64(3))}
+		w = integration.Waiting{Count: min(limit, s.ColumnInt(0)), Next: db.Time(s.ColumnInt64(1)),
+			Held: s.ColumnInt(2), HeldUntil: db.Time(s.ColumnInt64(3))}
 		return nil
 	})
 	if err != nil {

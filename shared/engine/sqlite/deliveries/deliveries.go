@@ -22,6 +22,7 @@ type Deliveries struct {
 	bus    *eventbus.Bus
 	ids    eventids.IDs
 	holder delivery.Holder // nil: see SetHolder
+	least  int             // deliveries of a block: see SetLeastBlock
 
 	mu      sync.Mutex
 	lanes   lanes
@@ -39,11 +40,18 @@ var (
 // New returns the deliveries of a state file, without what Load reads.
 func New(file *db.File, bus *eventbus.Bus) *Deliveries {
 	return &Deliveries{Letters: deadletters.New(file, bus), db: file, bus: bus, lanes: newLanes(), leases: newLeases(),
-		windows: windows{}}
+		windows: windows{}, least: leastBlock}
 }
 
 // IDs are the ids of the events that count.
 func (d *Deliveries) IDs() *eventids.IDs { return &d.ids }
+
+// leastBlock is from how many deliveries of one fan-out to one integration on they share a row. A lone one would write
+// three rows in place of two.
+const leastBlock = 2
+
+// SetLeastBlock is for tests, in which few are made at once. Call it before anything is accepted.
+func (d *Deliveries) SetLeastBlock(n int) { d.least = n }
 
 // Load reads what is remembered of the file: the events' ids, the lanes, and until when each one's batch window is
 // open.

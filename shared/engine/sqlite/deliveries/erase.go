@@ -4,16 +4,18 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 
 	driver "zombiezen.com/go/sqlite"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/sqlite/blocks"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/packed"
 )
 
 // laneTables hold the deliveries of lanes.
-var laneTables = [...]string{"pending", "retrying", "gathering", "merged", "finished"}
+var laneTables = append([]string{"pending", "retrying", "gathering", "merged", "finished"}, blocks.Tables...)
 
 // EraseLanes removes a tenant's lanes in one transaction, with what is left of their deliveries, and forgets them: the
 // next event of the tenant gets new ones.
@@ -67,8 +69,11 @@ func (d *Deliveries) forget(tenant string) map[laneKey]int64 {
 	return gone
 }
 
-// Readable is the body of a row as JSON can tell it.
-func Readable(body []byte) (any, error) {
+// Readable is the body of a row of a table as JSON can tell it.
+func Readable(table string, body []byte) (any, error) {
+	if slices.Contains(blocks.Tables, table) {
+		return blocks.Readable(table, body)
+	}
 	var v delivery.Delivery
 	seqs, err := packed.Decode(body, &v)
 	if err != nil {

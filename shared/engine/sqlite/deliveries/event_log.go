@@ -11,6 +11,7 @@ import (
 	driver "zombiezen.com/go/sqlite"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/sqlite/blocks"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/eventbus"
 	"tocsin/shared/engine/sqlite/eventids"
@@ -170,19 +171,31 @@ func (d *Deliveries) Carried(ctx context.Context, tenant, integration string, ev
 			last = a.Entry.At
 		}
 	}
-	err := d.db.Query(ctx, carrying, func(s *driver.Stmt) {
-		s.BindInt64(1, ref)
-		s.BindText(2, delivery.FirstID(first.Add(-fanout.CarriedWithin)))
-		s.BindText(3, delivery.FirstID(last.Add(time.Millisecond)))
-	}, func(s *driver.Stmt) error {
-		var v delivery.Delivery
-		seqs, err := packed.Decode(db.Blob(s, 0), &v)
+	carry := func(seqs []int64) {
 		for _, seq := range seqs {
 			if n, ok := place[seq]; ok {
 				out[n] = true
 			}
 		}
-		return err
+	}
+	within := blocks.Range{From: delivery.FirstID(first.Add(-fanout.CarriedWithin)),
+		Before: delivery.FirstID(last.Add(time.Millisecond))}
+	err := d.db.ReadingAtOnce(ctx, func(conn *driver.Conn) error {
+		if err := db.Each(conn, carrying, func(s *driver.Stmt) {
+			s.BindInt64(1, ref)
+			s.BindText(2, within.From)
+			s.BindText(3, within.Before)
+		}, func(s *driver.Stmt) error {
+			seqs, err := packed.Decode(db.Blob(s, 0), new(delivery.Delivery))
+			carry(seqs)
+			return err
+		}); err != nil {
+			return err
+		}
+		return blocks.Oldest(conn, ref, within, func(b *blocks.Block, index int) error {
+			carry(b.Items[index].Seqs)
+			return nil
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("look for the deliveries of %d events to integration %s: %w", len(events), integration,
@@ -239,6 +252,9 @@ func (d *Deliveries) enqueueNew(w *db.Writer, i *intake, v delivery.Delivery) er
 		known = true
 		return nil
 	}); err != nil || known {
+		return err
+	}
+	if _, _, known, err = blocks.Find(w.Conn, ref, v.ID); err != nil || known {
 		return err
 	}
 	return d.enqueue(w, i, v)

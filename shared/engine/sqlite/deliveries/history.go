@@ -3,21 +3,14 @@ package deliveries
 import (
 	"context"
 	"fmt"
-	"slices"
-	"time"
 
 	driver "zombiezen.com/go/sqlite"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/sqlite/blocks"
 	"tocsin/shared/engine/sqlite/db"
-	"tocsin/shared/engine/sqlite/packed"
+	"tocsin/shared/engine/sqlite/tables"
 )
-
-// madeAt is the time of an id that was read from the file; zero for one that is none.
-func madeAt(id string) time.Time {
-	at, _ := delivery.MadeAt(id)
-	return at
-}
 
 func (d *Deliveries) ref(tenant, integration string) (int64, bool) {
 	d.mu.Lock()
@@ -30,7 +23,7 @@ func (d *Deliveries) ref(tenant, integration string) (int64, bool) {
 func (d *Deliveries) Get(ctx context.Context, tenant, integration, id string) (delivery.Delivery, error) {
 	v := delivery.Delivery{Tenant: tenant, Integration: integration}
 	found := false
-	err := d.db.Reading(ctx, func(conn *driver.Conn) (err error) {
+	err := d.db.ReadingAtOnce(ctx, func(conn *driver.Conn) (err error) {
 		found, err = d.get(conn, id, &v)
 		return err
 	})
@@ -57,12 +50,19 @@ func (d *Deliveries) get(conn *driver.Conn, id string, v *delivery.Delivery) (fo
 		s.BindText(2, id)
 	}, func(s *driver.Stmt) error {
 		found = true
-		v.State, v.Due = places[s.ColumnInt(0)], db.Time(s.ColumnInt64(1))
+		v.State, v.Due = tables.States[s.ColumnInt(0)], db.Time(s.ColumnInt64(1))
 		_, err := d.fill(conn, id, db.Blob(s, 2), v)
 		return err
 	})
 	if err != nil || found {
 		return found, err
+	}
+	b, index, found, err := blocks.Find(conn, ref, id)
+	if err != nil {
+		return false, err
+	}
+	if found {
+		return true, d.load(conn, b.Fill(index, v), v)
 	}
 	into := ""
 	err = db.Each(conn, "SELECT into_id FROM merged WHERE ref = ? AND id = ?", func(s *driver.Stmt) {
@@ -78,12 +78,18 @@ func (d *Deliveries) get(conn *driver.Conn, id string, v *delivery.Delivery) (fo
 	return d.get(conn, into, v)
 }
 
-// places numbers the states as the queries of this file do.
-var places = [...]delivery.State{delivery.Pending, delivery.Retrying, delivery.Delivered, delivery.Dead}
+// newest reads the newest deliveries of an integration that a query selects.
+func (d *Deliveries) newest(conn *driver.Conn, q delivery.Query) ([]delivery.Delivery, error) {
+	ref, ok := d.ref(q.Tenant, q.Integration)
+	if !ok {
+		return nil, nil
+	}
+	return tables.Newest(conn, ref, q)
+}
 
 // List reads what the query selects.
 func (d *Deliveries) List(ctx context.Context, q delivery.Query) (out []delivery.Delivery, err error) {
-	err = d.db.Reading(ctx, func(conn *driver.Conn) error {
+	err = d.db.ReadingAtOnce(ctx, func(conn *driver.Conn) error {
 		out, err = d.newest(conn, q)
 		return err
 	})
@@ -138,27 +144,9 @@ func (d *Deliveries) replayOne(ctx context.Context, ref int64, r delivery.Replay
 
 // ended lists the ids of a range, oldest first.
 func (d *Deliveries) ended(ctx context.Context, ref int64, r delivery.Replay) (ids []string, err error) {
-	dead, delivered := len(r.States) == 0 || slices.Contains(r.States, delivery.Dead),
-		slices.Contains(r.States, delivery.Delivered)
-	sql := "SELECT id FROM finished WHERE ref = ? AND id >= ? AND id > ? AND id < ?"
-	if !delivered {
-		sql += " AND dead = 1"
-	} else if !dead {
-		sql += " AND dead = 0"
-	}
-	to := delivery.GreatestID
-	if !r.To.IsZero() {
-		to = delivery.FirstID(r.To)
-	}
-	err = d.db.Query(ctx, sql+" ORDER BY id LIMIT ?", func(s *driver.Stmt) {
-		s.BindInt64(1, ref)
-		s.BindText(2, delivery.FirstID(r.From))
-		s.BindText(3, r.After)
-		s.BindText(4, to)
-		s.BindInt64(5, int64(r.Limit))
-	}, func(s *driver.Stmt) error {
-		ids = append(ids, s.ColumnText(0))
-		return nil
+	err = d.db.ReadingAtOnce(ctx, func(conn *driver.Conn) (err error) {
+		ids, err = tables.Ended(conn, ref, r)
+		return err
 	})
 	return ids, err
 }
@@ -170,7 +158,7 @@ func (d *Deliveries) replay(ctx context.Context, ref int64, ids []string) (count
 	err = d.db.Write(ctx, func(w *db.Writer) error {
 		count = 0
 		for _, id := range ids {
-			moved, err := restart(w, ref, id)
+			moved, err := tables.Restart(w, ref, id)
 			if err != nil {
 				return fmt.Errorf("delivery %s: %w", id, err)
 			}
@@ -189,24 +177,4 @@ func (d *Deliveries) replay(ctx context.Context, ref int64, ids []string) (count
 		d.leases.arrived(ref, id)
 	}
 	return count, nil
-}
-
-// restart begins a new run of one ended delivery under its old id. Its parts and attempts say what arrived.
-func restart(w *db.Writer, ref int64, id string) (moved bool, err error) {
-	v := delivery.Delivery{ID: id}
-	var seqs []int64
-	err = db.Each(w.Conn, removals["finished"], func(s *driver.Stmt) {
-		s.BindInt64(1, ref)
-		s.BindText(2, id)
-	}, func(s *driver.Stmt) error {
-		moved = true
-		var err error
-		seqs, err = packed.Decode(db.Blob(s, 0), &v)
-		return err
-	})
-	if err != nil || !moved {
-		return false, err
-	}
-	v.Failures, v.Reason = 0, ""
-	return true, insertPending(w, ref, v, seqs)
 }

@@ -10,6 +10,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/packed"
+	"tocsin/shared/engine/sqlite/tables"
 )
 
 // A delivery that is held is a row of the table gathering, as one that waits for its batch window is. What is merged
@@ -101,7 +102,7 @@ func (g *letting) read(w *db.Writer, due int64) error {
 			var r windowRow
 			r.ID, r.Size = s.ColumnText(0), int(s.ColumnInt64(2))
 			r.delivery = delivery.Delivery{ID: r.ID, Tenant: g.lane.Tenant, Integration: g.lane.Integration,
-				State: delivery.Pending, CreatedAt: madeAt(r.ID), Due: db.Time(s.ColumnInt64(1))}
+				State: delivery.Pending, CreatedAt: tables.MadeAt(r.ID), Due: db.Time(s.ColumnInt64(1))}
 			if r.seqs, err = packed.Decode(db.Blob(s, 3), &r.delivery); err != nil {
 				return fmt.Errorf("delivery %s: %w", r.ID, err)
 			}
@@ -152,7 +153,7 @@ func (g *letting) send(w *db.Writer, v delivery.Delivery, seqs []int64) error {
 		return err
 	}
 	g.made = append(g.made, v.ID)
-	return insertPending(w, g.ref, v, seqs)
+	return tables.Insert(w, g.ref, v, seqs)
 }
 
 func (g *letting) merged(w *db.Writer, r windowRow, into string) error {

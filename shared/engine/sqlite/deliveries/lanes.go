@@ -3,6 +3,8 @@ package deliveries
 import (
 	"time"
 
+	"tocsin/shared/engine/sqlite/blocks"
+	"tocsin/shared/engine/sqlite/tables"
 	"tocsin/shared/event"
 )
 
@@ -30,27 +32,25 @@ type leases struct {
 
 // lease hides one delivery.
 type lease struct {
-	until time.Time
-	// seqs are the delivery's events, so that its outcome is written without its row being read again; nil until they
-	// are known.
-	seqs []int64
+	until        time.Time
+	tables.Known // of its events nothing until carry
 }
 
 func newLeases() leases {
 	return leases{of: map[int64]map[string]lease{}, next: map[int64]string{}}
 }
 
-func (l leases) take(ref int64, id string, until time.Time) {
+func (l leases) take(ref int64, id string, at blocks.Place, until time.Time) {
 	if l.of[ref] == nil {
 		l.of[ref] = map[string]lease{}
 	}
-	l.of[ref][id] = lease{until: until}
+	l.of[ref][id] = lease{until: until, Known: tables.Known{At: at}}
 }
 
 // carry notes what a leased delivery carries.
 func (l leases) carry(ref int64, id string, seqs []int64) {
 	if held, ok := l.of[ref][id]; ok {
-		held.seqs = seqs
+		held.Seqs = seqs
 		l.of[ref][id] = held
 	}
 }

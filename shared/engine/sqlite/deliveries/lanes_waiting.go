@@ -9,8 +9,10 @@ import (
 	driver "zombiezen.com/go/sqlite"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/sqlite/blocks"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/packed"
+	"tocsin/shared/engine/sqlite/tables"
 	"tocsin/shared/metrics"
 )
 
@@ -39,11 +41,12 @@ func (d *Deliveries) Lanes(ctx context.Context, visit func(metrics.Lane) error) 
 	return nil
 }
 
-// waitingRefs hops from one integration to the next in each of the three tables.
+// waitingRefs hops from one integration to the next in each of the tables of what waits.
 func (d *Deliveries) waitingRefs(ctx context.Context) (out []int64, err error) {
 	seen := map[int64]bool{}
 	err = d.db.Reading(ctx, func(conn *driver.Conn) error {
-		for _, sql := range []string{"SELECT ref FROM pending WHERE ref > ? ORDER BY ref LIMIT 1",
+		for _, sql := range []string{"SELECT ref FROM open_blocks WHERE ref > ? ORDER BY ref LIMIT 1",
+			"SELECT ref FROM pending WHERE ref > ? ORDER BY ref LIMIT 1",
 			"SELECT ref FROM retrying WHERE ref > ? ORDER BY ref LIMIT 1",
 			"SELECT ref FROM gathering WHERE ref > ? ORDER BY ref LIMIT 1"} {
 			found, err := refs(conn, sql)
@@ -64,6 +67,8 @@ func (d *Deliveries) waitingRefs(ctx context.Context) (out []int64, err error) {
 
 // Statements that count a part of a table after an id, with the last id of that part.
 const (
+	countBlocks = `SELECT count(*), max(first), sum(n) FROM
+		(SELECT first, n FROM open_blocks WHERE ref = ? AND first > ? ORDER BY first LIMIT ?)`
 	countPending = `SELECT count(*), max(id) FROM
 		(SELECT id FROM pending WHERE ref = ? AND id > ? ORDER BY id LIMIT ?)`
 	countRetrying = `SELECT count(*), max(id) FROM
@@ -75,19 +80,22 @@ const (
 )
 
 func (d *Deliveries) countLane(ctx context.Context, ref int64, l *metrics.Lane) error {
-	for _, sql := range []string{countPending, countRetrying, countGathering} {
+	for _, sql := range []string{countBlocks, countPending, countRetrying, countGathering} {
 		for after, more := "", true; more; {
 			err := d.db.Query(ctx, sql, func(s *driver.Stmt) {
 				s.BindInt64(1, ref)
 				s.BindText(2, after)
 				s.BindInt64(3, countChunk)
 			}, func(s *driver.Stmt) error {
-				held := 0
-				if sql == countGathering {
-					held = s.ColumnInt(2)
+				switch sql {
+				case countBlocks:
+					l.Waiting += s.ColumnInt(2)
+				case countGathering:
+					l.Held += s.ColumnInt(2)
+					l.Waiting += s.ColumnInt(0) - s.ColumnInt(2)
+				default:
+					l.Waiting += s.ColumnInt(0)
 				}
-				l.Held += held
-				l.Waiting += s.ColumnInt(0) - held
 				after, more = s.ColumnText(1), s.ColumnInt(0) == countChunk
 				return nil
 			})
@@ -114,7 +122,19 @@ func (d *Deliveries) countLane(ctx context.Context, ref int64, l *metrics.Lane) 
 const looked = 100
 
 func (d *Deliveries) firstPending(ctx context.Context, ref int64, l *metrics.Lane) error {
-	err := d.db.Query(ctx, "SELECT id, body FROM pending WHERE ref = ? ORDER BY id LIMIT ?", func(s *driver.Stmt) {
+	return d.db.ReadingAtOnce(ctx, func(conn *driver.Conn) error {
+		if err := blocks.Waiting(conn, ref, "", func(i packed.Item, _ blocks.Place) error {
+			l.First = tables.MadeAt(i.ID) // none of a block was tried
+			return blocks.ErrEnough
+		}); err != nil {
+			return err
+		}
+		return firstPendingOwn(conn, ref, l)
+	})
+}
+
+func firstPendingOwn(conn *driver.Conn, ref int64, l *metrics.Lane) error {
+	err := db.Each(conn, "SELECT id, body FROM pending WHERE ref = ? ORDER BY id LIMIT ?", func(s *driver.Stmt) {
 		s.BindInt64(1, ref)
 		s.BindInt64(2, looked)
 	}, func(s *driver.Stmt) error {
@@ -122,7 +142,7 @@ func (d *Deliveries) firstPending(ctx context.Context, ref int64, l *metrics.Lan
 		if _, err := packed.Decode(db.Blob(s, 1), &v); err != nil {
 			return fmt.Errorf("delivery %s: %w", v.ID, err)
 		}
-		at := madeAt(v.ID)
+		at := tables.MadeAt(v.ID)
 		if v.Held != nil && v.Held.Until.After(at) {
 			at = v.Held.Until
 		}

@@ -9,6 +9,7 @@ import (
 	driver "zombiezen.com/go/sqlite"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/sqlite/blocks"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/eventids"
 	"tocsin/shared/engine/sqlite/packed"
@@ -18,6 +19,10 @@ import (
 // Prune removes deliveries that ended and were made before a time.
 func (d *Deliveries) Prune(ctx context.Context, before time.Time) (removed int, err error) {
 	for _, ref := range d.refs() {
+		n, err := blocks.Prune(ctx, d.db, ref, delivery.FirstID(before))
+		if removed += n; err != nil {
+			return removed, err
+		}
 		for _, table := range [...]string{"finished", "merged"} {
 			n, err := d.db.Chunks(ctx, "DELETE FROM "+table+" WHERE ref = ?1 AND id IN (SELECT id FROM "+table+
 				" WHERE ref = ?1 AND id < ?2 ORDER BY id LIMIT ?3)", func(s *driver.Stmt) {
@@ -40,26 +45,32 @@ func (d *Deliveries) refs() []int64 {
 	return slices.Collect(maps.Keys(d.lanes.key))
 }
 
-// PruneEvents removes events that fan-out has passed and no waiting delivery can refer to: those before the oldest
-// event that one does.
+// clockBack is how much earlier than the first event of a delivery, whose time its id has, another of them can say that
+// it came: the clock went back between them.
+const clockBack = time.Hour
+
+// PruneEvents removes events that fan-out has passed and no waiting delivery can refer to: those that came before the
+// oldest of them was made. The numbers of events would not do: they do not rise with the ids, where events came within
+// a millisecond or the clock went back.
 func (d *Deliveries) PruneEvents(ctx context.Context, before time.Time) (removed int, err error) {
 	refs := d.refs()
 	for {
 		n := 0
 		err := d.db.Write(ctx, func(w *db.Writer) error {
 			n = 0
-			limit, err := oldestNeeded(w, refs)
+			oldest, waits, err := oldestWaiting(w, refs)
 			if err != nil {
 				return err
 			}
+			if kept := oldest.Add(-clockBack); waits && kept.Before(before) {
+				before = kept
+			}
 			var gone []eventids.ID
 			err = db.Each(w.Conn, `DELETE FROM events WHERE seq IN (SELECT seq FROM events
-				WHERE seq < ?1 AND seq <= (SELECT value FROM progress WHERE name = 'fanout')
-					AND at < ?2 ORDER BY seq LIMIT ?3)
+				WHERE seq <= (SELECT value FROM progress WHERE name = 'fanout') AND at < ?1 ORDER BY seq LIMIT ?2)
 				RETURNING seq, kind, detail`, func(s *driver.Stmt) {
-				s.BindInt64(1, limit)
-				s.BindInt64(2, before.UnixNano())
-				s.BindInt64(3, db.Chunk)
+				s.BindInt64(1, before.UnixNano())
+				s.BindInt64(2, db.Chunk)
 			}, func(s *driver.Stmt) error {
 				n++
 				e, _ := event.Decode(s.ColumnText(1), db.Blob(s, 2)) // a dead letter's event has no id to forget
@@ -80,27 +91,36 @@ func (d *Deliveries) PruneEvents(ctx context.Context, before time.Time) (removed
 	}
 }
 
-// oldestNeeded is the first event of the oldest delivery that waits, or a number after all of them. Ended deliveries
-// need not be asked: those of the age were removed before.
-func oldestNeeded(w *db.Writer, refs []int64) (int64, error) {
-	oldest := int64(1<<63 - 1)
+// oldestWaiting is when the oldest delivery that waits was made, by its id, which has the time of the first event that
+// it carries. Ended deliveries need not be asked: those of the age were removed before.
+func oldestWaiting(w *db.Writer, refs []int64) (oldest time.Time, waits bool, err error) {
+	note := func(id string) error {
+		at, err := delivery.MadeAt(id)
+		if !waits || at.Before(oldest) {
+			oldest, waits = at, true
+		}
+		return err
+	}
 	for _, ref := range refs {
 		for _, sql := range []string{
-			"SELECT body FROM pending WHERE ref = ? ORDER BY id LIMIT 1",
-			"SELECT body FROM retrying WHERE ref = ? ORDER BY id LIMIT 1",
-			"SELECT body FROM gathering WHERE ref = ? ORDER BY id LIMIT 1",
+			"SELECT id FROM pending WHERE ref = ? ORDER BY id LIMIT 1",
+			"SELECT id FROM retrying WHERE ref = ? ORDER BY id LIMIT 1",
+			"SELECT id FROM gathering WHERE ref = ? ORDER BY id LIMIT 1",
 		} {
 			if err := db.Each(w.Conn, sql, func(s *driver.Stmt) { s.BindInt64(1, ref) }, func(s *driver.Stmt) error {
-				var d delivery.Delivery
-				seqs, err := packed.Decode(db.Blob(s, 0), &d)
-				if len(seqs) > 0 {
-					oldest = min(oldest, slices.Min(seqs))
-				}
-				return err
+				return note(s.ColumnText(0))
 			}); err != nil {
-				return 0, err
+				return oldest, waits, err
 			}
 		}
+		if err := blocks.Waiting(w.Conn, ref, "", func(i packed.Item, _ blocks.Place) error {
+			if err := note(i.ID); err != nil {
+				return err
+			}
+			return blocks.ErrEnough
+		}); err != nil {
+			return oldest, waits, err
+		}
 	}
-	return oldest, nil
+	return oldest, waits, nil
 }

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	driver "zombiezen.com/go/sqlite"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/sqlite/blocks"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/packed"
+	"tocsin/shared/engine/sqlite/tables"
 	"tocsin/shared/event"
 	"tocsin/shared/trace"
 )
@@ -21,6 +24,8 @@ type row struct {
 	id   string
 	due  time.Time
 	body []byte
+	item packed.Item // where it has no body
+	at   blocks.Place
 }
 
 // Waiting lists the lanes with work: one look into an index for each.
@@ -42,7 +47,7 @@ func (d *Deliveries) Waiting(ctx context.Context, now time.Time) (lanes []delive
 			}
 			soonest(later)
 		}
-		pending, err := refs(conn, "SELECT ref FROM pending WHERE ref > ? ORDER BY ref LIMIT 1")
+		pending, err := pendingRefs(conn)
 		if err != nil {
 			return err
 		}
@@ -84,6 +89,22 @@ func nextWindow(conn *driver.Conn, ref int64, now time.Time) (due time.Time, err
 			return nil
 		})
 	return due, err
+}
+
+// pendingRefs are the integrations with something that waits for its first request: of a block before what has rows of
+// its own, because that is how a delivery can move meanwhile.
+func pendingRefs(conn *driver.Conn) ([]int64, error) {
+	open, err := refs(conn, "SELECT ref FROM open_blocks WHERE ref > ? ORDER BY ref LIMIT 1")
+	if err != nil {
+		return nil, err
+	}
+	own, err := refs(conn, "SELECT ref FROM pending WHERE ref > ? ORDER BY ref LIMIT 1")
+	if err != nil {
+		return nil, err
+	}
+	all := append(open, own...)
+	slices.Sort(all)
+	return slices.Compact(all), nil
 }
 
 // refs hops from one integration to the next through the table's key.
@@ -145,7 +166,7 @@ func (d *Deliveries) Lease(ctx context.Context, lane delivery.Lane, limit int, d
 	}
 	var out []delivery.Delivery
 	var carried [][]int64
-	err := d.db.Reading(ctx, func(conn *driver.Conn) error {
+	err := d.db.ReadingAtOnce(ctx, func(conn *driver.Conn) error {
 		rows, err := d.claim(conn, ref, lane.Retry, limit, due, now, until)
 		if err != nil {
 			return err
@@ -154,7 +175,7 @@ func (d *Deliveries) Lease(ctx context.Context, lane delivery.Lane, limit int, d
 		for _, r := range rows {
 			v := delivery.Delivery{Tenant: lane.Tenant, Integration: lane.Integration, State: state(lane.Retry),
 				Due: r.due}
-			seqs, err := d.fill(conn, r.id, r.body, &v)
+			seqs, err := d.fillRow(conn, r, &v)
 			if err != nil {
 				return err
 			}
@@ -194,7 +215,7 @@ func (d *Deliveries) claim(conn *driver.Conn, ref int64, retry bool, limit int, 
 		return nil, err
 	}
 	for _, r := range rows {
-		d.leases.take(ref, r.id, until)
+		d.leases.take(ref, r.id, r.at, until)
 	}
 	if n := len(rows); n > 0 && !retry {
 		d.leases.next[ref] = rows[n-1].id
@@ -205,7 +226,31 @@ func (d *Deliveries) claim(conn *driver.Conn, ref int64, retry bool, limit int, 
 // errEnough ends a search early.
 var errEnough = errors.New("enough")
 
-func (d *Deliveries) search(conn *driver.Conn, ref int64, retry bool, limit int, due, now time.Time) (rows []row,
+func (d *Deliveries) search(conn *driver.Conn, ref int64, retry bool, limit int, due, now time.Time) ([]row, error) {
+	own, err := d.searchOwn(conn, ref, retry, limit, due, now)
+	if err != nil || retry {
+		return own, err
+	}
+	var shared []row
+	err = blocks.Waiting(conn, ref, d.leases.next[ref], func(i packed.Item, at blocks.Place) error {
+		if d.leases.held(ref, i.ID, now) {
+			return nil
+		}
+		if shared = append(shared, row{id: i.ID, item: i, at: at}); len(shared) == limit {
+			return blocks.ErrEnough
+		}
+		return nil
+	})
+	if err != nil || len(own) == 0 {
+		return shared, err
+	}
+	all := append(own, shared...)
+	slices.SortFunc(all, func(a, b row) int { return strings.Compare(a.id, b.id) })
+	return all[:min(limit, len(all))], nil
+}
+
+// searchOwn finds deliveries that have rows of their own.
+func (d *Deliveries) searchOwn(conn *driver.Conn, ref int64, retry bool, limit int, due, now time.Time) (rows []row,
 	err error) {
 	sql, after := "SELECT id, body FROM pending WHERE ref = ? AND id > ? ORDER BY id", d.leases.next[ref]
 	if retry {
@@ -238,24 +283,38 @@ func (d *Deliveries) search(conn *driver.Conn, ref int64, retry bool, limit int,
 	return rows, err
 }
 
+// fillRow completes a delivery by its row or its item, with its events, whose numbers it returns.
+func (d *Deliveries) fillRow(conn *driver.Conn, r row, v *delivery.Delivery) (seqs []int64, err error) {
+	if r.body != nil {
+		return d.fill(conn, r.id, r.body, v)
+	}
+	v.ID, v.Count, v.Kinds = r.id, r.item.Count, r.item.Kinds
+	return r.item.Seqs, d.load(conn, r.item.Seqs, v)
+}
+
 // fill decodes a row's body and loads its events, whose numbers it returns.
 func (d *Deliveries) fill(conn *driver.Conn, id string, body []byte, v *delivery.Delivery) (seqs []int64, err error) {
 	v.ID = id
-	v.CreatedAt = madeAt(id)
 	if seqs, err = packed.Decode(body, v); err != nil {
 		return nil, fmt.Errorf("delivery %s: %w", id, err)
 	}
+	return seqs, d.load(conn, seqs, v)
+}
+
+// load completes a delivery by its events, and by when it was made.
+func (d *Deliveries) load(conn *driver.Conn, seqs []int64, v *delivery.Delivery) error {
+	v.CreatedAt = tables.MadeAt(v.ID)
 	v.Events = make([]event.Event, 0, len(seqs))
 	for _, seq := range seqs {
 		e, ok, err := d.event(conn, seq)
 		if err != nil {
-			return nil, fmt.Errorf("delivery %s: %w", id, err)
+			return fmt.Errorf("delivery %s: %w", v.ID, err)
 		}
 		if ok {
 			v.Events = append(v.Events, e)
 		}
 	}
-	return seqs, nil
+	return nil
 }
 
 // event reads one event; ok is false when it was pruned.

@@ -12,6 +12,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/packed"
+	"tocsin/shared/engine/sqlite/tables"
 )
 
 // windows remembers when the batch window of each integration's oldest waiting delivery closes, so that the leases of
@@ -152,7 +153,7 @@ func coalesce(w *db.Writer, ref int64, now time.Time) (made []string, err error)
 			first.seqs = append(first.seqs, rows[g.ID].seqs...)
 		}
 		first.delivery.ID = first.ID
-		if err := insertPending(w, ref, first.delivery, first.seqs); err != nil {
+		if err := tables.Insert(w, ref, first.delivery, first.seqs); err != nil {
 			return nil, err
 		}
 		made = append(made, first.ID)

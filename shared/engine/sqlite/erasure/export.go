@@ -233,7 +233,7 @@ func value(t table, column string, s *driver.Stmt, n int) (any, error) {
 	}
 	body := db.Blob(s, n)
 	if column == "body" && t.where == byLane {
-		return deliveries.Readable(body)
+		return deliveries.Readable(t.name, body)
 	}
 	var v any
 	if utf8.Valid(body) && json.Unmarshal(body, &v) == nil {

@@ -4,11 +4,9 @@ package packed
 import (
 	"encoding/binary"
 	"errors"
-	"strings"
 	"time"
 
 	"tocsin/shared/delivery"
-	"tocsin/shared/event"
 )
 
 // The body of a delivery's row: varints and length-prefixed texts, in the order of Encode. It is written and read
@@ -31,27 +29,13 @@ func Encode(d delivery.Delivery, seqs []int64) []byte {
 		last = s
 	}
 	b = binary.AppendUvarint(b, uint64(d.Count))
-	kinds := make([]string, len(d.Kinds))
-	for i, k := range d.Kinds {
-		kinds[i] = string(k)
-	}
-	b = appendText(b, strings.Join(kinds, ","))
+	b = appendText(b, joined(d.Kinds))
 	b = binary.AppendUvarint(b, uint64(d.Failures))
 	b = appendText(b, d.Reason)
 	b = binary.AppendUvarint(b, uint64(len(d.Attempts)))
 	for _, a := range d.Attempts {
 		b = binary.AppendVarint(b, a.At.UnixNano())
-		b = binary.AppendVarint(b, int64(a.Waited))
-		b = binary.AppendVarint(b, int64(a.Late))
-		b = binary.AppendVarint(b, int64(a.Took))
-		status := uint64(a.Status) << 2
-		if a.Delivered {
-			status |= 1
-		}
-		if a.Gone {
-			status |= 2
-		}
-		b = binary.AppendUvarint(b, status)
+		b = appendAttempt(b, a)
 		b = appendText(b, a.Reason)
 		b = appendText(b, a.Answer)
 	}
@@ -139,11 +123,7 @@ func Decode(b []byte, d *delivery.Delivery) (seqs []int64, err error) {
 		seqs = append(seqs, last)
 	}
 	d.Count = int(r.uvarint())
-	if kinds := r.text(); kinds != "" {
-		for k := range strings.SplitSeq(kinds, ",") {
-			d.Kinds = append(d.Kinds, event.Kind(k))
-		}
-	}
+	d.Kinds = append(d.Kinds, split(r.text())...)
 	d.Failures = int(r.uvarint())
 	if version == 1 {
 		r.uvarint()
@@ -155,17 +135,7 @@ func Decode(b []byte, d *delivery.Delivery) (seqs []int64, err error) {
 		d.Attempts = make([]delivery.Attempt, 0, n+1)
 	}
 	for range n {
-		a := delivery.Attempt{
-			At: time.Unix(0, r.varint()).UTC(), Waited: time.Duration(r.varint()), Late: time.Duration(r.varint()),
-			Took: time.Duration(r.varint()),
-		}
-		status := r.uvarint()
-		a.Delivered = status&1 == 1
-		if status >>= 1; version > 1 {
-			a.Gone = status&1 == 1
-			status >>= 1
-		}
-		a.Status = int(status)
+		a := r.attempt(r.varint(), version)
 		a.Reason, a.Answer = r.text(), r.text()
 		d.Attempts = append(d.Attempts, a)
 	}
