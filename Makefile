@@ -5,7 +5,7 @@ PACKAGES    := ./...
 ARGS        ?=
 
 .PHONY: help run build test race lint vulncheck notices fmt fmt-web golden demo demo-fast bench bench-parts bench-compare bench-peers bench-reports bench-aws bench-cold limits docs fuzz \
-	test-crashes test-independent test-metrics test-monitoring test-packaging release test-reports test-aws test-aws-chaos test-browser clean
+	test-crashes test-independent test-metrics test-monitoring test-packaging test-newcomer release test-reports test-aws test-aws-chaos test-browser clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -122,6 +122,9 @@ release: ## build the archives of a release in bin/release, twice, and compare (
 
 test-packaging: build ## judge the container, the systemd unit and the Kubernetes example with tools that are not ours (installs them)
 	@scripts/test-packaging
+
+test-newcomer: ## follow the pages as a newcomer does: install, first message, backup, loss, restore, upgrade
+	@scripts/test-newcomer
 
 test-metrics: ## test docs/node-metrics with collectd, InfluxDB, Graphite, Nagios and Zabbix (Debian; about 90 s once installed)
 	@scripts/test-metrics
