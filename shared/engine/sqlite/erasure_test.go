@@ -264,8 +264,8 @@ func TestATenantThatLeavesIsFoundNowhere(t *testing.T) {
 	fillTenant(t, db, leaving)
 	before, _ := counts(t, path, leaving)
 	for table, rows := range before {
-		if slices.Contains([]string{"used_once", "numbers", "event_filters", "event_ids", "erasures"}, table) ||
-			strings.HasPrefix(table, "sqlite_") { // of none, or of older releases alone
+		if slices.Contains([]string{"used_once", "numbers", "event_filters", "event_ids", "erasures", "deferred"},
+			table) || strings.HasPrefix(table, "sqlite_") { // of none, of older releases alone, or filled by a flood alone
 			continue
 		}
 		require.NotZero(t, rows, "nothing is tried of the table %s: fill it", table)
