@@ -150,9 +150,8 @@ const Throttled = ({ overview: o }) =>
 		<${Notice} kind="warn">
 			<p>
 				<strong>${t("attention.throttled", { n: o.throttled })}</strong>
-				${" "}${t("attention.throttled.last")}${" "}
+				${" "}${t("attention.throttled.why")}${" "}${t("attention.throttled.last")}${" "}
 				<${When} at=${o.throttled_at} />
-				${" "}${t("attention.throttled.why")}
 			</p>
 		<//>
 	`;
