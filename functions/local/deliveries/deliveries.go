@@ -3,12 +3,10 @@ package deliveries
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"tocsin/functions/local/commandline"
@@ -123,19 +121,11 @@ func list() commandline.Command {
 					break
 				}
 			}
-			if s.JSON {
-				body, err := json.Marshal(found)
-				if err != nil {
-					return err
-				}
-				return s.Print(body)
+			rows := make([]string, len(found.Items))
+			for n, d := range found.Items {
+				rows[n] = Row(d)
 			}
-			w := tabwriter.NewWriter(s.Out, 0, 8, 2, ' ', 0)
-			fmt.Fprintln(w, "MADE\tDELIVERY\tINTEGRATION\tSTATE\tKINDS\tEVENTS\tREASON")
-			for _, d := range found.Items {
-				fmt.Fprintln(w, Row(d))
-			}
-			return w.Flush()
+			return s.PrintList(found, "MADE\tDELIVERY\tINTEGRATION\tSTATE\tKINDS\tEVENTS\tREASON", rows)
 		},
 	}
 }

@@ -3,12 +3,10 @@ package integrations
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"net/http"
 	"strings"
-	"text/tabwriter"
 
 	"tocsin/functions/local/commandline"
 	"tocsin/functions/local/remote"
@@ -55,19 +53,11 @@ func list() commandline.Command {
 			if err != nil {
 				return err
 			}
-			if s.JSON {
-				body, err := json.Marshal(whole)
-				if err != nil {
-					return err
-				}
-				return s.Print(body)
+			rows := make([]string, len(whole.Items))
+			for n, i := range whole.Items {
+				rows[n] = fmt.Sprintf("%s\t%s\t%s\t%s", i.Id, plaintext.Line(i.Name), i.System, i.State)
 			}
-			w := tabwriter.NewWriter(s.Out, 0, 8, 2, ' ', 0)
-			fmt.Fprintln(w, "ID\tNAME\tSYSTEM\tSTATE")
-			for _, i := range whole.Items {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", i.Id, plaintext.Line(i.Name), i.System, i.State)
-			}
-			return w.Flush()
+			return s.PrintList(whole, "ID\tNAME\tSYSTEM\tSTATE", rows)
 		},
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"tocsin/functions/local/commandline"
@@ -240,6 +241,22 @@ func (s *Session) Print(body []byte) error {
 	out.WriteByte('\n')
 	_, err := s.Out.Write(out.Bytes())
 	return err
+}
+
+// PrintList writes a list as JSON, or for a person as a table: a header and rows, each with tabs between its columns.
+func (s *Session) PrintList(list any, header string, rows []string) error {
+	if s.JSON {
+		body, err := json.Marshal(list)
+		if err != nil {
+			return err
+		}
+		return s.Print(body)
+	}
+	w := tabwriter.NewWriter(s.Out, 0, 8, 2, ' ', 0)
+	for _, row := range append([]string{header}, rows...) {
+		fmt.Fprintln(w, row)
+	}
+	return w.Flush()
 }
 
 // PrintLine writes an object as a line of JSON.

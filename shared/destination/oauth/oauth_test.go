@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/destination"
+	_ "tocsin/shared/destination/destinationtest" // its flag -update, which the tests of all destinations are given
 	"tocsin/shared/destination/oauth"
 )
 
