@@ -91,12 +91,8 @@ func TestTheSchemaTakesTheQuietHoursThatTheServiceTakes(t *testing.T) {
 					q[name] = v
 				}
 			}
-			var days []any
-			for _, d := range quiet.Days {
-				days = append(days, string(d))
-			}
-			if days != nil {
-				q["days"] = days
+			if len(quiet.Days) > 0 {
+				q["days"] = []any{string(quiet.Days[0])}
 			}
 			list = append(list, q)
 		}
