@@ -28,11 +28,10 @@ const ExportUsage = "tocsin tenant export TENANT -to FILE.zip [-person ADDRESS] 
 func Export(ctx context.Context, args []string, note func(ctx context.Context, state, tenant,
 	person string) error) error {
 	s := remote.New()
-	f, parse := commandline.Flags("tenant export")
+	f, parse := flags("tenant export", s)
 	state := f.String("state", commandline.DefaultState, "the state file, where -url names no installation")
 	to := f.String("to", "", "the archive, which must not be there yet")
 	person := f.String("person", "", "the address of a person: the rows alone that name this person")
-	s.Connection(f)
 	f.Usage = func() { fmt.Fprintln(f.Output(), "usage: "+ExportUsage); f.PrintDefaults() }
 	tenant := ""
 	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -26,16 +28,32 @@ const (
 // OverTheAPI reports whether the arguments of a command name an installation.
 func OverTheAPI(args []string) bool {
 	return slices.ContainsFunc(args, func(a string) bool {
-		a, _, _ = strings.Cut(strings.TrimLeft(a, "-"), "=")
-		return a == "url"
+		name, _, _ := strings.Cut(a, "=")
+		return name == "-url" || name == "--url"
 	})
+}
+
+// flags are those of a command, with those of a session: of these the session itself looks into the environment, so
+// that it knows what stands in the command line.
+func flags(name string, s *remote.Session) (f *flag.FlagSet, parse func(args []string) error) {
+	f = flag.NewFlagSet("tocsin "+name, flag.ContinueOnError)
+	return f, func(args []string) error {
+		if err := commandline.Environment(f, os.Getenv); err != nil {
+			return err
+		}
+		s.Connection(f)
+		err := f.Parse(args)
+		if errors.Is(err, flag.ErrHelp) {
+			os.Exit(0)
+		}
+		return err
+	}
 }
 
 // parsed are the arguments of a command over the API: a tenant, and flags on either side of it.
 func parsed(name, usage string, args []string, confirm *string) (tenant string, s *remote.Session, err error) {
 	s = remote.New()
-	f, parse := commandline.Flags("tenant " + name)
-	s.Connection(f)
+	f, parse := flags("tenant "+name, s)
 	if confirm != nil {
 		f.StringVar(confirm, "confirm", "", "the tenant that is to be erased, once more")
 	}

@@ -1,0 +1,76 @@
+package tenants_test
+
+import (
+	"archive/zip"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/functions/local/tenants"
+)
+
+// TestATenantIsExportedAndErasedOverTheAPI by the commands, which read all pages and ask for the tenant once more.
+func TestATenantIsExportedAndErasedOverTheAPI(t *testing.T) {
+	folder := t.TempDir()
+	for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "TOCSIN_CONFIG", "TOCSIN_TENANT", "TOCSIN_URL"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("HOME", folder)
+	t.Setenv("TOCSIN_TOKEN", "of-the-operator")
+	asked := make(chan string, 10)
+	mux := http.NewServeMux()
+	answer := func(pattern string, status int, body func(q *http.Request) string) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, q *http.Request) {
+			raw, _ := io.ReadAll(q.Body)
+			asked <- q.Method + " " + q.URL.RequestURI() + " " + q.Header.Get("Authorization") + " " + string(raw)
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body(q))
+		})
+	}
+	answer("GET /v1/tenants/42/export", 200, func(q *http.Request) string {
+		if q.URL.Query().Get("cursor") == "" {
+			return `{"items":[{"table":"people","row":{"a":9007199254740993}}],"next_cursor":"next"}`
+		}
+		return `{"items":[{"table":"people","row":{"a":2}},{"table":"tokens","row":{}}]}`
+	})
+	const job = `{"tenant":"42","state":"running","rows":{"people":2},"total":2,"began":"2026-11-01T00:00:00Z",` +
+		`"changed":"2026-11-01T00:00:00Z"}`
+	answer("POST /v1/tenants/42/erasure", 202, func(*http.Request) string { return job })
+	answer("GET /v1/tenants/42/erasure", 200, func(*http.Request) string { return job })
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+
+	never := func(context.Context, string, string, string) error {
+		require.Fail(t, "the API notes it by itself")
+		return nil
+	}
+	to := filepath.Join(folder, "42.zip")
+	require.NoError(t, tenants.Export(t.Context(), []string{"42", "-to", to, "-person", "ada@example.com", "-url",
+		server.URL}, never))
+	const bearer = " Bearer of-the-operator "
+	require.Equal(t, "GET /v1/tenants/42/export?person=ada%40example.com"+bearer, <-asked)
+	require.Equal(t, "GET /v1/tenants/42/export?person=ada%40example.com&cursor=next"+bearer, <-asked)
+	z, err := zip.OpenReader(to)
+	require.NoError(t, err)
+	defer z.Close()
+	people, err := z.Open("people.jsonl")
+	require.NoError(t, err)
+	text, err := io.ReadAll(people)
+	require.NoError(t, err)
+	require.Equal(t, "{\"a\":9007199254740993}\n{\"a\":2}\n", string(text), "as it came")
+
+	require.ErrorContains(t, tenants.Erase(t.Context(), []string{"42", "-url", server.URL}), "say -confirm 42")
+	require.NoError(t, tenants.Erase(t.Context(), []string{"-url", server.URL, "-confirm", "42", "42"}))
+	require.Equal(t, "POST /v1/tenants/42/erasure"+bearer+`{"confirm":"42"}`, <-asked)
+	require.NoError(t, tenants.Erasure(t.Context(), []string{"42", "-url", server.URL}))
+	require.Equal(t, "GET /v1/tenants/42/erasure"+bearer, <-asked)
+	require.ErrorContains(t, tenants.Erasure(t.Context(), []string{"-url", server.URL}), "usage")
+	require.True(t, tenants.OverTheAPI([]string{"42", "--url=https://x"}))
+	require.False(t, tenants.OverTheAPI([]string{"42", "-confirm", "url"})) // a word that is no flag
+}
