@@ -183,7 +183,7 @@ export function heldBy(held) {
 // waitsFor says what a delivery that nothing was sent of yet waits for; the time until which it does follows.
 export function waitsFor(d) {
 	if (d.held) return heldBy(d.held);
-	return t(["group", "storm"].includes(d.digest) ? `waits.${d.digest}` : "waits.other");
+	return ["group", "storm"].includes(d.digest) ? t(`waits.${d.digest}`) : t("waits.other");
 }
 
 export function lastWords(d) {
