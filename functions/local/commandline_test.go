@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -262,6 +263,77 @@ func TestBashCompletesCommandsFlagsAndValues(t *testing.T) {
 			COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _tocsin; printf '%s\n' "${COMPREPLY[@]}" | sort`
 		out, err := exec.CommandContext(t.Context(), bash, "-euc", script, "bash", binary, line).CombinedOutput()
 		require.NoError(t, err, "%s", out)
+		require.Equal(t, want, strings.Join(strings.Fields(string(out)), " "), line)
+	}
+}
+
+// shell finds a shell, which CI must have.
+func shell(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil && os.Getenv("CI") != "true" {
+		t.Skip("there is no " + name)
+	}
+	require.NoError(t, err)
+	return path
+}
+
+// completed are lines with what the last word can become.
+var completed = map[string]string{
+	"deliveries ":              "list replay show",
+	"deliveries list -stat":    "-state -status",
+	"deliveries list -state d": "dead delivered",
+	"help integrations t":      "test",
+	"token ":                   "create list revoke",
+	"completion ":              "bash fish zsh",
+}
+
+func TestFishCompletesCommandsFlagsAndValues(t *testing.T) {
+	fish := shell(t, "fish")
+	binary, err := build()
+	require.NoError(t, err)
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "dead.letters"), nil, 0o600), "no file is offered beside words")
+	for line, want := range completed {
+		cmd := exec.CommandContext(t.Context(), fish, "--no-config", "-c", `set -x PATH $argv[1] $PATH
+			tocsin completion fish | source; complete -C $argv[2] | string split -f 1 \t | sort`,
+			filepath.Dir(binary), "tocsin "+line)
+		cmd.Dir, cmd.Env = folder, append(os.Environ(), "HOME="+folder)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		require.Equal(t, want, strings.Join(strings.Fields(string(out)), " "), line)
+	}
+}
+
+// zsh completes at a terminal only: zpty is one. compadd is what shows candidates.
+const zshAsks = `zmodload zsh/zpty
+zpty s zsh -f -i
+zpty -w s 'PS1=; autoload -Uz compinit; compinit -u -D; source <(tocsin completion zsh)'
+zpty -w s 'compadd() { builtin compadd -O got "$@"; print -rl -- $got >>'$2'; builtin compadd "$@" }'
+zpty -w s 'ask() { zle complete-word; print end >>'$2' }; zle -N ask; bindkey "^I" ask; print rea""dy'
+zpty -r s out '*ready*'
+zpty -w -n s "$1"$'\t'
+until grep -qs '^end$' $2; do sleep 0.05; done
+zpty -w s ''
+zpty -d s
+grep -v '^end$' $2 | sort -u`
+
+func TestZshCompletesCommandsFlagsAndValues(t *testing.T) {
+	zsh := shell(t, "zsh")
+	binary, err := build()
+	require.NoError(t, err)
+	folder := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), patience.Long)
+	defer cancel()
+	n := 0
+	for line, want := range completed {
+		n++
+		cmd := exec.CommandContext(ctx, zsh, "-f", "-c", zshAsks, "zsh", "tocsin "+line,
+			filepath.Join(folder, strconv.Itoa(n)))
+		cmd.Dir = folder
+		cmd.Env = append(os.Environ(), "HOME="+folder, "TERM=dumb", "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s: %s", line, out)
 		require.Equal(t, want, strings.Join(strings.Fields(string(out)), " "), line)
 	}
 }
