@@ -129,8 +129,53 @@ func TestTurns(t *testing.T) {
 			return fanouttest.TurningEngine{Queues: db.Deliveries(), Bus: db.Bus(), Reopen: start}
 		}
 		t.Cleanup(func() { _ = db.Close() })
+		withIntegrations(t, path, "one", "another")
 		return start()
 	})
+}
+
+// withIntegrations makes a state file in which tenants have an integration.
+func withIntegrations(t *testing.T, path string, tenants ...string) {
+	db, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	for _, tenant := range tenants {
+		script(t, path, fmt.Sprintf("INSERT INTO integrations (tenant, id, revision, body) VALUES ('%s', 'i', 1, '{}')",
+			tenant))
+	}
+}
+
+func TestNothingIsDeferredWhereNobodyWaitsBehindIt(t *testing.T) {
+	const share, events = 4, 10
+	for name, c := range map[string]struct {
+		integrations []string
+		deferred     int
+	}{
+		"nobody has an integration":          {nil, 0},
+		"the tenant alone has one":           {[]string{"42"}, 0},
+		"another has one":                    {[]string{"7"}, events - share},
+		"the tenant and another have one":    {[]string{"42", "7"}, events - share},
+		"a tenant before and one behind has": {[]string{"1", "9"}, events - share},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(quickDir(t), "state.db")
+			withIntegrations(t, path, c.integrations...)
+			db, err := sqlite.Open(t.Context(), path, sqlite.Options{Share: share})
+			require.NoError(t, err)
+			defer db.Close()
+			var entries []delivery.Entry
+			for n := range events {
+				e := entry(n)
+				e.Tenant = "42"
+				entries = append(entries, e)
+			}
+			require.NoError(t, db.Bus().Put(t.Context(), entries[:events/2]))
+			require.NoError(t, db.Bus().Put(t.Context(), entries[events/2:]))
+			deferred, _, err := db.Bus().Deferred(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, c.deferred, deferred)
+		})
+	}
 }
 
 func TestArrivals(t *testing.T) {

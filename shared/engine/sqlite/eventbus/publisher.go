@@ -60,8 +60,9 @@ func (b *Bus) Load(w *db.Writer) error {
 // Put appends entries to the inbox; they are durable when it returns. Receipts are assigned here.
 func (b *Bus) Put(ctx context.Context, entries []delivery.Entry) error {
 	err := b.db.WriteRepeatable(ctx, func(w *db.Writer) error {
+		shared := map[string]bool{}
 		for _, e := range entries {
-			if err := b.put(w, e); err != nil {
+			if err := b.put(w, e, shared); err != nil {
 				return err
 			}
 		}

@@ -20,6 +20,7 @@ import (
 // works would make all others wait behind it. So no tenant has more than share events in the line. What it publishes
 // beyond that is as durable, and stands apart until there is room: before each batch those whose turn it is move up,
 // and have arrived then. While a tenant has something deferred, all that it publishes is: its events keep their order.
+// Where no other tenant has an integration nobody waits behind it, and nothing is deferred: it would be written twice.
 //
 // Who stands in the line is reckoned in memory: it decides how soon an event has its turn, and never whether.
 
@@ -43,21 +44,36 @@ type turns struct {
 	deferred []string       // tenants that have something deferred, in the order of their turns
 }
 
-// enter finds a place for a tenant's next event: in the line, or not.
-func (t *turns) enter(tenant string) (inLine bool) {
+// place is where an event goes.
+type place int
+
+const (
+	inLine place = iota
+	full         // the tenant has its share in the line
+	apart        // with what is deferred
+)
+
+// place says where a tenant's next event goes.
+func (t *turns) place(tenant string) place {
 	if tenant == "" {
-		return true // it is ours: fan-out and administrators make it
+		return inLine // it is ours: fan-out and administrators make it
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if slices.Contains(t.deferred, tenant) {
-		return false
+	switch {
+	case slices.Contains(t.deferred, tenant):
+		return apart
+	case t.standing[tenant] < t.share:
+		return inLine
 	}
-	if t.standing[tenant] < t.share {
-		return true
-	}
+	return full
+}
+
+// putOff notes that a tenant has something deferred.
+func (t *turns) putOff(tenant string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.deferred = append(t.deferred, strings.Clone(tenant))
-	return false
 }
 
 // stand notes an event in the line.
@@ -193,15 +209,48 @@ func (t *turns) load(w *db.Writer) error {
 	return nil
 }
 
-// put appends what others published, each where its tenant's turn is.
-func (b *Bus) put(w *db.Writer, e delivery.Entry) error {
-	if b.turns.enter(e.Tenant) {
+// put appends what others published, each where its tenant's turn is. shared keeps, for one call, who shares the
+// installation.
+func (b *Bus) put(w *db.Writer, e delivery.Entry, shared map[string]bool) error {
+	at := b.turns.place(e.Tenant)
+	if at == full {
+		known, err := b.shares(w, e.Tenant, shared)
+		switch {
+		case err != nil:
+			return err
+		case known:
+			b.turns.putOff(e.Tenant)
+			at = apart
+		}
+	}
+	if at != apart {
 		return b.Append(w, e)
 	}
 	return w.Do("INSERT INTO deferred (tenant, at, kind, detail, trace) VALUES (?, ?, ?, ?, ?)", func(s *driver.Stmt) {
 		s.BindText(1, e.Tenant)
 		bind(s, e)
 	})
+}
+
+// shares says whether another tenant than this one has an integration.
+func (b *Bus) shares(w *db.Writer, tenant string, known map[string]bool) (bool, error) {
+	if yes, ok := known[tenant]; ok {
+		return yes, nil
+	}
+	n, err := db.Number(w.Conn, "SELECT (SELECT min(tenant) FROM integrations) IS NOT (SELECT max(tenant) FROM "+
+		"integrations)")
+	if err == nil && n == 0 { // one tenant has integrations, or none has
+		err = db.Each(w.Conn, "SELECT tenant <> ? FROM integrations LIMIT 1",
+			func(s *driver.Stmt) { s.BindText(1, tenant) }, func(s *driver.Stmt) error {
+				n = s.ColumnInt64(0)
+				return nil
+			})
+	}
+	if err != nil {
+		return false, fmt.Errorf("look who shares the installation: %w", err)
+	}
+	known[tenant] = n != 0
+	return n != 0, nil
 }
 
 // moveUp has deferred events stand in the line, as far as there is room.
