@@ -18,7 +18,7 @@ build: ## build bin/tocsin
 
 test: ## run all tests that need nothing but Go; say which were skipped, and what all of them cover
 	@mkdir -p bin
-	@$(GO) run $(GOTESTSUM) --format pkgname -- -coverprofile bin/coverage.all $(PACKAGES)
+	@$(GO) run $(GOTESTSUM) --format pkgname -- -timeout 30m -coverprofile bin/coverage.all $(PACKAGES)
 	@grep -v -e ^tocsin/scripts/ -e test/[a-z_]*.go: bin/coverage.all >bin/coverage
 	@printf 'covered, without the tests of make test-aws: '; $(GO) tool cover -func bin/coverage | awk 'END {print $$NF}'
 	@echo "Not among them, because they need more: make test-aws, test-browser, test-crashes, test-independent, test-metrics, test-monitoring, test-reports."
