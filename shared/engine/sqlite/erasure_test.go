@@ -371,3 +371,29 @@ func TestWhatIsKeptOfATenantIsExported(t *testing.T) {
 		require.Equal(t, n, rows[table], "what is erased was exported: %s", table)
 	}
 }
+
+func TestWhatStandsBesideTheLineIsErasedToo(t *testing.T) {
+	path := filepath.Join(quickDir(t), "state.db")
+	withIntegrations(t, path, staying)
+	db := reopen(t, path)
+	var flood []delivery.Entry
+	for n := range 300 {
+		e := withinTenant{t, db, leaving, enginetest.At}.entry(fmt.Sprint("e", n))
+		e.Tenant = leaving
+		flood = append(flood, e)
+	}
+	require.NoError(t, db.Bus().Put(t.Context(), flood))
+	deferred, _, err := db.Bus().Deferred(t.Context())
+	require.NoError(t, err)
+	require.NotZero(t, deferred)
+
+	rows, err := eraser(db).Erase(t.Context(), leaving)
+	require.NoError(t, err)
+	require.Equal(t, deferred, rows["deferred"])
+	require.Equal(t, len(flood)-deferred, rows["events"])
+	_, left := counts(t, path, leaving)
+	require.Equal(t, map[string]int{"activity": 1}, left)
+	entries, err := db.Bus().Receive(t.Context(), 1000)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+}
