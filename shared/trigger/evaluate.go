@@ -126,13 +126,24 @@ func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, p
 	}
 	pending := make([][]counted, len(matchers))
 	skipped := make([]bool, len(matchers))
+	asked := map[event.Kind][]int{} // the matchers that look at a kind: most of a batch is of one
 	var hit []int
 	for _, place := range places {
 		e := batch[place].Event
+		of, ok := asked[e.Kind]
+		if !ok {
+			for n, m := range matchers {
+				if slices.Contains(m.template.Kinds, e.Kind) {
+					of = append(of, n)
+				}
+			}
+			asked[e.Kind] = of
+		}
 		var s *subject
 		hit = hit[:0]
-		for n, m := range matchers {
-			if !slices.Contains(m.template.Kinds, e.Kind) || m.before(batch[place]) {
+		for _, n := range of {
+			m := matchers[n]
+			if m.before(batch[place]) {
 				continue
 			}
 			if s == nil {
@@ -154,6 +165,9 @@ func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, p
 		for _, n := range deepestOnly(matchers, hit, s) {
 			m := matchers[n]
 			if m.template.Threshold != nil {
+				if pending[n] == nil {
+					pending[n] = make([]counted, 0, len(places))
+				}
 				pending[n] = append(pending[n], counted{place, when(batch[place]), s})
 				continue
 			}
@@ -186,7 +200,9 @@ func when(s Seen) time.Time {
 
 // deepestOnly leaves, of the triggers of one condition with URI filters, those with the deepest one (facts, 4.9).
 func deepestOnly(matchers []*matcher, hit []int, s *subject) []int {
-	if len(hit) < 2 || s.URL == "" {
+	if len(hit) < 2 || s.URL == "" || !slices.ContainsFunc(hit, func(n int) bool {
+		return len(matchers[n].filters.URLs) > 0
+	}) {
 		return hit
 	}
 	most := map[TemplateID]int{}
@@ -283,7 +299,10 @@ func (v *Evaluator) count(ctx context.Context, tenant string, batch []Seen, matc
 			s.skipped, changed = now, true
 		}
 		list := pending[n]
-		slices.SortStableFunc(list, func(a, b counted) int { return a.at.Compare(b.at) })
+		byTime := func(a, b counted) int { return a.at.Compare(b.at) }
+		if !slices.IsSortedFunc(list, byTime) {
+			slices.SortStableFunc(list, byTime)
+		}
 		for _, c := range list {
 			counts, fired := m.take(&s, c)
 			changed = changed || counts
