@@ -3,11 +3,13 @@ package browser
 import (
 	"compress/gzip"
 	"context"
+	"crypto/tls"
 	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	stdlog "log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -332,26 +334,42 @@ type receiver struct {
 func receive(t *testing.T) *receiver {
 	t.Helper()
 	r := &receiver{status: http.StatusOK, answer: "ok"}
-	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		sent := io.Reader(q.Body)
-		if q.Header.Get("Content-Encoding") == "gzip" {
-			unpacked, err := gzip.NewReader(q.Body)
-			if err != nil {
-				http.Error(w, err.Error(), http.StatusBadRequest)
-				return
-			}
-			sent = unpacked
-		}
-		body, _ := io.ReadAll(sent)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.bodies = append(r.bodies, string(body))
-		w.WriteHeader(r.status)
-		_, _ = io.WriteString(w, r.answer)
-	}))
+	r.Server = httptest.NewServer(r)
 	t.Cleanup(r.Close)
 	r.Host = strings.TrimPrefix(r.URL, "http://")
 	return r
+}
+
+// receiveTLS is receive with TLS as config says.
+func receiveTLS(t *testing.T, config *tls.Config) *receiver {
+	t.Helper()
+	r := &receiver{status: http.StatusOK, answer: "ok"}
+	r.Server = httptest.NewUnstartedServer(r)
+	r.TLS = config
+	r.Config.ErrorLog = stdlog.New(io.Discard, "", 0) // of connections that it refuses
+	r.StartTLS()
+	t.Cleanup(r.Close)
+	r.Host = strings.TrimPrefix(r.URL, "https://")
+	return r
+}
+
+// ServeHTTP keeps what was sent, and answers as told.
+func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	sent := io.Reader(q.Body)
+	if q.Header.Get("Content-Encoding") == "gzip" {
+		unpacked, err := gzip.NewReader(q.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		sent = unpacked
+	}
+	body, _ := io.ReadAll(sent)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bodies = append(r.bodies, string(body))
+	w.WriteHeader(r.status)
+	_, _ = io.WriteString(w, r.answer)
 }
 
 func (r *receiver) answers(status int, text string) {

@@ -1,8 +1,11 @@
 package browser
 
 import (
+	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -63,4 +66,62 @@ func TestAClientCertificateIsCheckedAndItsEndWarnedOf(t *testing.T) {
 		b.click(word(l, "Advanced settings", "詳細設定"))
 		b.judgeWhole("certificate-"+name, l)
 	}
+}
+
+// The receiver takes no connection without a certificate of its own authority.
+func TestAReceiverThatAsksForAClientCertificateGetsTheOneOfTheForm(t *testing.T) {
+	t.Parallel()
+	authority := destinationtest.NewAuthority(t, "acme")
+	own, err := authority.Identity(t, x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}).TLS()
+	require.NoError(t, err)
+	clients := x509.NewCertPool()
+	clients.AddCert(authority.Certificate)
+	at := receiveTLS(t, &tls.Config{Certificates: []tls.Certificate{own}, ClientCAs: clients,
+		ClientAuth: tls.RequireAndVerifyClientCert})
+	now := time.Now()
+	right := authority.Identity(t, x509.Certificate{NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(20, 0, 0),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	wrong := destinationtest.NewAuthority(t, "strangers").Client(t, "stranger")
+
+	p := program(t, "-allow", at.Host)
+	b := open(t, p, desk, "/add/web_hooks")
+	b.expect("422")
+	b.fill("Webhook URL", at.URL+"/in")
+	b.press("Advanced settings")
+	b.fill("CA certificate", authority.PEM)
+	refused := func(name string) {
+		t.Helper()
+		b.act("clickIn", "form", "Test integration")
+		b.sees("The test failed.")
+		b.sees("it asks for a client certificate, and takes none of ours")
+		b.sees("Client certificate not taken")
+		b.judgeWhole(name, desk)
+		require.Empty(t, at.got())
+	}
+	refused("mutual-tls-none")
+	b.fill("Client certificate", wrong.Certificate)
+	b.fill("Key of the client certificate", wrong.Key)
+	b.seesNot("The test failed.") // it tells of what was typed before
+	refused("mutual-tls-wrong")
+	b.fill("Client certificate", right.Certificate)
+	b.fill("Key of the client certificate", right.Key)
+	b.act("clickIn", "form", "Test integration")
+	b.sees("test messages arrived.")
+	b.sees("Client certificate shown")
+	b.judgeWhole("mutual-tls-taken", desk)
+	b.act("clickIn", "form", "Add integration")
+	b.sees("Added.")
+	b.sees("Client certificate ends")
+	b.sees(strconv.Itoa(now.Year() + 20))
+	require.NotContains(t, b.text(), "PRIVATE KEY")
+	b.judgeWhole("mutual-tls-added", desk)
+
+	tested := len(at.got())
+	vulnerabilities(t, p, "secured", 1)
+	eventually(t, "the event arrives", func() (bool, error) { return len(at.got()) > tested, nil })
+	require.Contains(t, at.got()[tested], "Reflected XSS")
+	require.NotContains(t, at.got()[tested], "[Test message]")
+	b.follow("/log")
+	b.act("firstRow")
+	b.sees("Arrived")
 }
