@@ -93,6 +93,9 @@ func fill(p *embedded.Process, systems string) (known, error) {
 	f.ids["events"] = "evt-user-1"
 	f.ids["delivery"] = f.first("/v1/integrations/" + hook.ID + "/deliveries")
 	f.ids["dead-letters"] = f.first("/v1/dead-letters")
+	// Not its own tenant, whose token would be gone.
+	f.paths["POST /v1/tenants/{id}/erasure"] = map[string]string{"id": "47"}
+	f.bodies["POST /v1/tenants/{id}/erasure"] = map[string]any{"confirm": "47"}
 	f.command()
 	f.asked(systems)
 	f.mails()
