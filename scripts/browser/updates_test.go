@@ -197,7 +197,7 @@ func TestAnIssueIsMovedWhereTheFormSaysAndAWrongNameIsToldWithThoseThatExist(t *
 	require.Equal(t, 1, notes)
 	for _, l := range []look{desk, phone("ja")} {
 		page := open(t, p, l, "/integrations/"+on+"/deliveries/"+closed)
-		page.sees(word(l, "Arrived answered 204", "到着 応答 204"))
+		page.sees(word(l, "the issue was moved to Done", "課題を Done に移動しました"))
 		page.judgeWhole("updates-moved-"+l.language, l)
 	}
 	issue(t, p, "S-1", "reopened", "delivered")
@@ -223,7 +223,7 @@ func TestAnIssueIsMovedWhereTheFormSaysAndAWrongNameIsToldWithThoseThatExist(t *
 	b.sees("Saved.")
 	b.follow("/integrations/" + on + "/deliveries/" + dead)
 	b.press("Replay")
-	b.sees("Arrived answered 204")
+	b.sees("the issue was moved to Done")
 	states, _ = s.has()
 	require.Equal(t, []string{"To Do", "Done"}, states)
 }
@@ -259,7 +259,7 @@ func TestAnIncidentGetsTheStateThatTheFormNames(t *testing.T) {
 	b.sees("Saved.")
 	b.follow("/integrations/" + on + "/deliveries/" + dead)
 	b.press("Replay")
-	b.sees("Arrived answered 200")
+	b.sees("the incident has the state Resolved")
 	states, _ := s.has()
 	require.Equal(t, []string{"6"}, states)
 	issue(t, p, "S-1", "reopened", "delivered")

@@ -1,6 +1,7 @@
 package sending
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -172,6 +173,9 @@ func (w *following) add(ctx context.Context, id string) (destination.Verdict, er
 		switch {
 		case err != nil:
 			return v, err
+		case v.Delivered && left == 0:
+			apart.Reason = cmp.Or(v.Reason, apart.Reason) // what became of the thing
+			continue
 		case v.Delivered:
 			continue
 		case v.Apart && !v.Missing && left == 0 && done+1 < end: // the others do not wait for it

@@ -20,7 +20,7 @@ func TestAnIssueIsMovedToTheStatusThatTheIntegrationNames(t *testing.T) {
 			c := set(t, s, name, settings)
 			c.finish(c.about("S-1", "open"))
 			require.Empty(t, s.things[0].status)
-			c.finish(c.about("S-1", "closed"))
+			require.Equal(t, "the issue was moved to Done", c.finish(c.about("S-1", "closed")).Reason)
 			require.Equal(t, "Done", s.things[0].status)
 			c.finish(c.about("S-1", "closed"))
 			require.Equal(t, "Done", s.things[0].status, "it is there already")
@@ -42,7 +42,7 @@ func TestAnIssueThatAPersonMovedStaysThere(t *testing.T) {
 	c.finish(c.about("S-1", "closed"))
 	require.Equal(t, "Done", s.things[0].status)
 	s.things[0].status = "In Progress"
-	c.finish(c.about("S-1", "reopened"))
+	require.Equal(t, "the issue stays at In Progress", c.finish(c.about("S-1", "reopened")).Reason)
 	require.Equal(t, "In Progress", s.things[0].status)
 }
 
@@ -76,10 +76,10 @@ func TestAnIncidentGetsTheStateThatTheIntegrationNames(t *testing.T) {
 		s := track(t)
 		c := set(t, s, "ServiceNow", settings)
 		c.finish(c.about("S-1", "open"))
-		c.finish(c.about("S-1", "closed"))
+		require.Contains(t, c.finish(c.about("S-1", "closed")).Reason, "the incident has the state ")
 		require.Equal(t, "6", s.things[0].status)
 		require.Equal(t, "Solution provided", s.things[0].code)
-		c.finish(c.about("S-1", "reopened"))
+		require.Contains(t, c.finish(c.about("S-1", "reopened")).Reason, "the incident has the state ")
 		require.Equal(t, "2", s.things[0].status)
 		require.Len(t, s.things[0].notes, 2)
 		require.Len(t, s.things, 1)

@@ -59,7 +59,7 @@ func (p *Parameters) way(r destination.Response, issue, to string, closing bool)
 	}
 	now := is.Fields.Status
 	if strings.EqualFold(now.Name, to) {
-		return destination.Delivered()
+		return stays(now)
 	}
 	for _, named := range []func(transition) string{
 		func(t transition) string { return t.Name }, func(t transition) string { return t.To.Name },
@@ -68,17 +68,23 @@ func (p *Parameters) way(r destination.Response, issue, to string, closing bool)
 		at := slices.IndexFunc(is.Transitions, func(t transition) bool { return strings.EqualFold(named(t), to) })
 		if at >= 0 {
 			v := destination.Delivered()
-			v.Next = p.move(issue, is.Transitions[at].ID)
+			v.Next = p.move(issue, is.Transitions[at])
 			return v
 		}
 	}
 	if (now.Category.Key == done) == closing {
-		return destination.Delivered()
+		return stays(now)
 	}
 	v := destination.Failed(r, "the comment is there, but the issue could not be moved: from "+
 		destination.Said(now.Name)+" Jira offers no transition or status "+destination.Said(to)+", but "+
 		names(is.Transitions))
 	v.Apart = true // of this issue's workflow: others can be moved
+	return v
+}
+
+func stays(at status) destination.Verdict {
+	v := destination.Delivered()
+	v.Reason = "the issue stays at " + destination.Said(at.Name)
 	return v
 }
 
@@ -95,8 +101,8 @@ func names(all []transition) string {
 }
 
 // move makes a transition. Jira, REST API, "Transition issue": 204.
-func (p *Parameters) move(issue, id string) *destination.Request {
-	body, err := ijson.Marshal(map[string]any{"transition": map[string]string{"id": id}})
+func (p *Parameters) move(issue string, way transition) *destination.Request {
+	body, err := ijson.Marshal(map[string]any{"transition": map[string]string{"id": way.ID}})
 	if err != nil {
 		panic(err) // a text always encodes
 	}
@@ -105,7 +111,11 @@ func (p *Parameters) move(issue, id string) *destination.Request {
 	q.Header.Set("Content-Type", "application/json")
 	q.Judge = func(r destination.Response) destination.Verdict {
 		if destination.Success(r.Status) {
-			return destination.Proved(r, r.Status == http.StatusNoContent, "Jira answers 204 when an issue was moved")
+			v := destination.Proved(r, r.Status == http.StatusNoContent, "Jira answers 204 when an issue was moved")
+			if v.Delivered {
+				v.Reason = "the issue was moved to " + destination.Said(cmp.Or(way.To.Name, way.Name))
+			}
+			return v
 		}
 		v := judge(r, map[int]string{
 			400: "the comment is there, but Jira did not move the issue: the transition must need no fields",

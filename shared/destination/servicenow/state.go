@@ -30,8 +30,8 @@ type setting struct {
 // it names none. The Table API takes the number of a state: that of a name is looked up.
 func (p *Parameters) sets(n notification.Notification, reference string) (q destination.Request, ok bool) {
 	to := strings.TrimSpace(map[event.Step]string{event.Closed: p.Closed, event.Reopened: p.Reopened}[n.Step()])
-	change := func(state string) destination.Request {
-		s := setting{State: state}
+	change := func(of state) destination.Request {
+		s := setting{State: of.Value}
 		if n.Step() == event.Closed {
 			s.Code, s.Notes = p.Code, cut.UTF16(line(n.Summary()), descriptionLimit)
 		}
@@ -40,14 +40,14 @@ func (p *Parameters) sets(n notification.Notification, reference string) (q dest
 			panic(err) // texts always encode
 		}
 		q := p.change(reference, body)
-		q.Judge = func(r destination.Response) destination.Verdict { return changed(r, n.Step()) }
+		q.Judge = func(r destination.Response) destination.Verdict { return changed(r, n.Step(), of) }
 		return q
 	}
 	switch {
 	case to == "":
 		return q, false
 	case number.MatchString(to):
-		return change(to), true
+		return change(state{to, to}), true
 	}
 	q = p.states()
 	q.Judge = func(r destination.Response) destination.Verdict {
@@ -61,7 +61,7 @@ func (p *Parameters) sets(n notification.Notification, reference string) (q dest
 			v.Apart = true // the rest of the settings is right
 			return v
 		}
-		next := change(all[at].Value)
+		next := change(all[at])
 		v.Next = &next
 		return v
 	}
@@ -71,10 +71,12 @@ func (p *Parameters) sets(n notification.Notification, reference string) (q dest
 // changed takes the record for a success, whether it is active then or not. An instance refuses a state (403) that its
 // rules do not allow, or for which they ask for more fields. An incident that can not be opened again is as good as
 // gone, if it is closed.
-func changed(r destination.Response, step event.Step) destination.Verdict {
+func changed(r destination.Response, step event.Step, to state) destination.Verdict {
 	if destination.Success(r.Status) {
 		v := Destination{}.Judge(r)
-		v.Reference = ""
+		if v.Reference = ""; v.Delivered {
+			v.Reason = "the incident has the state " + destination.Said(to.Label)
+		}
 		return v
 	}
 	v := failed(r)
