@@ -13,7 +13,7 @@ import (
 
 func TestH25AFullFileIsNotWritable(t *testing.T) {
 	require.NoError(t, open(t).Writable(t.Context()))
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), sqlite.Options{MaxPages: 800})
+	db, err := sqlite.Open(t.Context(), filepath.Join(quickDir(t), "state.db"), sqlite.Options{MaxPages: 800})
 	require.NoError(t, err)
 	defer db.Close()
 	require.NoError(t, db.Writable(t.Context()))

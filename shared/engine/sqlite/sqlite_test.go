@@ -116,7 +116,7 @@ func TestAccepting(t *testing.T) {
 
 func TestTurns(t *testing.T) {
 	fanouttest.Turns(t, catalogue.Default(), func(t *testing.T, share int) fanouttest.TurningEngine {
-		path := filepath.Join(t.TempDir(), "state.db")
+		path := filepath.Join(quickDir(t), "state.db")
 		var db *sqlite.DB
 		var start func() fanouttest.TurningEngine
 		start = func() fanouttest.TurningEngine {
