@@ -293,7 +293,8 @@ func TestFishCompletesCommandsFlagsAndValues(t *testing.T) {
 	binary, err := build()
 	require.NoError(t, err)
 	folder := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "dead.letters"), nil, 0o600), "no file is offered beside words")
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "dead.letters"), nil, 0o600),
+		"no file is offered beside words")
 	for line, want := range completed {
 		cmd := exec.CommandContext(t.Context(), fish, "--no-config", "-c", `set -x PATH $argv[1] $PATH
 			tocsin completion fish | source; complete -C $argv[2] | string split -f 1 \t | sort`,

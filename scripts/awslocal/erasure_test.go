@@ -76,6 +76,8 @@ func plain(t *testing.T, item table.Item) string {
 
 // TestATenantThatLeavesIsFoundInNoTableAndNoQueue erases a tenant over the API while a request of it is being sent,
 // retries wait, and messages of it are in the queue of what failed.
+//
+//nolint:funlen // one story, told in its order
 func TestATenantThatLeavesIsFoundInNoTableAndNoQueue(t *testing.T) {
 	const leaving, staying = "tenant-that-leaves", "tenant-that-stays"
 	sent, release := make(chan struct{}), make(chan struct{})

@@ -103,7 +103,8 @@ func TestACustomRoleMayNothingButWhatIsNamed(t *testing.T) {
 		for _, right := range []access.Right{access.OwnProfile, access.Administer, access.ViewIntegrations,
 			access.Triggers, access.ViewTriggers, access.ReportSettings, access.ViewReportSettings, access.ViewEvents,
 			access.ManageEvents, access.ViewUsers, access.ManageUsers, access.ViewApplications, access.ViewActivity,
-			access.PersonalTokens, access.SharedTokens, access.LinkTenants, access.Leaving, access.Unowned, access.Addresses} {
+			access.PersonalTokens, access.SharedTokens, access.LinkTenants, access.Leaving,
+			access.Unowned, access.Addresses} {
 			require.Equal(t, slices.Contains(want, right), role.May(right), "%q: %s", permissions, right)
 		}
 		require.False(t, role.Global())

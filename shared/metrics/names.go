@@ -155,7 +155,8 @@ var (
 // All lists every metric, in the order in which they are shown.
 func All() []*Metric {
 	return []*Metric{
-		Accepted, Repeated, Rejected, LeftOut, Throttled, FannedOut, Delivered, Dead, Attempts, Failed, AttemptTime, Latency,
+		Accepted, Repeated, Rejected, LeftOut, Throttled, FannedOut, Delivered, Dead, Attempts, Failed,
+		AttemptTime, Latency,
 		Inbox, InboxAge, Waiting, Overdue, Held, Integrations, SampleAge, SampleTime,
 		Ready, Lanes, LanesRunning, InFlight, InFlightMost, Outcomes, CommitTime, CommitGroup, CommitFailed,
 		WriterWaiting, ReadersBusy, Readers, StateSize, WALSize, DiskFree, Build,

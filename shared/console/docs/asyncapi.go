@@ -99,7 +99,8 @@ const PutEvents = "Publish with PutEvents, the call of Amazon EventBridge: any A
 	"One machine answers it on a listener of its own (`http://localhost:8081`, for programs of that machine without " +
 	"a signature, for others with a key pair of `tocsin publisher-key add`); on AWS it goes to EventBridge and the " +
 	"bus of the stack, whose policy names the publishers. A call has at most ten entries of 256 KB each. The answer " +
-	"is sent when the events are kept. Entries that it gives the ErrorCode ThrottlingException or InternalFailure were " +
+	"is sent when the events are kept. Entries that it gives the ErrorCode ThrottlingException or " +
+	"InternalFailure were " +
 	"not kept: send those again, alone and in their order, after a pause. An id counts once: what is published again " +
 	"is left out. An entry that is no event of a known kind is a dead letter (`GET /v1/dead-letters`), with the reason."
 

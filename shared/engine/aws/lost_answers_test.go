@@ -18,9 +18,9 @@ import (
 	"tocsin/shared/report"
 )
 
-// TestALostAnswerIsNoSecondWrite loses the answer to each call of what a person changes, after its effect. The SDK makes
-// the call again: the change succeeds, is made once, and has one entry in the activity log. What makes it so is the
-// token that the SDK gives a transaction; an update without one has no condition that its own effect would break.
+// TestALostAnswerIsNoSecondWrite loses the answer to each call of what a person changes, after its effect. The SDK
+// makes the call again: the change succeeds, is made once, and has one entry in the activity log. What makes it so is
+// the token that the SDK gives a transaction; an update without one has no condition that its own effect would break.
 func TestALostAnswerIsNoSecondWrite(t *testing.T) {
 	w := open(t)
 	r, people, suppressions := w.reports(), w.people(), w.suppressions()
@@ -78,9 +78,8 @@ func TestALostAnswerIsNoSecondWrite(t *testing.T) {
 			require.Len(t, page.Entries, entries)
 		})
 	}
-	settings, err := r.Settings(t.Context(), "42")
-	require.NoError(t, err)
-	require.Equal(t, report.Settings{Tenant: "42", Zone: "UTC", Revision: 2}, settings)
+	got, err := r.Settings(t.Context(), "42")
+	require.Equal(t, report.Settings{Tenant: "42", Zone: "UTC", Revision: 2}, got, "%v", err)
 	_, err = people.Get(t.Context(), "42", "p")
 	require.ErrorIs(t, err, profile.ErrNotFound)
 }
