@@ -91,7 +91,7 @@ func newStack(app constructs.Construct, name, root, binaries string) (awscdk.Sta
 		included.AddPropertyOverride(jsii.String("LoggingConfig"), map[string]any{
 			"LogFormat": "JSON", "LogGroup": template.GetResource(jsii.String(f + "Logs")).Ref(),
 		})
-		if included.EventInvokeConfig() != nil { // a schedule calls it; the model asks for a destination of what succeeds
+		if included.EventInvokeConfig() != nil { // a schedule calls it; the model asks for one of successes too
 			included.SetEventInvokeConfig(&awssam.CfnFunction_EventInvokeConfigProperty{
 				MaximumRetryAttempts: jsii.Number(2)})
 			failed := template.GetResource(jsii.String("FailedInvocations")).GetAtt(jsii.String("Arn"),
