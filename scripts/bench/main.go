@@ -203,8 +203,7 @@ func (b *bench) start(s scenario, r *load.Receiver) (*embedded.Process, func(), 
 		}
 	}
 	p, err := embedded.Start(b.binary, folder,
-		append([]string{"-allow", r.Host, "-tenant", "bench", "-tenant-events", "0", "-log-level", "error"},
-			b.args...)...)
+		append([]string{"-allow", r.Host, "-tenant", "bench", "-log-level", "error"}, b.args...)...)
 	_ = os.Unsetenv(profileFile)
 	if err != nil {
 		clean()

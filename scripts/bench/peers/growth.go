@@ -24,8 +24,7 @@ func (b bench) growth(events int) error {
 		return err
 	}
 	defer r.Close()
-	p, err := embedded.Start(b.binary, folder, "-allow", r.Host, "-tenant", "bench", "-tenant-events", "0",
-		"-log-level", "error")
+	p, err := embedded.Start(b.binary, folder, "-allow", r.Host, "-tenant", "bench", "-log-level", "error")
 	if err != nil {
 		return err
 	}

@@ -57,8 +57,7 @@ type tocsinPeer struct {
 func (*tocsinPeer) name() string { return "Tocsin" }
 
 func (t *tocsinPeer) start(s setting) (err error) {
-	t.p, err = embedded.Start(t.binary, s.folder, "-allow", s.receiver, "-tenant", "bench", "-tenant-events", "0",
-		"-log-level", "error")
+	t.p, err = embedded.Start(t.binary, s.folder, "-allow", s.receiver, "-tenant", "bench", "-log-level", "error")
 	if err != nil {
 		return err
 	}

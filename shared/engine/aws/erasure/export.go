@@ -55,9 +55,6 @@ func (s *Store) Page(ctx context.Context, tenant, from string) (rows []erasure.R
 	return rows, s.next(all, n), nil
 }
 
-// secret are the members of what rows hold that are in no export. The secrets of an integration are an attribute.
-var secret = []string{"sealed", "Sealed", "Digest", "digest"}
-
 // readable is a row as a person can read it; nil for one that only finds another, by a digest.
 func (k kind) readable(item table.Item) (json.RawMessage, error) {
 	fields := map[string]any{}
@@ -106,30 +103,13 @@ func valueOf(v types.AttributeValue) any {
 func opened(raw []byte) any {
 	var v any
 	if utf8.Valid(raw) && json.Unmarshal(raw, &v) == nil {
-		return open(v)
+		return erasure.Open(v)
 	}
 	if inflated, err := table.Inflate(raw); err == nil && utf8.Valid(inflated) {
 		if json.Unmarshal(inflated, &v) == nil {
-			return open(v)
+			return erasure.Open(v)
 		}
 		return string(inflated)
 	}
 	return raw // base64
-}
-
-// open is JSON without what is secret in it.
-func open(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		for key, one := range v {
-			if v[key] = open(one); slices.Contains(secret, key) {
-				delete(v, key)
-			}
-		}
-	case []any:
-		for n, one := range v {
-			v[n] = open(one)
-		}
-	}
-	return v
 }

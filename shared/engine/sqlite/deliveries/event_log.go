@@ -64,7 +64,7 @@ func (d *Deliveries) arrived(conn *driver.Conn, tenant string, last *int64, from
 	}, func(s *driver.Stmt) error {
 		at := time.Unix(0, s.ColumnInt64(1)).UTC()
 		if !at.Before(to) {
-			return errEnough
+			return blocks.ErrEnough
 		}
 		read++
 		*last = s.ColumnInt64(0)
@@ -89,11 +89,11 @@ func (d *Deliveries) arrived(conn *driver.Conn, tenant string, last *int64, from
 			Receipt: strconv.FormatInt(*last, 10), DetailType: string(e.Kind), At: at,
 		}})
 		if len(*out) == limit {
-			return errEnough
+			return blocks.ErrEnough
 		}
 		return nil
 	})
-	if errors.Is(err, errEnough) {
+	if errors.Is(err, blocks.ErrEnough) {
 		err = nil
 	}
 	return read, err

@@ -150,11 +150,11 @@ func firstPendingOwn(conn *driver.Conn, ref int64, l *metrics.Lane) error {
 			return nil
 		}
 		if l.First = at; v.Held == nil {
-			return errEnough // all after it came later
+			return blocks.ErrEnough // all after it came later
 		}
 		return nil
 	})
-	if errors.Is(err, errEnough) {
+	if errors.Is(err, blocks.ErrEnough) {
 		return nil
 	}
 	return err

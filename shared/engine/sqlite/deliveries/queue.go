@@ -223,9 +223,6 @@ func (d *Deliveries) claim(conn *driver.Conn, ref int64, retry bool, limit int, 
 	return rows, nil
 }
 
-// errEnough ends a search early.
-var errEnough = errors.New("enough")
-
 func (d *Deliveries) search(conn *driver.Conn, ref int64, retry bool, limit int, due, now time.Time) ([]row, error) {
 	own, err := d.searchOwn(conn, ref, retry, limit, due, now)
 	if err != nil || retry {
@@ -273,11 +270,11 @@ func (d *Deliveries) searchOwn(conn *driver.Conn, ref int64, retry bool, limit i
 			r.due = time.Unix(0, s.ColumnInt64(2)).UTC()
 		}
 		if rows = append(rows, r); len(rows) == limit {
-			return errEnough
+			return blocks.ErrEnough
 		}
 		return nil
 	})
-	if errors.Is(err, errEnough) {
+	if errors.Is(err, blocks.ErrEnough) {
 		err = nil
 	}
 	return rows, err

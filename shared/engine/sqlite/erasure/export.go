@@ -23,9 +23,6 @@ type Snapshot struct{ *db.Snapshot }
 
 var _ erasure.Source = Snapshot{}
 
-// secret are the fields, of columns and of what is in them, that are in no export.
-var secret = []string{"digest", "Digest", "Sealed", "sealed"}
-
 // Page reads rows as they were at that moment.
 func (x Snapshot) Page(ctx context.Context, tenant, after string) (rows []erasure.Row, next string, err error) {
 	err = x.Reading(func(conn *driver.Conn) error {
@@ -207,7 +204,7 @@ func placeholders(from, n int) string {
 func rowOf(t table, s *driver.Stmt) (json.RawMessage, error) {
 	fields := map[string]any{}
 	for n, column := range t.columns {
-		if slices.Contains(secret, column) {
+		if erasure.Secret(column) {
 			continue
 		}
 		v, err := value(t, column, s, n)
@@ -237,24 +234,7 @@ func value(t table, column string, s *driver.Stmt, n int) (any, error) {
 	}
 	var v any
 	if utf8.Valid(body) && json.Unmarshal(body, &v) == nil {
-		return open(v), nil
+		return erasure.Open(v), nil
 	}
 	return body, nil // base64
-}
-
-// open is JSON without what is secret in it.
-func open(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		for key, one := range v {
-			if v[key] = open(one); slices.Contains(secret, key) {
-				delete(v, key)
-			}
-		}
-	case []any:
-		for n, one := range v {
-			v[n] = open(one)
-		}
-	}
-	return v
 }
