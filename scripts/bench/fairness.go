@@ -73,7 +73,7 @@ func (b *bench) beside(events int, how loudness) (row, error) {
 		return out, err
 	}
 	before := load.CPUSoFar(p.PID())
-	start := time.Now()
+	own, start := load.OwnCPU(), time.Now()
 	stop, end := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	var said error
@@ -88,23 +88,24 @@ func (b *bench) beside(events int, how loudness) (row, error) {
 	}
 	end()
 	work.Wait()
-	out.Took = time.Since(start)
+	out.Took, out.Tool = time.Since(start), load.OwnCPU()-own
 	out.PeakKiB = load.PeakKiB(p.PID())
 	out.CPU = load.CPUSoFar(p.PID()) - before
 	p.Kill() // what the loud one has waiting is nobody's
 	out.Latency = r.Latencies(accepted)
 	out.note = fmt.Sprintf("%.0f events/s beside it", float64(sent.Load())/out.Took.Seconds())
-	return out, errors.Join(err, said)
+	return out, errors.Join(err, said, r.Err())
 }
 
 // publishQuiet publishes at the quiet tenant's pace.
 func publishQuiet(p *embedded.Process, accepted []time.Time) error {
-	c := load.Client(load.Publishers)
+	bus := load.NewBus(p.Bus)
+	defer bus.Close()
 	begin := time.Now()
 	return load.Parallel(load.Publishers, len(accepted), func(n int) error {
 		time.Sleep(time.Until(begin.Add(time.Duration(n) * quietPace)))
 		accepted[n] = time.Now()
-		return p.PublishRaw(c, load.PutEventsOf("quiet", n, n+1))
+		return bus.Publish(load.PutEventsOf("quiet", n, n+1))
 	})
 }
 
@@ -114,7 +115,8 @@ func publishLoud(ctx context.Context, p *embedded.Process, how loudness, sent *a
 		return nil
 	}
 	const beyond = 5_000_000 // more than a receiver counts
-	c := load.Client(load.Publishers)
+	bus := load.NewBus(p.Bus)
+	defer bus.Close()
 	begin := time.Now()
 	pace := quietPace * load.PerCall / loudTimes
 	err := load.Parallel(load.Publishers, (9_999_999-beyond)/load.PerCall, func(n int) error {
@@ -126,7 +128,7 @@ func publishLoud(ctx context.Context, p *embedded.Process, how loudness, sent *a
 		}
 		from := beyond + n*load.PerCall
 		sent.Add(load.PerCall)
-		return p.PublishRaw(c, load.PutEventsOf("bench", from, from+load.PerCall))
+		return bus.Publish(load.PutEventsOf("bench", from, from+load.PerCall))
 	})
 	if ctx.Err() != nil {
 		return nil

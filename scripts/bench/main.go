@@ -155,7 +155,7 @@ func (b *bench) print(r row) {
 		p50, p99 = fmt.Sprintf("%.2f", ms(r.Quantile(0.50))), fmt.Sprintf("%.2f", ms(r.Quantile(0.99)))
 	}
 	fmt.Fprintf(b.table, "%s\t%.0f\t%s\t%s\t%s\t%s\t%s\t\n", r.Name, r.Rate(), p50, p99, cpu, peak, r.note)
-	fmt.Fprintf(os.Stderr, "done: %s (%s)\n", r.Name, r.Took.Round(time.Millisecond))
+	fmt.Fprintf(os.Stderr, "done: %s (%s; %s)\n", r.Name, r.Took.Round(time.Millisecond), r.Said())
 }
 
 // bareWorkers is how many posts of the bare client are in flight: as many as Tocsin's own limit for one integration.
@@ -172,7 +172,7 @@ func runBare(events int) (row, error) {
 	for n := range bodies {
 		bodies[n] = load.Payload(n)
 	}
-	start := time.Now()
+	before, start := load.OwnCPU(), time.Now()
 	err = load.Parallel(bareWorkers, events, func(n int) error {
 		a, err := c.Post("http://"+r.Host+"/hook", "application/json", bytes.NewReader(bodies[n]))
 		if err != nil {
@@ -186,7 +186,7 @@ func runBare(events int) (row, error) {
 	}
 	<-r.Done
 	return row{Row: load.Row{Name: fmt.Sprintf("bare client, posts of %d bytes", len(bodies[0])), Delivered: events,
-		Took: time.Since(start)}}, nil
+		Took: time.Since(start), Tool: load.OwnCPU() - before}}, r.Err()
 }
 
 // start runs the program with the integrations of the scenario.
@@ -287,7 +287,7 @@ func (b *bench) measure(s scenario) (row, error) {
 	if s.pace == 0 {
 		events = load.NewEvents(s.events)
 	}
-	before := load.CPUSoFar(p.PID())
+	before, own := load.CPUSoFar(p.PID()), load.OwnCPU()
 	start := time.Now()
 	if s.pace > 0 {
 		err = publishPaced(p, s, accepted)
@@ -304,25 +304,26 @@ func (b *bench) measure(s scenario) (row, error) {
 		p.Kill()
 		return row{}, fmt.Errorf("only %d of %d arrived\n%s", r.Count.Load(), r.Want, p.Output())
 	}
-	took := time.Since(start)
+	took, own := time.Since(start), load.OwnCPU()-own
 	peak := load.PeakKiB(p.PID())
 	usage, err := p.Stop()
 	if err != nil {
 		return row{}, err
 	}
 	return row{Row: load.Row{Name: s.name, Delivered: int(r.Want), Took: took, Latency: r.Latencies(accepted),
-		CPU: load.CPU(usage) - before, PeakKiB: peak}}, nil
+		CPU: load.CPU(usage) - before, PeakKiB: peak, Tool: own, Repeated: r.Repeated.Load()}}, r.Err()
 }
 
 // publishPaced publishes one event at a time at a fixed rate, and measures from the beginning of the publish: the
 // latency that upstream sees.
 func publishPaced(p *embedded.Process, s scenario, accepted []time.Time) error {
-	c := load.Client(load.Publishers)
+	bus := load.NewBus(p.Bus)
+	defer bus.Close()
 	begin := time.Now()
 	return load.Parallel(load.Publishers, s.events, func(n int) error {
 		time.Sleep(time.Until(begin.Add(time.Duration(n) * s.pace)))
 		accepted[n] = time.Now()
-		return p.PublishRaw(c, load.PutEvents(n, n+1))
+		return bus.Publish(load.PutEvents(n, n+1))
 	})
 }
 
@@ -340,17 +341,17 @@ func (b *bench) backlog(events int) (row, error) {
 	}
 	defer clean()
 	made := load.NewEvents(events)
-	start := time.Now()
+	own, start := load.OwnCPU(), time.Now()
 	if err := load.PublishFast(p, made, make([]time.Time, events)); err != nil {
 		p.Kill()
 		return row{}, err
 	}
-	took := time.Since(start)
+	took, own := time.Since(start), load.OwnCPU()-own
 	time.Sleep(time.Second)
 	peak := load.PeakKiB(p.PID())
 	if _, err := p.Stop(); err != nil {
 		return row{}, err
 	}
 	return row{Row: load.Row{Name: fmt.Sprintf("accepted while %d wait for a hanging one", events),
-		Delivered: events, Took: took, PeakKiB: peak}}, nil
+		Delivered: events, Took: took, PeakKiB: peak, Tool: own}}, r.Err()
 }

@@ -3,10 +3,8 @@ package load
 
 import (
 	"bytes"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -32,6 +30,18 @@ type Row struct {
 	Latency   []time.Duration
 	CPU       time.Duration
 	PeakKiB   int64
+	Tool      time.Duration // CPU of publisher and receiver
+	Repeated  int64         // arrivals of what had arrived
+}
+
+// Said is what a run took beside what its row says.
+func (r Row) Said() string {
+	said := fmt.Sprintf("publisher and receiver took %.1f µs of CPU each",
+		float64(r.Tool.Nanoseconds())/1e3/float64(r.Delivered))
+	if r.Repeated > 0 {
+		said += fmt.Sprintf("; %d arrived once more", r.Repeated)
+	}
+	return said
 }
 
 // Rate is deliveries a second.
@@ -53,6 +63,13 @@ func (r *Receiver) Latencies(accepted []time.Time) []time.Duration {
 		out[n] = max(0, time.Unix(0, r.Arrived[n].Load()).Sub(accepted[n]))
 	}
 	return out
+}
+
+// OwnCPU is what publisher and receiver have used so far, of user and system: what this process has.
+func OwnCPU() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // it knows this process
+	return CPU(&u)
 }
 
 // marker precedes the number of an event in its payload.
@@ -92,75 +109,6 @@ func PutEventsOf(tenant string, from, to int) []byte {
 	}
 	buf.WriteString(`]}`)
 	return buf.Bytes()
-}
-
-// Receiver counts what arrives and when.
-type Receiver struct {
-	Host    string
-	server  *http.Server
-	Arrived []atomic.Int64 // Unix nanoseconds of the last arrival of each event
-	Count   atomic.Int64
-	Want    int64
-	Done    chan struct{}
-	hang    chan struct{}
-}
-
-// NewReceiver listens on loopback, with TLS where a configuration is given. It waits for so many copies of each event.
-func NewReceiver(events, copies int, secure *tls.Config) (*Receiver, error) {
-	l, host, err := embedded.Listen()
-	if err != nil {
-		return nil, err
-	}
-	if secure != nil {
-		l = tls.NewListener(l, secure)
-	}
-	r := &Receiver{Host: host, Arrived: make([]atomic.Int64, events), Want: int64(events * copies),
-		Done: make(chan struct{}), hang: make(chan struct{})}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/hook", r.take)
-	mux.HandleFunc("/hang", func(_ http.ResponseWriter, q *http.Request) {
-		_, _ = io.Copy(io.Discard, q.Body)
-		select {
-		case <-r.hang:
-		case <-q.Context().Done():
-		}
-	})
-	r.server = &http.Server{Handler: mux}
-	go func() { _ = r.server.Serve(l) }()
-	return r, nil
-}
-
-var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-func (r *Receiver) take(_ http.ResponseWriter, q *http.Request) {
-	buf, _ := bodies.Get().(*bytes.Buffer)
-	defer bodies.Put(buf)
-	buf.Reset()
-	if _, err := buf.ReadFrom(q.Body); err != nil {
-		return
-	}
-	now := time.Now().UnixNano()
-	for rest := buf.Bytes(); ; {
-		at := bytes.Index(rest, []byte(marker))
-		if at < 0 {
-			return
-		}
-		rest = rest[at+len(marker):]
-		n, err := strconv.Atoi(string(rest[:7]))
-		if err != nil || n >= len(r.Arrived) {
-			continue
-		}
-		r.Arrived[n].Store(now)
-		if r.Count.Add(1) == r.Want {
-			close(r.Done)
-		}
-	}
-}
-
-// Close ends the receiver and the requests that hang.
-func (r *Receiver) Close() {
-	close(r.hang)
-	_ = r.server.Close()
 }
 
 // Client is a plain HTTP client that keeps its connections.
@@ -245,9 +193,10 @@ func (e Events) call(n int) []byte {
 // PublishFast publishes as fast as PutEvents answers, and notes when it did.
 func PublishFast(p *embedded.Process, of Events, accepted []time.Time) error {
 	events := of.count
-	c := Client(Publishers)
+	bus := NewBus(p.Bus)
+	defer bus.Close()
 	return Parallel(Publishers, of.calls(), func(i int) error {
-		if err := p.PublishRaw(c, of.call(i)); err != nil {
+		if err := bus.Publish(of.call(i)); err != nil {
 			return err
 		}
 		now := time.Now()

@@ -64,7 +64,7 @@ func (b bench) growth(events int) error {
 	fmt.Printf("growth events=%d first_minute_per_s=%d last_minute_per_s=%d peak_mib_first=%d peak_mib_last=%d "+
 		"file_bytes_per_event=%d\n", events, minutes[1]/60, (minutes[last]-minutes[last-1])/60, peaks[0]/1024,
 		peaks[len(peaks)-1]/1024, size/int64(events))
-	return nil
+	return r.Err()
 }
 
 // sizeOf is the size of the files of a folder, in bytes.

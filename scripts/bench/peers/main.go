@@ -81,8 +81,8 @@ func (b bench) compare() error {
 					return fmt.Errorf("%s, %s, round %d: %w", p.peer.name(), w.name, round+1, err)
 				}
 				*p.into = append(*p.into, s)
-				fmt.Fprintf(os.Stderr, "%s %s, round %d of %d: %.0f/s\n", p.peer.name(), w.name, round+1, b.rounds,
-					s.Rate())
+				fmt.Fprintf(os.Stderr, "%s %s, round %d of %d: %.0f/s; %s\n", p.peer.name(), w.name, round+1,
+					b.rounds, s.Rate(), s.Said())
 			}
 		}
 		ours, theirs := median(tocsin), median(syslog)
@@ -145,7 +145,7 @@ func (b bench) run(p peer, w work, rate float64) (load.Row, error) {
 	}
 	p.prepare(w.events)
 	accepted := make([]time.Time, w.events)
-	start := time.Now()
+	own, start := load.OwnCPU(), time.Now()
 	if err := p.publish(w.events, rate, accepted); err != nil {
 		_, _, stopped := p.stop()
 		return load.Row{}, errors.Join(err, stopped)
@@ -156,9 +156,10 @@ func (b bench) run(p peer, w work, rate float64) (load.Row, error) {
 		_, _, err := p.stop()
 		return load.Row{}, errors.Join(fmt.Errorf("only %d of %d arrived", r.Count.Load(), r.Want), err)
 	}
-	took := time.Since(start)
+	took, own := time.Since(start), load.OwnCPU()-own
 	cpu, peak, err := p.stop()
-	return load.Row{Delivered: w.events, Took: took, CPU: cpu, PeakKiB: peak, Latency: r.Latencies(accepted)}, err
+	return load.Row{Delivered: w.events, Took: took, CPU: cpu, PeakKiB: peak, Latency: r.Latencies(accepted), Tool: own,
+		Repeated: r.Repeated.Load()}, errors.Join(err, r.Err())
 }
 
 // paced calls for each portion of events at its time, from as many workers as there are publishers.

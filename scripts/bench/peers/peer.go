@@ -76,13 +76,14 @@ func (t *tocsinPeer) prepare(events int) {
 }
 
 func (t *tocsinPeer) publish(events int, rate float64, accepted []time.Time) error {
-	c := load.Client(load.Publishers)
+	bus := load.NewBus(t.p.Bus)
+	defer bus.Close()
 	return paced(events, rate, func(_, from, to int) error {
 		now := time.Now()
 		for n := from; n < to; n++ {
 			accepted[n] = now
 		}
-		return t.p.PublishRaw(c, t.bodies[from/load.PerCall])
+		return bus.Publish(t.bodies[from/load.PerCall])
 	})
 }
 
