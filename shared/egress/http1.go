@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -136,7 +137,7 @@ func (t *http1) takes(q *http.Request, address string) bool {
 // connection is one that is idle, or a new one.
 func (t *http1) connection(q *http.Request, address string) (w *wire, reused bool, err error) {
 	for w := t.last(address); w != nil; w = t.last(address) {
-		if time.Since(w.since) < idleFor && w.watch.quiet() {
+		if time.Since(w.since) < idleFor && w.watch.quiet() && !w.holds() {
 			return w, true, nil
 		}
 		w.Close()
@@ -156,6 +157,20 @@ func (t *http1) connection(q *http.Request, address string) (w *wire, reused boo
 	w = &wire{Conn: conn, address: address, watch: newWatch(conn), bound: atMost{Conn: conn}}
 	w.from = bufio.NewReader(&w.bound)
 	return w, false, nil
+}
+
+// holds reports whether TLS has taken more from the socket than was read of it: what a system sent behind an answer is
+// not the answer to the next request.
+func (w *wire) holds() bool {
+	secured, ok := w.Conn.(*tls.Conn)
+	if !ok {
+		return false
+	}
+	if err := secured.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		return true
+	}
+	n, err := secured.Read(make([]byte, 1)) // of what it has; the deadline keeps it from the socket
+	return n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || secured.SetReadDeadline(time.Time{}) != nil
 }
 
 // last takes the connection that was used last; nil when none is idle.

@@ -108,14 +108,16 @@ var scripts = map[string]script{
 	"a header without a colon": answers("HTTP/1.1 200 OK\r\nnothing\r\n\r\n", false),
 	"an endless header": answers("HTTP/1.1 200 OK\r\n"+strings.Repeat("X-A: "+strings.Repeat("y", 1000)+"\r\n", 4000)+
 		"\r\n", false),
-	"half a status line":          answers("HTTP/1.1 20", false),
-	"half a header":               answers("HTTP/1.1 200 OK\r\nContent-Le", false),
-	"half a body":                 answers("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", false),
-	"half a chunk":                answers("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nok", false),
-	"a long body":                 answers("HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n"+long[:20000], true),
-	"a body longer than is read":  answers("HTTP/1.1 200 OK\r\nContent-Length: 102400\r\n\r\n"+long, true),
-	"gzip":                        answers(packed(len(zipped)), true),
-	"more than its answer":        answers(fine+"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", true),
+	"half a status line":         answers("HTTP/1.1 20", false),
+	"half a header":              answers("HTTP/1.1 200 OK\r\nContent-Le", false),
+	"half a body":                answers("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", false),
+	"half a chunk":               answers("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nok", false),
+	"a long body":                answers("HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n"+long[:20000], true),
+	"a body longer than is read": answers("HTTP/1.1 200 OK\r\nContent-Length: 102400\r\n\r\n"+long, true),
+	"gzip":                       answers(packed(len(zipped)), true),
+	"more than its answer":       answers(fine+"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", true),
+	"more than a long answer": answers("HTTP/1.1 200 OK\r\nContent-Length: 13000\r\n\r\n"+long[:13000]+
+		"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", true),
 	"more than an answer without": answers("HTTP/1.1 204 No Content\r\n\r\n"+fine, true),
 	"nothing":                     answers("", false),
 	"in pieces":                   slowly,
@@ -261,7 +263,7 @@ func TestARequestEndsAsNetHTTPEndsIt(t *testing.T) {
 	certified := httptest.NewTLSServer(nil)
 	t.Cleanup(certified.Close)
 	for scheme, secure := range map[string]*tls.Config{
-		"http": nil, "https": {Certificates: certified.TLS.Certificates},
+		"http": nil, "https": {Certificates: certified.TLS.Certificates, DynamicRecordSizingDisabled: true},
 	} {
 		for name, s := range scripts {
 			t.Run(scheme+", "+name, func(t *testing.T) {
