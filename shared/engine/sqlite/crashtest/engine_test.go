@@ -50,7 +50,7 @@ func TestTheEngineUnderFaults(t *testing.T) {
 	if *seeds >= 40 {
 		for _, what := range []string{"killed", "power lost", "disk full", "disk failing", "in doubt and not done",
 			"in doubt and done", "resumed", "sent", "died", "held", "windowed", "replayed",
-			"pruned", "erased", "fell back"} {
+			"pruned", "erased", "fell back", "deferred", "moved up"} {
 			require.NotZero(t, seen.counts[what], "the seeds do not try: %s", what)
 		}
 	}
@@ -208,14 +208,13 @@ func (w *world) begin() {
 		w.subject, err = sqlite.Open(w.Context(), w.path, w.options(w.subject))
 		w.check(err, "open what a broken start left")
 	}
-	w.reference, err = sqlite.Open(w.Context(), w.twin, w.options(nil))
-	w.check(err, "open the reference")
-	w.hold()
+	w.reopenReference()
 }
 
 // options are those of an engine.
 func (w *world) options(db *sqlite.DB) sqlite.Options {
-	o := sqlite.Options{LeastBlock: 1 + int(w.seed%3)} // some fan-outs make blocks, rows of their own, or both
+	o := sqlite.Options{LeastBlock: 1 + int(w.seed%3), // some fan-outs make blocks, rows of their own, or both
+		Share: []int{1, 2, 3, 0}[w.seed/3%4]} // most tenants soon have their share in the line
 	if db == w.subject {
 		o.RewriteLog = w.disk.Rewrite
 	}
@@ -323,7 +322,6 @@ func (w *world) recover(op *operation) {
 		w.check(err, "open what a crash left")
 	}
 	w.trace = append(w.trace, "RESTART")
-	w.check(w.reference.Close(), "close the reference")
 	w.settleDoubts(op)
 	w.hold()
 	w.restarted()
@@ -331,12 +329,10 @@ func (w *world) recover(op *operation) {
 
 // settleDoubts finds out whether what was under way was done, and what failed before it.
 func (w *world) settleDoubts(op *operation) {
-	was, err := os.ReadFile(w.twin)
+	doubts, err := w.doubts(op)
 	w.check(err, "keep the reference")
-	doubts := [][]*operation{{}, {op}, {w.doubtful}}
-	if again := op != nil && op.several; again {
-		doubtful := w.doubtful
-		doubts, w.doubtful = [][]*operation{{op}, {doubtful, op}}, nil
+	if op != nil && op.several {
+		w.doubtful = nil
 		w.seen.see("resumed")
 		w.disk.Repair()
 		w.subject.Deliveries().SetHolder(w.ledger)
@@ -344,23 +340,69 @@ func (w *world) settleDoubts(op *operation) {
 		w.check(err, op.name+" again")
 	}
 	got := w.dump(w.path)
-	for _, done := range doubts {
-		w.check(os.WriteFile(w.twin, was, 0o600), "restore the reference")
-		w.reference, err = sqlite.Open(w.Context(), w.twin, w.options(nil))
-		w.check(err, "open the reference")
-		w.hold()
-		for _, one := range done {
-			if one != nil {
-				_, _ = one.run(w.reference) // where it fails the reference stays as it was, and is not the same
-			}
+	for _, d := range doubts {
+		w.check(os.WriteFile(w.twin, d.file, 0o600), "restore the reference")
+		w.reopenReference()
+		if op != nil && op.several {
+			_, _ = op.run(w.reference) // where it fails the reference stays as it was, and is not the same
 		}
 		if w.dump(w.twin) == got {
-			w.decided(done)
+			w.decided(d.done)
 			return
 		}
 		w.check(w.reference.Close(), "close the reference")
 	}
 	w.fail("the state is neither that before what was under way nor that after it:\n%s", w.differences())
+}
+
+// doubt is a state that a crash may have left: the file of the reference, and what was done to it of what is in doubt.
+type doubt struct {
+	file []byte
+	done []*operation
+}
+
+// doubts closes the reference and returns what a crash may have left. What is one transaction is done on the reference
+// while that remembers what the process with the faults remembered when it did it.
+func (w *world) doubts(op *operation) ([]doubt, error) {
+	whole := op
+	if op == nil || op.several {
+		whole = w.doubtful
+	}
+	if whole == nil {
+		err := w.reference.Close()
+		file, e := os.ReadFile(w.twin)
+		return []doubt{{file: file}}, errors.Join(err, e)
+	}
+	before, err := w.copyOfReference()
+	if err != nil {
+		return nil, err
+	}
+	_, _ = whole.run(w.reference) // where it fails the reference stays as it was
+	if err := w.reference.Close(); err != nil {
+		return nil, err
+	}
+	after, err := os.ReadFile(w.twin)
+	return []doubt{{file: before}, {file: after, done: []*operation{whole}}}, err
+}
+
+func (w *world) copyOfReference() ([]byte, error) {
+	s, err := sqlite.Look(w.twin)
+	if err != nil {
+		return nil, err
+	}
+	path := w.twin + ".copy"
+	defer os.Remove(path)
+	if err := errors.Join(s.CopyTo(w.Context(), path), s.Close()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
+func (w *world) reopenReference() {
+	var err error
+	w.reference, err = sqlite.Open(w.Context(), w.twin, w.options(nil))
+	w.check(err, "open the reference")
+	w.hold()
 }
 
 // decided notes what was found to be done.

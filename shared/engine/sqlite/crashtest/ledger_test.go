@@ -12,18 +12,24 @@ import (
 type ledger struct {
 	events  int
 	taken   map[string]time.Time // the valid events that were acknowledged, by tenant and id: when
-	kept    []string             // bodies of events that were published, to be published again
+	reached map[string]int       // the number of the last of them that fan-out took up, by tenant
+	kept    []published          // events that were published, to be published again
 	settled map[string]bool      // deliveries that were settled for good and not replayed since
 	ended   map[string]bool      // what was settled for good, by integration, tenant and event
 	muted   map[string]time.Time // until when, by integration
 	pruned  time.Time            // what came before may be gone
 	leased  []delivery.Delivery  // handed out and not settled
 	last    []delivery.Delivery  // what the lease under way got
+
+	received []delivery.Entry // what fan-out got, and has not taken up
 }
+
+// published is an event that somebody published.
+type published struct{ tenant, detail string }
 
 func newLedger() *ledger {
 	return &ledger{taken: map[string]time.Time{}, settled: map[string]bool{}, ended: map[string]bool{},
-		muted: map[string]time.Time{}}
+		muted: map[string]time.Time{}, reached: map[string]int{}}
 }
 
 // Holding makes the ledger what knows of holds.
@@ -38,7 +44,7 @@ func (l *ledger) Holding(_ context.Context, _, id string) (delivery.Holding, err
 }
 
 // restarted forgets what the process knew.
-func (l *ledger) restarted() { l.leased = nil }
+func (l *ledger) restarted() { l.leased, l.received = nil, nil }
 
 // drain lets everything come to its end: nothing is stuck.
 func (w *world) drain() {
@@ -52,18 +58,20 @@ func (w *world) drain() {
 		}
 		for _, lane := range lanes {
 			w.step(w.reconsider(lane))
-			w.step(w.fanOut(1000))
+			w.step(w.receive(1000))
+			w.step(w.fanOut())
 			for _, retry := range []bool{false, true} {
 				lane.Retry = retry
 				w.step(w.lease(lane, 10_000))
 				w.step(w.settle(w.leased, func(int, delivery.Delivery) string { return "arrives" }))
 			}
 		}
-		inbox, err := w.subject.Bus().Receive(w.Context(), 1)
-		w.check(err, "look into the inbox")
+		w.step(w.receive(1))
+		deferred, _, err := w.subject.Bus().Deferred(w.Context())
+		w.check(err, "look for what is deferred")
 		waiting, next, err := w.subject.Deliveries().Waiting(w.Context(), w.now)
 		w.check(err, "look for what waits")
-		if len(inbox) == 0 && len(waiting) == 0 && next.IsZero() {
+		if len(w.received)+deferred == 0 && len(waiting) == 0 && next.IsZero() {
 			break
 		}
 	}

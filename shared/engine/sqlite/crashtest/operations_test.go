@@ -48,7 +48,8 @@ func (w *world) draw() operation {
 	case n < 20:
 		return w.put()
 	case n < 38:
-		return w.fanOut(1 + w.r.IntN(20))
+		w.step(w.receive(1 + w.r.IntN(20)))
+		return w.fanOut()
 	case n < 52:
 		lane.Retry = w.r.IntN(3) == 0
 		return w.lease(lane, 1+w.r.IntN(12))
@@ -79,19 +80,20 @@ func (w *world) put() operation {
 	taken := map[string]time.Time{}
 	for range 1 + w.r.IntN(5) {
 		if len(w.kept) > 0 && w.r.IntN(6) == 0 { // a publisher repeats
-			entries = append(entries, delivery.Entry{DetailType: "create_user", At: w.now,
-				Detail: []byte(w.kept[w.r.IntN(len(w.kept))])})
+			again := w.kept[w.r.IntN(len(w.kept))]
+			entries = append(entries, delivery.Entry{DetailType: "create_user", At: w.now, Tenant: again.tenant,
+				Detail: []byte(again.detail)})
 			continue
 		}
 		w.events++
-		e := delivery.Entry{DetailType: "create_user", At: w.now}
-		owner, id := []string{"42", "42", "43"}[w.r.IntN(3)], fmt.Sprintf("e%d", w.events)
+		owner, id := []string{"42", "42", "43", "44"}[w.r.IntN(4)], fmt.Sprintf("e%d", w.events)
+		e := delivery.Entry{DetailType: "create_user", At: w.now, Tenant: owner}
 		detail := fmt.Sprintf(`{"version":1,"id":%q,"tenant":%q,"time":"2023-03-01T12:00:00Z","data":`+
 			`{"user":{"name":%q}}}`, id, owner, strings.Repeat("x", 1+w.r.IntN(2000)))
 		if w.r.IntN(15) == 0 {
 			detail = `{"version":1,"tenant":"42"}` // nobody can read it
 		} else {
-			taken[owner+" "+id], w.kept = w.now, append(w.kept, detail)
+			taken[owner+" "+id], w.kept = w.now, append(w.kept, published{owner, detail})
 		}
 		e.Detail = []byte(detail)
 		entries = append(entries, e)
@@ -105,19 +107,73 @@ func (w *world) put() operation {
 	}}
 }
 
-func (w *world) fanOut(limit int) operation {
-	now := w.now
-	return operation{name: "fan out", run: func(db *sqlite.DB) (string, error) {
+// receive takes the next entries, after those whose turn it is have moved up.
+func (w *world) receive(limit int) operation {
+	w.received = nil
+	return operation{name: "receive", run: func(db *sqlite.DB) (string, error) {
+		before, _, err := db.Bus().Deferred(w.Context())
+		if err != nil {
+			return "", err
+		}
 		entries, err := db.Bus().Receive(w.Context(), limit)
-		if err != nil || len(entries) == 0 {
-			return "none", err
+		if err != nil {
+			return "", err
+		}
+		if db == w.subject {
+			w.received = entries
+		}
+		after, _, err := db.Bus().Deferred(w.Context())
+		switch {
+		case err != nil:
+			return "", err
+		case db == w.subject && w.disk.Broken() && before > 0 && before == after:
+			return "", errors.New("disk I/O error, perhaps: nothing moves up, and what is in line is received")
+		case before > 0:
+			w.seen.see("deferred")
+		}
+		if after < before {
+			w.seen.see("moved up")
+		}
+		return said([]any{before - after, entries}, nil)
+	}}
+}
+
+// fanOut takes up what was received.
+func (w *world) fanOut() operation {
+	now, entries := w.now, w.received
+	w.received = nil
+	var taken []fanout.Accepted
+	return operation{name: "fan out", run: func(db *sqlite.DB) (string, error) {
+		if len(entries) == 0 {
+			return "none", nil
 		}
 		in, err := w.intake(db, entries, now)
 		if err != nil {
 			return "", err
 		}
+		taken = in.Accepted
 		return said(in, db.Deliveries().Accept(w.Context(), in))
+	}, done: func(string) {
+		for _, a := range taken {
+			w.inOrder(a.Event)
+		}
 	}}
+}
+
+// inOrder checks that the events of a tenant are taken up in the order in which they were acknowledged.
+func (w *world) inOrder(e event.Event) {
+	at, acknowledged := w.taken[e.Tenant+" "+e.ID]
+	if !acknowledged || at.Before(w.pruned) { // it may be known no more, and come again
+		return
+	}
+	var n int
+	if _, err := fmt.Sscanf(e.ID, "e%d", &n); err != nil {
+		w.fail("event %s: %v", e.ID, err)
+	}
+	if n <= w.reached[e.Tenant] {
+		w.fail("event %s of tenant %s is taken up after e%d", e.ID, e.Tenant, w.reached[e.Tenant])
+	}
+	w.reached[e.Tenant] = n
 }
 
 // intake is what fan-out makes of entries, in a plain way: the rules of fan-out are not what is tried here.

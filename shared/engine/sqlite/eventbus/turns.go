@@ -1,6 +1,7 @@
 package eventbus
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -178,6 +179,27 @@ func (t *turns) turned(had []move, gone []string) {
 	}
 }
 
+// order is whose turn is when.
+func (t *turns) order() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.deferred)
+}
+
+// restore gives tenants the turns back that they had in an order, because their moves were undone. Who was put off
+// since comes behind them.
+func (t *turns) restore(order []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	before := func(tenant string) int {
+		if at := slices.Index(order, tenant); at >= 0 {
+			return at
+		}
+		return len(order)
+	}
+	slices.SortStableFunc(t.deferred, func(a, b string) int { return cmp.Compare(before(a), before(b)) })
+}
+
 // load reads which tenants have something deferred. Those that were known keep their turns.
 func (t *turns) load(w *db.Writer) error {
 	var found []string
@@ -259,6 +281,7 @@ func (b *Bus) moveUp(ctx context.Context, limit int) error {
 	if len(moves) == 0 {
 		return nil
 	}
+	order := b.turns.order()
 	err := b.db.WriteRepeatable(ctx, func(w *db.Writer) error {
 		var gone []string
 		for _, m := range moves {
@@ -274,6 +297,7 @@ func (b *Bus) moveUp(ctx context.Context, limit int) error {
 		return nil
 	})
 	if err != nil {
+		b.turns.restore(order)
 		return fmt.Errorf("have the events of %d tenants move up: %w", len(moves), err)
 	}
 	return nil
