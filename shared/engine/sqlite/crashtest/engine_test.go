@@ -41,8 +41,10 @@ func TestTheEngineUnderFaults(t *testing.T) {
 			t.Run(fmt.Sprint(worker), func(t *testing.T) {
 				t.Parallel()
 				for seed := *first + worker; seed < *first+*seeds; seed += 2 {
-					require.NoError(t, newWorld(t, seed, &seen, false).run(), "seed %d: go test "+
-						"./shared/engine/sqlite/crashtest -run UnderFaults -first %d -seeds 1", seed, seed)
+					t.Run(fmt.Sprint(seed), func(t *testing.T) { // each lets go of what it has: there may be many
+						require.NoError(t, newWorld(t, seed, &seen, false).run(), "seed %d: go test "+
+							"./shared/engine/sqlite/crashtest -run UnderFaults -first %d -seeds 1", seed, seed)
+					})
 				}
 			})
 		}
