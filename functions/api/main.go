@@ -30,7 +30,7 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 	service := s.Service(store)
 	sender := s.Sender()
 	relay := s.Relay()
-	sender.Adapter, sender.MailQuota = service, relay
+	sender.Adapter, sender.MailQuota, sender.References = service, relay, s.References()
 	jobs, orders, triggers := s.Jobs(), s.Orders(), s.Triggers()
 	deliveries, dead := s.Deliveries(), s.DeadLetters()
 	recovery := &fanout.Recovery{Fanout: &fanout.Fanout{Systems: s.Systems, Logger: s.Log}, Journal: deliveries,

@@ -536,7 +536,7 @@ func (s *Stack) BatchHandler(store *settings.Integrations, budget time.Duration)
 	batches.Holder = &fanout.Holder{Integrations: store, Systems: s.Systems, Tenants: s.Holds(), Now: time.Now}
 	sender.Reachability = &paces.Reachability{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES")}
 	receivers := s.Receivers(store, service)
-	sender.References = &paces.References{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES"), Now: time.Now}
+	sender.References = s.References()
 	return &worker.Handler{
 		Capacity:   deliveries.Capacity,
 		BatchStore: batches, Sender: sender, Targets: sending.NewTargetCache(sender, receivers, receivers),
@@ -547,6 +547,11 @@ func (s *Stack) BatchHandler(store *settings.Integrations, budget time.Duration)
 		NewID: newID, Log: s.Log, Budget: budget,
 		Paces: s.Paces(), Meter: s.Work(),
 	}
+}
+
+// References are what systems call what was made there.
+func (s *Stack) References() sending.References {
+	return &paces.References{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES"), Now: time.Now}
 }
 
 // Holds knows by which rules of tenants what is sent waits.

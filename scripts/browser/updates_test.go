@@ -190,7 +190,7 @@ func TestAnIssueIsMovedWhereTheFormSaysAndAWrongNameIsToldWithThoseThatExist(t *
 	b.sees("Added.")
 	on := onlyIntegration(t, p)
 
-	issue(t, p, "S-1", "open", "delivered")
+	opened := issue(t, p, "S-1", "open", "delivered")
 	closed := issue(t, p, "S-1", "closed", "delivered")
 	states, notes := s.has()
 	require.Equal(t, []string{"Done"}, states)
@@ -198,8 +198,13 @@ func TestAnIssueIsMovedWhereTheFormSaysAndAWrongNameIsToldWithThoseThatExist(t *
 	for _, l := range []look{desk, phone("ja")} {
 		page := open(t, p, l, "/integrations/"+on+"/deliveries/"+closed)
 		page.sees(word(l, "the issue was moved to Done", "課題を Done に移動しました"))
+		page.sees("/rest/api/3/issue/SEC-1/comment")
+		page.sees("/rest/api/3/issue/SEC-1/transitions")
+		page.sees(`"id": "31"`)
 		page.judgeWhole("updates-moved-"+l.language, l)
 	}
+	b.follow("/integrations/" + on + "/deliveries/" + opened)
+	b.sees("/rest/api/3/issue Headers of request 1") // which made it
 	issue(t, p, "S-1", "reopened", "delivered")
 	states, _ = s.has()
 	require.Equal(t, []string{"To Do"}, states)

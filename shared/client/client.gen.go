@@ -4427,7 +4427,7 @@ type ClientInterface interface {
 
 	// ListRequests Read what a delivery sends
 	//
-	// Its requests as they are made with the integration's present settings, secrets masked.
+	// Its requests as they are made with the integration's present settings, secrets masked. Of an event that was added to what an earlier one made, those that added it; none where there was nothing to send. Requests that only looked for what was made are left out.
 	//
 	// Corresponds with GET /v1/integrations/{id}/deliveries/{delivery}/requests (the `ListRequests` operationId).
 	ListRequests(ctx context.Context, id string, delivery string, params *ListRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5542,7 +5542,7 @@ func (c *Client) ReplayDelivery(ctx context.Context, id string, delivery string,
 
 // ListRequests Read what a delivery sends
 //
-// Its requests as they are made with the integration's present settings, secrets masked.
+// Its requests as they are made with the integration's present settings, secrets masked. Of an event that was added to what an earlier one made, those that added it; none where there was nothing to send. Requests that only looked for what was made are left out.
 //
 // Corresponds with GET /v1/integrations/{id}/deliveries/{delivery}/requests (the `ListRequests` operationId).
 func (c *Client) ListRequests(ctx context.Context, id string, delivery string, params *ListRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -13420,7 +13420,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListRequestsWithResponse Read what a delivery sends
 	//
-	// Its requests as they are made with the integration's present settings, secrets masked.
+	// Its requests as they are made with the integration's present settings, secrets masked. Of an event that was added to what an earlier one made, those that added it; none where there was nothing to send. Requests that only looked for what was made are left out.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -16760,7 +16760,7 @@ func (c *ClientWithResponses) ReplayDeliveryWithResponse(ctx context.Context, id
 
 // ListRequestsWithResponse Read what a delivery sends
 //
-// Its requests as they are made with the integration's present settings, secrets masked.
+// Its requests as they are made with the integration's present settings, secrets masked. Of an event that was added to what an earlier one made, those that added it; none where there was nothing to send. Requests that only looked for what was made are left out.
 //
 // Returns a wrapper object for the known response body format(s).
 //

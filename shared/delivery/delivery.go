@@ -73,6 +73,29 @@ type Attempt struct {
 	Gone bool `json:"gone,omitempty"`
 	// Answer is the start of the last answer's body, secrets masked; kept of failures only.
 	Answer string `json:"answer,omitempty"`
+	// Followed is what was done with the thing that is made of the event's object, nil where there is no such thing or
+	// the attempt did not come so far.
+	Followed *Followed `json:"followed,omitempty"`
+}
+
+// Followed is what an attempt did where later events of an object are added to what the first one made. Neither
+// Reference nor Made: there was nothing of it to add to, and nothing to make.
+type Followed struct {
+	// Reference is what the system calls the thing that the event was added to.
+	Reference string `json:"reference,omitempty"`
+	Made      bool   `json:"made,omitempty"` // a new thing was asked for
+	// Then are the requests that were made of answers, and can not be made again without them.
+	Then []Then `json:"then,omitempty"`
+}
+
+// Then is a request that was made of an answer, secrets masked.
+type Then struct {
+	After  int                 `json:"after"` // the request of that index, whose answer it was made of
+	Method string              `json:"method"`
+	URL    string              `json:"url"`
+	Header map[string][]string `json:"header,omitempty"`
+	Body   string              `json:"body,omitempty"` // its start
+	Cut    bool                `json:"cut,omitempty"`  // Body is only the start
 }
 
 // Lane is the first attempts or the retries of one integration: the two never wait for one another.

@@ -11,6 +11,21 @@ import (
 // delivered there either stays there. So nothing goes round, whoever changed what at the same time. That a save is
 // refused which would make a circle is for the people who read the settings.
 
+// FallbackError says whose fallback an integration is.
+type FallbackError struct{ Of []Integration }
+
+func (e *FallbackError) Error() string {
+	var names []string
+	for _, i := range e.Of[:min(len(e.Of), toldNames)] {
+		names = append(names, i.Name)
+	}
+	return fmt.Sprintf("%d integrations have this one as their fallback, such as %s", len(e.Of),
+		strings.Join(names, ", "))
+}
+
+// toldNames is how many integrations an error names.
+const toldNames = 5
+
 // checkFallback looks at the fallback of an integration, of which id is "" while it is new.
 func (s *Service) checkFallback(ctx context.Context, tenant, id, fallback string) (InvalidError, error) {
 	if fallback == "" {

@@ -596,15 +596,34 @@ func (s *Service) count(ctx context.Context, i Integration, kind event.Kind, f *
 	return &w, nil
 }
 
-// Delete removes the integration. Triggers that notify it stay, and notify it no more. Errors: ErrNotFound,
-// ErrConflict.
+// Delete removes the integration unless it is the fallback of others. Triggers that notify it stay, and notify it no
+// more. Errors: ErrNotFound, ErrConflict, *FallbackError. An integration that names it in the same moment is not seen:
+// then its fallback was deleted, which its deliveries say.
 func (s *Service) Delete(ctx context.Context, who activity.Actor, id string, revision int64) error {
+	return s.removeUnnamed(ctx, who, id, revision, s.Store.Delete)
+}
+
+// DeleteUnused is Delete unless triggers notify the integration. Errors: those of Delete, ErrUsed.
+func (s *Service) DeleteUnused(ctx context.Context, who activity.Actor, id string, revision int64) error {
+	return s.removeUnnamed(ctx, who, id, revision, s.Store.DeleteUnused)
+}
+
+// DeleteForced removes the integration, whatever names it: nothing falls back to it any more. Errors: ErrNotFound,
+// ErrConflict.
+func (s *Service) DeleteForced(ctx context.Context, who activity.Actor, id string, revision int64) error {
 	return s.remove(ctx, who, id, revision, s.Store.Delete)
 }
 
-// DeleteUnused removes the integration unless triggers notify it. Errors: ErrNotFound, ErrConflict, ErrUsed.
-func (s *Service) DeleteUnused(ctx context.Context, who activity.Actor, id string, revision int64) error {
-	return s.remove(ctx, who, id, revision, s.Store.DeleteUnused)
+func (s *Service) removeUnnamed(ctx context.Context, who activity.Actor, id string, revision int64,
+	remove func(context.Context, string, string, int64, activity.Record) error) error {
+	of, err := s.FallbackOf(ctx, who.Tenant, id)
+	if err != nil {
+		return err
+	}
+	if len(of) > 0 {
+		return fmt.Errorf("delete integration %s: %w", id, &FallbackError{Of: of})
+	}
+	return s.remove(ctx, who, id, revision, remove)
 }
 
 func (s *Service) remove(ctx context.Context, who activity.Actor, id string, revision int64,

@@ -125,10 +125,12 @@ func (w *following) make(ctx context.Context) (destination.Verdict, time.Duratio
 	if w.n.Step() == event.Closed && !w.how.TellsClosed {
 		v := destination.Delivered()
 		v.Reason = "there is nothing of it to close"
+		w.a.Followed = &delivery.Followed{}
 		return v, 0, w.release(ctx, true)
 	}
 	q := w.requests[0]
 	q.Once = true
+	w.a.Followed = &delivery.Followed{Made: true}
 	v, err := w.request(ctx, q)
 	switch {
 	case err != nil:
@@ -152,6 +154,7 @@ func (w *following) take(ctx context.Context, id string, lost bool) (destination
 		return destination.Verdict{}, 0, err
 	}
 	if lost && w.n.Step() == event.Opened {
+		w.a.Followed = &delivery.Followed{Made: true}
 		v := destination.Delivered() // by the attempt whose answer was lost
 		v.Reason = "it had arrived at an earlier attempt, whose answer was lost"
 		return v, 0, nil
@@ -166,10 +169,11 @@ func (w *following) add(ctx context.Context, id string) (destination.Verdict, er
 	if err != nil {
 		return destination.Verdict{Reason: unwritable(w.r, err)}, nil
 	}
+	w.a.Followed = &delivery.Followed{Reference: id}
 	done, end := w.left(len(requests))
 	apart, left := destination.Delivered(), 0
 	for first := done; done < end; done++ {
-		v, err := w.request(ctx, requests[done])
+		v, err := w.step(ctx, requests[done], done)
 		switch {
 		case err != nil:
 			return v, err
@@ -208,9 +212,15 @@ func (w *following) target() destination.Target { return w.sender.target(w.r, w.
 
 func (w *following) request(ctx context.Context, q destination.Request) (destination.Verdict, error) {
 	w.asked = true
-	v, err := w.sender.request(ctx, w.r, q, w.a)
+	return w.sender.request(ctx, w.r, q, w.a)
+}
+
+// step makes one of the requests that add to the thing, and those that its answers ask for.
+func (w *following) step(ctx context.Context, q destination.Request, index int) (destination.Verdict, error) {
+	v, err := w.request(ctx, q)
 	for err == nil && v.Delivered && v.Next != nil {
-		v, err = w.sender.request(ctx, w.r, *v.Next, w.a)
+		w.note(index, *v.Next)
+		v, err = w.request(ctx, *v.Next)
 	}
 	return v, err
 }

@@ -237,6 +237,7 @@ type customer struct {
 	t      *testing.T
 	sender *sending.Sender
 	target *sending.Target
+	opener sending.Opener
 	now    atomic.Int64
 	n      atomic.Int64
 }
@@ -320,7 +321,8 @@ func set(t *testing.T, s *tracker, name string, settings map[string]string) *cus
 	c.sender = &sending.Sender{Destinations: catalogue.Default(), Now: now, Log: slog.New(slog.DiscardHandler),
 		References: memory.New(now).References(),
 		Transport:  egress.New(egress.Policy{Allow: []string{strings.TrimPrefix(s.URL, "http://")}}, egress.Options{})}
-	c.target, err = c.sender.Open(t.Context(), fixed{known, opened},
+	c.opener = fixed{known, opened}
+	c.target, err = c.sender.Open(t.Context(), c.opener,
 		integration.Integration{ID: "i", Tenant: "42", System: known.Name, Revision: 1})
 	require.NoError(t, err)
 	return c

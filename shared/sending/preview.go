@@ -27,7 +27,7 @@ type RequestPreview struct {
 	Mail   *destination.Mail
 }
 
-// maxReplica is how much of a body a RequestPreview shows, in bytes.
+// maxPreview is how much of a body a RequestPreview shows, in bytes.
 const maxPreview = 256 << 10
 
 // plainHeaders are shown as they are. The value of any other can be a secret of the receiver, however short.
@@ -59,10 +59,21 @@ func (s *Sender) Preview(ctx context.Context, opener Opener, i integration.Integ
 	if err != nil {
 		return nil, fmt.Errorf("write delivery %s again: %w", d.ID, err)
 	}
-	out := make([]RequestPreview, len(requests))
+	if w := s.follow(target, &d, &attempt{}, notifications, requests, at); w != nil {
+		out, err := w.preview(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("write delivery %s again: %w", d.ID, err)
+		}
+		return out, nil
+	}
+	return target.previews(requests, d.ID)
+}
+
+func (r *Target) previews(requests []destination.Request, delivery string) ([]RequestPreview, error) {
+	out, err := make([]RequestPreview, len(requests)), error(nil)
 	for n, q := range requests {
-		if out[n], err = target.preview(q); err != nil {
-			return nil, fmt.Errorf("show request %d of delivery %s: %w", n, d.ID, err)
+		if out[n], err = r.preview(q); err != nil {
+			return nil, fmt.Errorf("show request %d of delivery %s: %w", n, delivery, err)
 		}
 	}
 	return out, nil

@@ -137,7 +137,8 @@ func slackApp(t *testing.T, c *channel) *customer {
 	require.NoError(t, err)
 	app.sender = &sending.Sender{Destinations: catalogue.Default(), Now: now, Log: slog.New(slog.DiscardHandler),
 		References: memory.New(now).References(), Transport: c}
-	app.target, err = app.sender.Open(t.Context(), fixed{known, opened},
+	app.opener = fixed{known, opened}
+	app.target, err = app.sender.Open(t.Context(), app.opener,
 		integration.Integration{ID: "i", Tenant: "42", System: known.Name, Revision: 1})
 	require.NoError(t, err)
 	return app

@@ -228,8 +228,10 @@ func (s *API) deliveries(api huma.API) {
 	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-requests", Method: http.MethodGet,
 		Path: "/v1/integrations/{id}/deliveries/{delivery}/requests", Tags: tags, Errors: []int{404, 409},
-		Summary:     "Read what a delivery sends",
-		Description: "Its requests as they are made with the integration's present settings, secrets masked.",
+		Summary: "Read what a delivery sends",
+		Description: "Its requests as they are made with the integration's present settings, secrets masked. Of an " +
+			"event that was added to what an earlier one made, those that added it; none where there was nothing " +
+			"to send. Requests that only looked for what was made are left out.",
 	}), s.listRequests)
 	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "replay-delivery", Method: http.MethodPost,

@@ -115,9 +115,7 @@ func (s *API) falling(ctx context.Context, id string) ([]FallingView, error) {
 func (s *API) remove(ctx context.Context, in *deleteInput) (*struct{}, error) {
 	remove := s.Integrations.DeleteUnused
 	if in.Force {
-		remove = s.Integrations.Delete
-	} else if err := s.isFallback(ctx, in.ID); err != nil {
-		return nil, err
+		remove = s.Integrations.DeleteForced
 	}
 	used := false
 	err := s.UnlessChanged(ctx, in.IfMatch, func(revision int64) error {
@@ -153,24 +151,5 @@ func (s *API) inUse(ctx context.Context, id string) error {
 	}
 	return rest.NewProblem(http.StatusConflict, fmt.Sprintf("%d triggers notify this integration, such as %s: change "+
 		"them first, or repeat with force=true, which leaves them and ends that they notify it", len(users),
-		strings.Join(names, ", ")))
-}
-
-// isFallback says whose fallback an integration is that is not to be deleted therefore; nil where it is nobody's. One
-// that is named in the same moment is not seen: then its fallback was deleted, which its deliveries say.
-func (s *API) isFallback(ctx context.Context, id string) error {
-	list, err := s.falling(ctx, id)
-	if err != nil {
-		return s.Answer(err)
-	}
-	if len(list) == 0 {
-		return nil
-	}
-	var names []string
-	for _, i := range list[:min(len(list), toldNames)] {
-		names = append(names, i.Name)
-	}
-	return rest.NewProblem(http.StatusConflict, fmt.Sprintf("%d integrations have this one as their fallback, such as "+
-		"%s: give them another one first, or repeat with force=true, which leaves them without", len(list),
 		strings.Join(names, ", ")))
 }

@@ -124,6 +124,7 @@ func Seconds(wait time.Duration) int { return max(1, int(math.Ceil(wait.Seconds(
 func (s Kit) Answer(err error) error {
 	var invalid destination.InvalidParameters
 	var quota *mail.QuotaError
+	var fallback *integration.FallbackError
 	switch {
 	case err == nil:
 		return nil
@@ -142,6 +143,9 @@ func (s Kit) Answer(err error) error {
 	case errors.Is(err, trigger.ErrConflict):
 		return NewProblem(http.StatusPreconditionFailed,
 			"the trigger was changed by someone else: read it again, then repeat your change")
+	case errors.As(err, &fallback):
+		return NewProblem(http.StatusConflict, fallback.Error()+": give them another one first, or repeat with "+
+			"force=true, which leaves them without")
 	case errors.Is(err, integration.ErrConflict):
 		return NewProblem(http.StatusPreconditionFailed,
 			"the integration was changed by someone else: read it again, then repeat your change")

@@ -252,15 +252,18 @@ func (s *API) patch(i integration.Integration, b integrationBody) (p integration
 }
 
 func (s *API) remove(ctx context.Context, in *struct {
-	ID int64 `path:"id"`
+	ID    int64 `path:"id"`
+	Force bool  `query:"force" doc:"delete it although it is the fallback of others"`
 }) (*done, error) {
 	who, i, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	err = s.UnlessChanged(ctx, "", func(revision int64) error {
-		return s.Integrations.Delete(ctx, who, i.ID, revision)
-	})
+	remove := s.Integrations.Delete
+	if in.Force {
+		remove = s.Integrations.DeleteForced
+	}
+	err = s.UnlessChanged(ctx, "", func(revision int64) error { return remove(ctx, who, i.ID, revision) })
 	if err != nil {
 		return nil, err
 	}

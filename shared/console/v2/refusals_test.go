@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/engine/memory"
 	"tocsin/shared/event"
+	"tocsin/shared/integration"
 )
 
 const aSlack = `{"name":"n","active":true,"type":"slack","target":"https://hooks.slack.com/services/T/B/s3cr3t",` +
@@ -110,6 +111,42 @@ func TestAGlobalRoleManagesALinkedTenantByClientID(t *testing.T) {
 	refused(t, 404, global("DELETE", path, ""))
 	refused(t, 403, global("GET", "/v2/clients/44/triggers", ""))
 	require.Equal(t, 200, r.as(t, "44", access.Administrator, "DELETE", path, "").Code)
+}
+
+func TestADeletionByThePlatformsAPIAsksWhoseFallbackAnIntegrationIs(t *testing.T) {
+	r := inMemory(t)
+	path := fmt.Sprint("/v2/integration/", object(t, r.as(t, "42", access.Administrator, "POST", "/v2/integration",
+		aSlack+"}"))["id"])
+	create := func(name, fallback string) string {
+		t.Helper()
+		w := r.as(t, "42", access.Administrator, "POST", "/v1/integrations", `{"system":"slack","name":"`+name+
+			`","fallback":"`+fallback+`","parameters":{"webhook_url":"https://hooks.slack.com/services/T0/B0/s3cr3t"}}`)
+		require.Equal(t, 201, w.Code, w.Body.String())
+		var made struct{ ID string }
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &made))
+		return made.ID
+	}
+	all, err := r.config.Integrations.List(t.Context(), "42", "", 10)
+	require.NoError(t, err)
+	first := create("First", all[0].ID)
+	create("Second", first)
+	require.Equal(t, "1 integrations have this one as their fallback, such as First: give them another one first, or "+
+		"repeat with force=true, which leaves them without",
+		refused(t, 409, r.as(t, "42", access.Administrator, "DELETE", path, "")))
+	require.Equal(t, 200, r.as(t, "42", access.Administrator, "DELETE", path+"?force=true", "").Code)
+	require.Equal(t, 404, r.as(t, "42", access.Administrator, "DELETE", path, "").Code)
+	all, err = r.config.Integrations.List(t.Context(), "42", "", 10)
+	require.NoError(t, err)
+	for _, i := range all {
+		err := r.config.Integrations.Delete(t.Context(), activity.Actor{Tenant: "42"}, i.ID, 0)
+		if i.ID == first {
+			var fallback *integration.FallbackError
+			require.ErrorAs(t, err, &fallback, "whatever calls it")
+			continue
+		}
+		require.NoError(t, err)
+	}
+	require.NoError(t, r.config.Integrations.Delete(t.Context(), activity.Actor{Tenant: "42"}, first, 0))
 }
 
 // calls are all operations of this API.

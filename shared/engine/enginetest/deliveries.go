@@ -167,6 +167,9 @@ func Failed(d delivery.Delivery, due time.Time) delivery.Delivery {
 	d.Attempts = append(d.Attempts[:len(d.Attempts):len(d.Attempts)], delivery.Attempt{
 		At: At, Waited: time.Second, Late: time.Millisecond, Took: 5 * time.Millisecond, Status: 503, Gone: true,
 		Reason: "answered 503", Answer: "busy\n\x00",
+		Followed: &delivery.Followed{Reference: "SEC-1", Then: []delivery.Then{{After: 1, Method: "POST",
+			URL:    "https://jira.example.com/rest/api/3/issue/SEC-1/transitions",
+			Header: map[string][]string{"Content-Type": {"application/json"}}, Body: `{"transition":{"id":"31"}}`}}},
 	})
 	return d
 }
@@ -193,6 +196,7 @@ func Deliveries(t *testing.T, open func(t *testing.T) Log) {
 	falling(run)
 	listing(run)
 	replays(run)
+	follows(run)
 }
 
 type runner func(name string, test func(t *testing.T, r *Rig))

@@ -63,6 +63,21 @@ func listing(run runner) {
 	})
 }
 
+func follows(run runner) {
+	run("what an attempt did with what others had made is kept", func(t *testing.T, r *Rig) {
+		r.Accept(3)
+		leased := r.Ready(3)
+		for n, did := range []*delivery.Followed{{Made: true}, {}, {Reference: "INC1"}} {
+			leased[n] = Arrived(leased[n])
+			leased[n].Attempts[0].Followed = did
+		}
+		require.NoError(t, r.Log.Settle(t.Context(), leased))
+		for _, d := range leased {
+			require.Equal(t, d.Attempts, r.Get(d.ID).Attempts)
+		}
+	})
+}
+
 func replays(run runner) {
 	ended := func(r *Rig, count int) []delivery.Delivery {
 		r.Accept(count)

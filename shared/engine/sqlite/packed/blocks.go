@@ -179,7 +179,7 @@ func (o Outcome) form() int {
 	case o.Moved:
 		return moved
 	case len(o.Attempts) == 1 && o.Failures == 0 && o.Reason == "" && len(o.Parts) == 0 &&
-		o.Attempts[0].Reason == "" && o.Attempts[0].Answer == "":
+		o.Attempts[0].Reason == "" && o.Attempts[0].Answer == "" && o.Attempts[0].Followed == nil:
 		return short
 	}
 	return long

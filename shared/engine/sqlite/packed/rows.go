@@ -3,6 +3,7 @@ package packed
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -10,10 +11,14 @@ import (
 )
 
 // The body of a delivery's row: varints and length-prefixed texts, in the order of Encode. It is written and read
-// for every delivery, and JSON would be a third of the engine's time. The first byte is the layout's version: 5 since a
-// delivery can have a fallback, or come by one; 4 since it can be held; 3 since it can be a digest; 2 since it has
-// parts; 1 had the number of requests that had arrived, which said nothing after a change of settings.
-const rowVersion = 5
+// for every delivery, and JSON would be a third of the engine's time. The first byte is the layout's version: 6 where
+// an attempt followed what others had made, which few do; 5 since a delivery can have a fallback, or come by one; 4
+// since it can be held; 3 since it can be a digest; 2 since it has parts; 1 had the number of requests that had
+// arrived, which said nothing after a change of settings.
+const (
+	rowVersion      = 5
+	followedVersion = 6
+)
 
 // ErrRow says that a body can not be read.
 var ErrRow = errors.New("a delivery's row is damaged")
@@ -21,7 +26,11 @@ var ErrRow = errors.New("a delivery's row is damaged")
 // Encode writes what the row's columns do not hold; seqs are the events' numbers.
 func Encode(d delivery.Delivery, seqs []int64) []byte {
 	b := make([]byte, 0, 64+8*len(seqs))
+	follow := followed(d.Attempts)
 	b = append(b, rowVersion)
+	if follow != nil {
+		b[0] = followedVersion
+	}
 	b = binary.AppendUvarint(b, uint64(len(seqs)))
 	last := int64(0)
 	for _, s := range seqs {
@@ -49,7 +58,32 @@ func Encode(d delivery.Delivery, seqs []int64) []byte {
 		b = binary.AppendUvarint(b, uint64(p.Status))
 		b = appendText(b, p.Reason)
 	}
-	return appendFallback(appendHeld(appendText(b, d.Digest), d.Held), d)
+	b = appendFallback(appendHeld(appendText(b, d.Digest), d.Held), d)
+	if follow != nil {
+		b = appendText(b, string(follow))
+	}
+	return b
+}
+
+// followed is what attempts did with what others had made, by their index, as JSON; nil where none did anything.
+func followed(attempts []delivery.Attempt) []byte {
+	var all map[int]*delivery.Followed
+	for n, a := range attempts {
+		if a.Followed != nil && all == nil {
+			all = map[int]*delivery.Followed{}
+		}
+		if a.Followed != nil {
+			all[n] = a.Followed
+		}
+	}
+	if all == nil {
+		return nil
+	}
+	b, err := json.Marshal(all)
+	if err != nil {
+		panic(err) // texts and numbers always encode
+	}
+	return b
 }
 
 // The bits of where a delivery's events went, and where they came from.
@@ -110,7 +144,7 @@ func appendText(b []byte, s string) []byte {
 
 // Decode is the inverse of Encode.
 func Decode(b []byte, d *delivery.Delivery) (seqs []int64, err error) {
-	if len(b) == 0 || b[0] == 0 || b[0] > rowVersion {
+	if len(b) == 0 || b[0] == 0 || b[0] > followedVersion {
 		return nil, ErrRow
 	}
 	version := b[0]
@@ -150,6 +184,9 @@ func Decode(b []byte, d *delivery.Delivery) (seqs []int64, err error) {
 	}
 	if version > 4 {
 		r.fallback(d)
+	}
+	if version >= followedVersion {
+		r.followed(d.Attempts)
 	}
 	if r.bad {
 		return nil, ErrRow
@@ -207,6 +244,21 @@ func (r *reader) fallback(d *delivery.Delivery) {
 	}
 	if bits&cameBy != 0 {
 		d.From = &delivery.From{Integration: r.text(), Name: r.text(), Delivery: r.text(), Reason: r.text()}
+	}
+}
+
+func (r *reader) followed(attempts []delivery.Attempt) {
+	var all map[int]*delivery.Followed
+	if err := json.Unmarshal([]byte(r.text()), &all); err != nil {
+		r.bad = true
+		return
+	}
+	for n, f := range all {
+		if n < 0 || n >= len(attempts) {
+			r.bad = true
+			return
+		}
+		attempts[n].Followed = f
 	}
 }
 

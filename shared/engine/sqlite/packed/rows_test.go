@@ -56,8 +56,29 @@ func TestARowOfAnOlderReleaseIsRead(t *testing.T) {
 		require.Equal(t, want, read)
 	}
 
-	for _, bad := range [][]byte{nil, {0}, {rowVersion + 1}, b[:len(b)-1], Encode(got, seqs)[:20]} {
+	for _, bad := range [][]byte{nil, {0}, {followedVersion + 1}, b[:len(b)-1], Encode(got, seqs)[:20]} {
 		_, err := Decode(bad, &delivery.Delivery{})
 		require.ErrorIs(t, err, ErrRow)
+	}
+}
+
+func TestARowOfADeliveryThatFollowedWhatWasMade(t *testing.T) {
+	at := time.Unix(1677628800, 5).UTC()
+	plain := delivery.Delivery{Count: 1, Kinds: []event.Kind{event.CreateUser}, Attempts: []delivery.Attempt{
+		{At: at, Status: 503, Reason: "answered 503", Answer: "busy"}}}
+	require.Equal(t, byte(rowVersion), Encode(plain, []int64{300})[0],
+		"an older program reads the others")
+	followed := plain
+	followed.Attempts = append([]delivery.Attempt{{At: at, Status: 200}}, plain.Attempts...)
+	followed.Attempts[0].Followed = &delivery.Followed{Reference: "SEC-1"}
+	newer := Encode(followed, []int64{300})
+	require.Equal(t, byte(followedVersion), newer[0])
+	var read delivery.Delivery
+	_, err := Decode(newer, &read)
+	require.NoError(t, err)
+	require.Equal(t, followed, read)
+	for n := range newer {
+		_, err := Decode(newer[:n], &delivery.Delivery{})
+		require.ErrorIs(t, err, ErrRow, n)
 	}
 }

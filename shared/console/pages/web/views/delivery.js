@@ -130,10 +130,13 @@ export function Request({ request: r, n }) {
 						)}
 				</tbody>
 			</table>
-			<div class="code">
-				<${Copy} text=${body}>${t("action.copy")}<//>
-				<pre tabindex="0" aria-label=${t("request.body", { n })}>${body}</pre>
-			</div>
+			${body &&
+			html`
+				<div class="code">
+					<${Copy} text=${body}>${t("action.copy")}<//>
+					<pre tabindex="0" aria-label=${t("request.body", { n })}>${body}</pre>
+				</div>
+			`}
 			${r.cut &&
 			html`
 				<p class="muted">${t("request.cut")}</p>
@@ -157,6 +160,10 @@ function Sent({ integration, delivery, attempts }) {
 				${data.changed &&
 				html`
 					<${Notice} kind="warn"><p>${t("request.changed")}</p><//>
+				`}
+				${data.items.length === 0 &&
+				html`
+					<p>${t("request.none")}</p>
 				`}
 				${data.items.map(
 					(r, n) => html`
