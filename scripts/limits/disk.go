@@ -240,7 +240,7 @@ func (t *trials) slowDisk() error {
 	time.Sleep(2 * time.Second) // until it has all threads
 	say("each sync takes %s now; publishing %d calls, %d at once", syncDelay, calls, load.Publishers)
 	begin := time.Now()
-	longest, err := putAll(p, calls)
+	longest, err := putAll(p, 0, calls)
 	if err != nil {
 		return err
 	}
@@ -258,13 +258,13 @@ func (t *trials) slowDisk() error {
 	return nil
 }
 
-// putAll publishes calls that must all be taken, and returns how long the longest took.
-func putAll(p *embedded.Process, calls int) (longest time.Duration, err error) {
+// putAll publishes the calls [from, from+calls), which must all be taken, and returns how long the longest took.
+func putAll(p *embedded.Process, from, calls int) (longest time.Duration, err error) {
 	c := load.Client(load.Publishers)
 	took := make([]time.Duration, calls)
 	err = load.Parallel(load.Publishers, calls, func(n int) error {
 		at := time.Now()
-		answer, ok, err := put(p, c, n)
+		answer, ok, err := put(p, c, from+n)
 		if err == nil && !ok {
 			err = errors.New("answered " + answer)
 		}

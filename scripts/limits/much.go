@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -43,28 +46,57 @@ func (t *trials) wait(events int) error {
 	if err := load.Create(p, "receiver", "http://"+r.host+"/hook", 100, ""); err != nil {
 		return err
 	}
-	begin := time.Now()
-	if _, err := putAll(p, events/10); err != nil {
+	if err := publish(p, folder, events); err != nil {
 		return err
 	}
-	took := time.Since(begin)
-	say("%d events wait for a system that hangs; taken in %s (%.0f/s)", events, took.Round(time.Second),
-		float64(events)/took.Seconds())
-	weigh(p, folder)
 	p.Kill()
 	say("killed; the system answers from now on")
 	r.answer()
+	begin := time.Now()
 	if p, err = t.start(folder, "-allow", r.host, "-faster", "100"); err != nil {
 		return err
 	}
-	say("readyz: %s", ready(p))
-	begin = time.Now()
+	if err := readied(p, begin); err != nil {
+		return err
+	}
 	if !waitFor(r.count.Load, int64(events)) {
 		return fmt.Errorf("only %d of %d events arrived", r.count.Load(), events)
 	}
-	took = time.Since(begin)
+	took := time.Since(begin)
 	say("all arrived in %s (%.0f/s)", took.Round(time.Second), float64(events)/took.Seconds())
 	weigh(p, folder)
+	return nil
+}
+
+// stretch is how many events are published between two lines that say how it goes.
+const stretch = 1_000_000
+
+// publish has events wait for a system that hangs, and says at each million what they cost.
+func publish(p *embedded.Process, folder string, events int) error {
+	begin := time.Now()
+	for from := 0; from < events; from += stretch {
+		since, count := time.Now(), min(stretch, events-from)
+		if _, err := putAll(p, from/10, count/10); err != nil {
+			return err
+		}
+		took := time.Since(since)
+		say("%d events wait for a system that hangs; the last %d were taken in %s (%.0f/s)", from+count, count,
+			took.Round(time.Second), float64(count)/took.Seconds())
+		weigh(p, folder)
+	}
+	took := time.Since(begin)
+	say("all were taken in %s (%.0f/s)", took.Round(time.Second), float64(events)/took.Seconds())
+	return nil
+}
+
+// readied waits until a program that was started says that it is ready.
+func readied(p *embedded.Process, begin time.Time) error {
+	for said := ""; !strings.HasPrefix(said, "200"); time.Sleep(10 * time.Millisecond) {
+		if said = ready(p); time.Since(begin) > 10*time.Minute {
+			return errors.New("not ready after ten minutes: " + said)
+		}
+	}
+	say("ready %s after the start", time.Since(begin).Round(10*time.Millisecond))
 	return nil
 }
 
@@ -115,13 +147,20 @@ func (t *trials) manyIntegrations() error {
 	if err := timed("readyz", func() error { say("%s", ready(p)); return nil }); err != nil {
 		return err
 	}
+	weigh(p, folder)
 	if err := listed(p); err != nil {
 		return err
 	}
-	if err := timed("the overview of the tenant", func() error {
-		return p.Call(http.MethodGet, "/v1/overview", nil, nil)
-	}); err != nil {
-		return err
+	for _, one := range []struct{ what, path string }{
+		{"the first page of the list", "/v1/integrations"},
+		{"the first thousand, as the Console reads them", "/v1/integrations?brief=true&limit=1000"},
+		{"a search that finds nothing", "/v1/integrations?q=nowhere"},
+		{"the systems, with how many integrations each has", "/v1/systems?brief=true"},
+		{"the overview of the tenant", "/v1/overview"},
+	} {
+		if err := repeated(p, one.what, one.path); err != nil {
+			return err
+		}
 	}
 	weigh(p, folder)
 	if err := timed("an event is sent to each of them", func() error {
@@ -136,6 +175,25 @@ func (t *trials) manyIntegrations() error {
 		return err
 	}
 	weigh(p, folder)
+	return nil
+}
+
+// repeats is how often a page is read.
+const repeats = 9
+
+// repeated says how long a page takes, in the median.
+func repeated(p *embedded.Process, what, path string) error {
+	took := make([]time.Duration, repeats)
+	for n := range took {
+		begin := time.Now()
+		if err := p.Call(http.MethodGet, path, nil, nil); err != nil {
+			return err
+		}
+		took[n] = time.Since(begin)
+	}
+	slices.Sort(took)
+	say("%s: %s (%s to %s)", what, took[repeats/2].Round(time.Millisecond), took[0].Round(time.Millisecond),
+		took[repeats-1].Round(time.Millisecond))
 	return nil
 }
 

@@ -203,6 +203,10 @@ type Reader interface {
 	// List returns the tenant's integrations in the order of their ids, which is that of their creation: at most
 	// limit of those whose id is greater than after.
 	List(ctx context.Context, tenant, after string, limit int) ([]Integration, error)
+	// Find is List of those whose outline matches.
+	Find(ctx context.Context, tenant, after string, limit int, matches func(Outline) bool) ([]Integration, error)
+	// Count counts the tenant's integrations, without reading each.
+	Count(ctx context.Context, tenant string) (Counts, error)
 }
 
 // Numbers are the ids of the platform's own API: whole numbers from 1, each of one integration, whoever its tenant is.

@@ -165,6 +165,17 @@ func (s *Service) List(ctx context.Context, tenant, after string, limit int) ([]
 	return s.Store.List(ctx, tenant, after, limit)
 }
 
+// Find is List of those whose outline matches.
+func (s *Service) Find(ctx context.Context, tenant, after string, limit int, matches func(Outline) bool) ([]Integration,
+	error) {
+	return s.Store.Find(ctx, tenant, after, limit, matches)
+}
+
+// Count counts the tenant's integrations.
+func (s *Service) Count(ctx context.Context, tenant string) (Counts, error) {
+	return s.Store.Count(ctx, tenant)
+}
+
 // Lister lists a tenant's integrations as Service.List does.
 type Lister interface {
 	List(ctx context.Context, tenant, after string, limit int) ([]Integration, error)

@@ -260,32 +260,23 @@ func (s *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := s.all(ctx)
+	tenant := rest.Principal(ctx).Tenant
+	counts, err := s.Integrations.Count(ctx, tenant)
 	if err != nil {
 		return nil, s.Answer(err)
 	}
 	if !in.Brief {
 		in.Limit = min(in.Limit, wholeLimit)
 	}
+	listed, err := s.Integrations.Find(ctx, tenant, after, in.Limit+1, s.matches(in))
+	if err != nil {
+		return nil, s.Answer(err)
+	}
 	out := &listOutput{}
-	var listed []integration.Integration
-	for _, i := range all {
-		if out.Body.Counts.All++; i.Enabled() {
-			out.Body.Counts.Enabled++
-			if i.State() == integration.StateFailing {
-				out.Body.Counts.Failing++
-			}
-		} else {
-			out.Body.Counts.Disabled++
-		}
-		if i.ID <= after || !s.matches(i, in) || out.Body.NextCursor != "" {
-			continue
-		}
-		if len(listed) == in.Limit {
-			out.Body.NextCursor = rest.MakeCursor(integrationList, i.Tenant, listed[in.Limit-1].ID)
-			continue
-		}
-		listed = append(listed, i)
+	out.Body.Counts = countsView(counts)
+	if len(listed) > in.Limit {
+		listed = listed[:in.Limit]
+		out.Body.NextCursor = rest.MakeCursor(integrationList, tenant, listed[in.Limit-1].ID)
 	}
 	if out.Body.Items, err = s.views(ctx, listed, in.Brief); err != nil {
 		return nil, s.Answer(err)
@@ -316,13 +307,28 @@ func (s *API) addHealth(ctx context.Context, listed []integration.Integration, v
 	return reads.Wait()
 }
 
-func (s *API) matches(i integration.Integration, in *listInput) bool {
-	system, _, _ := s.Systems.Lookup(i.System)
+func countsView(c integration.Counts) (v IntegrationCounts) {
+	v.Enabled, v.Disabled = c.All()
+	v.All, v.Failing = v.Enabled+v.Disabled, c.Failing
+	return v
+}
+
+// matches says which integrations are asked for.
+func (s *API) matches(in *listInput) func(integration.Outline) bool {
 	text := strings.ToLower(strings.TrimSpace(in.Query))
-	return (in.Status == "all" || (in.Status == "enabled") == i.Enabled()) &&
-		(in.State == "" || in.State == string(i.State())) && (in.System == "" || in.System == i.System) &&
-		(in.Group == "" || in.Group == string(system.Group)) &&
-		(strings.Contains(strings.ToLower(i.Name), text) || strings.Contains(strings.ToLower(system.Title), text))
+	contains := func(name string) bool { return strings.Contains(strings.ToLower(name), text) }
+	wanted := map[string]bool{} // systems, and whether their titles have the text
+	for _, entry := range s.Systems.All() {
+		if in.Group == "" || in.Group == string(entry.System.Group) {
+			wanted[entry.System.Name] = contains(entry.System.Title)
+		}
+	}
+	return func(o integration.Outline) bool {
+		titled, known := wanted[o.System]
+		return (in.Status == "all" || (in.Status == "enabled") == (o.State != integration.StateDisabled)) &&
+			(in.State == "" || in.State == string(o.State)) && (in.System == "" || in.System == o.System) &&
+			(in.Group == "" || known) && (titled || contains(o.Name))
+	}
 }
 
 func (s *API) create(ctx context.Context, in *createInput) (*integrationOutput, error) {

@@ -83,13 +83,13 @@ func (s *API) systems(api huma.API) {
 		Summary: "List the systems", Description: "The catalogue in page order: groups, systems, the parameters that " +
 			"each asks for and the event types that it can receive, with the number of integrations of the tenant.",
 	}), func(ctx context.Context, in *systemsInput) (*systemsOutput, error) {
-		all, err := s.all(ctx)
+		counts, err := s.Integrations.Count(ctx, rest.Principal(ctx).Tenant)
 		if err != nil {
 			return nil, s.Answer(err)
 		}
 		s.Systems.Prepare(ctx)
 		out := &systemsOutput{}
-		out.Body.Groups = s.groups(all)
+		out.Body.Groups = s.groups(counts)
 		if !in.Brief {
 			out.Body.Template = templateRules()
 			out.Body.Filters = rest.FilterRules(filter.IntegrationRules())
@@ -99,15 +99,7 @@ func (s *API) systems(api huma.API) {
 	})
 }
 
-func (s *API) groups(all []integration.Integration) []GroupView {
-	enabled, disabled := map[string]int{}, map[string]int{}
-	for _, i := range all {
-		if i.Enabled() {
-			enabled[i.System]++
-		} else {
-			disabled[i.System]++
-		}
-	}
+func (s *API) groups(counts integration.Counts) []GroupView {
 	var out []GroupView
 	for _, title := range destination.Groups() {
 		g := GroupView{Title: string(title)}
@@ -121,7 +113,7 @@ func (s *API) groups(all []integration.Integration) []GroupView {
 				NamesOne: entry.System.NamesOne, BoundThere: entry.System.BoundThere,
 				Incidents: entry.System.Group == destination.Incidents, Worded: entry.System.Class.Read(),
 				Templated: entry.System.Templated(),
-				Enabled:   enabled[entry.System.Name], Disabled: disabled[entry.System.Name],
+				Enabled:   counts.Enabled[entry.System.Name], Disabled: counts.Disabled[entry.System.Name],
 				Admits: entry.System.Admits(),
 			}
 			for _, t := range entry.System.Events {
@@ -191,9 +183,4 @@ func stepsIn(s destination.System, tenant string, languages []string) map[string
 		}
 	}
 	return out
-}
-
-// all reads every integration of the tenant: the tabs' counters need each.
-func (s *API) all(ctx context.Context) ([]integration.Integration, error) {
-	return integration.All(ctx, s.Integrations, rest.Principal(ctx).Tenant)
 }

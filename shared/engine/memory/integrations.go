@@ -8,16 +8,24 @@ import (
 	"time"
 
 	"tocsin/shared/activity"
+	"tocsin/shared/engine/memory/listed"
 	"tocsin/shared/event"
 	"tocsin/shared/integration"
 	"tocsin/shared/report/calendar"
 )
 
 // Integrations keeps integrations.
-type Integrations struct{ e *Engine }
+type Integrations struct {
+	e *Engine
+	listed.Of
+}
 
 // Integrations returns the integrations.
-func (e *Engine) Integrations() *Integrations { return &Integrations{e} }
+func (e *Engine) Integrations() *Integrations {
+	s := &Integrations{e: e}
+	s.Of = s.where
+	return s
+}
 
 var _ integration.Store = (*Integrations)(nil)
 
@@ -152,12 +160,6 @@ func (s *Integrations) Several(_ context.Context, keys []integration.Key) ([]int
 	return s.where(func(i integration.Integration) bool {
 		return slices.Contains(keys, integration.Key{Tenant: i.Tenant, ID: i.ID})
 	}), nil
-}
-
-// List returns a page of a tenant's integrations.
-func (s *Integrations) List(_ context.Context, tenant, after string, limit int) ([]integration.Integration, error) {
-	all := s.where(func(i integration.Integration) bool { return i.Tenant == tenant && i.ID > after })
-	return all[:min(limit, len(all))], nil
 }
 
 // Marked returns the failing ones of all tenants.

@@ -9,12 +9,15 @@ import (
 	"tocsin/shared/trigger"
 )
 
-// NextNumber draws a number.
-func (s *Integrations) NextNumber(context.Context) (int64, error) {
-	defer s.e.lock()()
-	s.e.lastIntegration++
-	return s.e.lastIntegration, nil
+// next counts on.
+func (e *Engine) next(last *int64) (int64, error) {
+	defer e.lock()()
+	*last++
+	return *last, nil
 }
+
+// NextNumber draws a number.
+func (s *Integrations) NextNumber(context.Context) (int64, error) { return s.e.next(&s.e.lastIntegration) }
 
 // GiveNumber gives an integration a number unless it has one.
 func (s *Integrations) GiveNumber(_ context.Context, tenant, id string, number int64) (int64, error) {
@@ -37,11 +40,7 @@ func (s *Integrations) ByNumber(_ context.Context, number int64) (integration.Ke
 }
 
 // NextNumber draws a number.
-func (s *Triggers) NextNumber(context.Context) (int64, error) {
-	defer s.e.lock()()
-	s.e.lastTrigger++
-	return s.e.lastTrigger, nil
-}
+func (s *Triggers) NextNumber(context.Context) (int64, error) { return s.e.next(&s.e.lastTrigger) }
 
 // GiveNumber gives a trigger a number unless it has one.
 func (s *Triggers) GiveNumber(_ context.Context, tenant, id string, number int64) (int64, error) {

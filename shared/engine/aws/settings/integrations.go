@@ -55,8 +55,9 @@ func (s *Integrations) Create(ctx context.Context, i integration.Integration, r 
 		return err
 	}
 	put.ConditionExpression = awssdk.String("attribute_not_exists(id)")
-	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, r,
-		append(append(s.bindings(i), s.subscribe(i)...), s.numbers().row(i.Tenant, i.ID, i.Number)...)...)
+	will := i.Outline()
+	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, r, slices.Concat(s.bindings(i),
+		s.subscribe(i), s.numbers().row(i.Tenant, i.ID, i.Number), s.counted(i.Tenant, nil, &will))...)
 }
 
 // Update replaces an integration. The whole row is written, so it asks that the mark, the number and the joins are
@@ -82,8 +83,9 @@ func (s *Integrations) Update(ctx context.Context, i integration.Integration, r 
 		put.ConditionExpression = awssdk.String("revision = :before AND " + there("failing", stored.Failing != nil) +
 			" AND " + there("#number", stored.Number != 0) + " AND " + asJoined(joined, put.ExpressionAttributeValues))
 		put.ExpressionAttributeNames = map[string]string{"#number": "number"}
+		was, will := stored.Outline(), i.Outline()
 		err = s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Put: put}, r,
-			append(s.bindings(i), s.subscribe(i)...)...)
+			slices.Concat(s.bindings(i), s.subscribe(i), s.counted(i.Tenant, &was, &will))...)
 		if !errors.Is(err, integration.ErrConflict) {
 			return err
 		}
@@ -148,7 +150,12 @@ func (s *Integrations) Mark(ctx context.Context, tenant, id string, window int64
 	if f == nil {
 		also = types.TransactWriteItem{Delete: &types.Delete{TableName: &s.Table, Key: row}}
 	}
-	err = s.change(ctx, tenant, id, types.TransactWriteItem{Update: update}, r, also)
+	was, will := integration.Outline{State: integration.StateOK}, integration.Outline{State: integration.StateFailing}
+	if f == nil {
+		was, will = will, was
+	}
+	err = s.change(ctx, tenant, id, types.TransactWriteItem{Update: update}, r,
+		append(s.counted(tenant, &was, &will), also)...)
 	if errors.Is(err, integration.ErrNotFound) {
 		return fmt.Errorf("mark integration %s: %w", id, integration.ErrConflict)
 	}
@@ -193,12 +200,19 @@ func (s *Integrations) Marked(ctx context.Context) ([]integration.Integration, e
 
 // Delete removes an integration.
 func (s *Integrations) Delete(ctx context.Context, tenant, id string, revision int64, r activity.Record) error {
-	stored, err := s.Get(ctx, tenant, id)
-	if err != nil {
-		return err
+	for {
+		stored, err := s.Get(ctx, tenant, id)
+		if err != nil {
+			return err
+		}
+		if stored.Revision != revision {
+			return fmt.Errorf("integration %s: %w", id, integration.ErrConflict)
+		}
+		err = s.remove(ctx, stored, "", table.Item{}, r)
+		if !errors.Is(err, integration.ErrConflict) {
+			return err
+		}
 	}
-	return s.remove(ctx, stored, &types.Delete{ConditionExpression: awssdk.String("revision = :before"),
-		ExpressionAttributeValues: table.Item{":before": table.Number(revision)}}, r)
 }
 
 // DeleteUnused does so unless a trigger notifies it. It reads how often triggers joined before it reads the triggers,
@@ -220,20 +234,24 @@ func (s *Integrations) DeleteUnused(ctx context.Context, tenant, id string, revi
 		if slices.ContainsFunc(list, func(t trigger.Trigger) bool { return slices.Contains(t.Notifies(), id) }) {
 			return fmt.Errorf("integration %s: %w", id, integration.ErrUsed)
 		}
-		values := table.Item{":before": table.Number(revision)}
-		err = s.remove(ctx, stored, &types.Delete{ExpressionAttributeValues: values,
-			ConditionExpression: awssdk.String("revision = :before AND " + asJoined(joined, values))}, r)
+		values := table.Item{}
+		err = s.remove(ctx, stored, " AND "+asJoined(joined, values), values, r)
 		if !errors.Is(err, integration.ErrConflict) {
 			return err
 		}
 	}
 }
 
-func (s *Integrations) remove(ctx context.Context, i integration.Integration, on *types.Delete,
+// remove deletes an integration if it is as it was read, and fulfils a further condition on these values.
+func (s *Integrations) remove(ctx context.Context, i integration.Integration, also string, values table.Item,
 	r activity.Record) error {
-	on.TableName, on.Key = &s.Table, table.TenantKey(i.Tenant, i.ID)
-	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Delete: on}, r,
-		append(reports.Subscribe(s.Schedule, i.Tenant, i.ID, time.Time{}, nil), s.numbers().unlist(i.Number)...)...)
+	values[":before"] = table.Number(i.Revision)
+	was := i.Outline()
+	return s.change(ctx, i.Tenant, i.ID, types.TransactWriteItem{Delete: &types.Delete{TableName: &s.Table,
+		Key: table.TenantKey(i.Tenant, i.ID), ExpressionAttributeValues: values,
+		ConditionExpression: awssdk.String("revision = :before AND " + there("failing", i.Failing != nil) + also),
+	}}, r, slices.Concat(reports.Subscribe(s.Schedule, i.Tenant, i.ID, time.Time{}, nil),
+		s.numbers().unlist(i.Number), s.counted(i.Tenant, &was, nil))...)
 }
 
 // change writes a change with its record and what else belongs to it, then publishes the event.

@@ -2,12 +2,14 @@ package settingstest
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/health"
@@ -29,6 +31,8 @@ func Integrations(t *testing.T, open OpenIntegrations) {
 	run("a mark goes with the window and when the integration is disabled, and none comes then", markGoesWithTheWindow)
 	run("of two writers at once one wins", oneOfTwoUpdatesWins)
 	run("the list has pages in the order of ids", integrationsAreListedInPages)
+	run("those that match are found, in pages, and all are counted", integrationsAreFoundAndCounted)
+	run("a count follows every change", countFollowsEveryChange)
 	run("the enabled ones follow a change within a second", enabledFollowsAChange)
 	run("what is bound is found by its binding, whoever its tenant is", boundIsFoundByItsBinding)
 	numberRuns(run)
@@ -221,6 +225,115 @@ func integrationsAreListedInPages(t *testing.T, open OpenIntegrations) {
 		}
 	}
 	require.Equal(t, []string{"a", "b", "c", "d", "e"}, got)
+}
+
+// ids of integrations, in their order.
+func idsOf(all []integration.Integration) (out []string) {
+	for _, i := range all {
+		out = append(out, i.ID)
+	}
+	return out
+}
+
+func integrationsAreFoundAndCounted(t *testing.T, open OpenIntegrations) {
+	s, _ := open(t)
+	for n, id := range []string{"d", "b", "a", "c", "e"} {
+		i := enginetest.Sample("42", id)
+		i.Name = []string{"Über", "ops", "Ops of München", "opsgenie", "night's \"ops\""}[n]
+		if i.System = "slack"; n > 2 {
+			i.System = "jira"
+		}
+		if id == "c" {
+			i.Off = &integration.Off{By: integration.ByPerson, At: at}
+		}
+		require.NoError(t, s.Create(t.Context(), i, enginetest.Record("42", event.CreateIntegration)))
+	}
+	require.NoError(t, s.Create(t.Context(), enginetest.Sample("421", "z"),
+		enginetest.Record("421", event.CreateIntegration)))
+	b, err := s.Get(t.Context(), "42", "b")
+	require.NoError(t, err)
+	require.NoError(t, s.Mark(t.Context(), "42", "b", b.Window, &integration.Failing{Since: at, At: at},
+		enginetest.Record("42", event.IntegrationFailing)))
+	var seen []integration.Outline
+	_, err = s.Find(t.Context(), "42", "", 10, func(o integration.Outline) bool {
+		seen = append(seen, o)
+		return false
+	})
+	require.NoError(t, err)
+	require.Equal(t, []integration.Outline{
+		{ID: "a", System: "slack", Name: "Ops of München", State: integration.StateOK},
+		{ID: "b", System: "slack", Name: "ops", State: integration.StateFailing},
+		{ID: "c", System: "jira", Name: "opsgenie", State: integration.StateDisabled},
+		{ID: "d", System: "slack", Name: "Über", State: integration.StateOK},
+		{ID: "e", System: "jira", Name: "night's \"ops\"", State: integration.StateOK},
+	}, seen)
+	ops := func(o integration.Outline) bool { return strings.Contains(strings.ToLower(o.Name), "ops") }
+	page, err := s.Find(t.Context(), "42", "", 2, ops)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b"}, idsOf(page))
+	require.NotNil(t, page[1].Failing, "it is read whole")
+	page, err = s.Find(t.Context(), "42", "b", 10, ops)
+	require.NoError(t, err)
+	require.Equal(t, []string{"c", "e"}, idsOf(page))
+	got, err := s.Count(t.Context(), "42")
+	require.NoError(t, err)
+	require.Equal(t, integration.Counts{Enabled: map[string]int{"slack": 3, "jira": 1},
+		Disabled: map[string]int{"jira": 1}, Failing: 1}, got)
+	got, err = s.Count(t.Context(), "43")
+	require.NoError(t, err)
+	require.Equal(t, integration.Counts{}, got)
+}
+
+// countFollowsEveryChange asks after each change, so that an engine that keeps a count has one to keep.
+func countFollowsEveryChange(t *testing.T, open OpenIntegrations) {
+	s, _ := open(t)
+	ctx := t.Context()
+	count := func(enabled, disabled, failing int) {
+		t.Helper()
+		all, err := s.List(ctx, "42", "", 100)
+		require.NoError(t, err)
+		got, err := s.Count(ctx, "42")
+		require.NoError(t, err)
+		require.Equal(t, integration.CountAll(all), got)
+		on, off := got.All()
+		require.Equal(t, []int{enabled, disabled, failing}, []int{on, off, got.Failing})
+	}
+	record := func(k event.Kind) activity.Record { return enginetest.Record("42", k) }
+	count(0, 0, 0)
+	a, b := enginetest.Sample("42", "a"), enginetest.Sample("42", "b")
+	a.Off, b.Off = nil, nil
+	require.NoError(t, s.Create(ctx, a, record(event.CreateIntegration)))
+	count(1, 0, 0)
+	require.NoError(t, s.Create(ctx, b, record(event.CreateIntegration)))
+	require.Error(t, s.Create(ctx, b, record(event.CreateIntegration)))
+	count(2, 0, 0)
+	require.NoError(t, s.Mark(ctx, "42", "a", a.Window, &integration.Failing{Since: at, At: at},
+		record(event.IntegrationFailing)))
+	require.Error(t, s.Mark(ctx, "42", "a", a.Window, &integration.Failing{Since: at, At: at},
+		record(event.IntegrationFailing)))
+	count(2, 0, 1)
+	a.Revision, a.Name = a.Revision+1, "another name"
+	require.NoError(t, s.Update(ctx, a, record(event.UpdateIntegration)))
+	require.Error(t, s.Update(ctx, a, record(event.UpdateIntegration)))
+	count(2, 0, 1)
+	require.NoError(t, s.Mark(ctx, "42", "a", a.Window, nil, record(event.IntegrationWorking)))
+	count(2, 0, 0)
+	require.NoError(t, s.Mark(ctx, "42", "b", b.Window, &integration.Failing{Since: at, At: at},
+		record(event.IntegrationFailing)))
+	b.Revision, b.Off = b.Revision+1, &integration.Off{By: integration.ByPlatform, At: at}
+	require.NoError(t, s.Update(ctx, b, record(event.DisableIntegration)))
+	count(1, 1, 0)
+	b.Revision, b.Off, b.Window = b.Revision+1, nil, b.Window+1
+	require.NoError(t, s.Update(ctx, b, record(event.EnableIntegration)))
+	count(2, 0, 0)
+	require.NoError(t, s.Mark(ctx, "42", "b", b.Window, &integration.Failing{Since: at, At: at},
+		record(event.IntegrationFailing)))
+	require.Error(t, s.Delete(ctx, "42", "b", b.Revision+1, record(event.DeleteIntegration)))
+	count(2, 0, 1)
+	require.NoError(t, s.Delete(ctx, "42", "b", b.Revision, record(event.DeleteIntegration)))
+	count(1, 0, 0)
+	require.NoError(t, s.DeleteUnused(ctx, "42", "a", a.Revision, record(event.DeleteIntegration)))
+	count(0, 0, 0)
 }
 
 func enabledFollowsAChange(t *testing.T, open OpenIntegrations) {

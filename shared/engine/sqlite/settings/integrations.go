@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,8 +29,11 @@ type Integrations struct {
 	bus *eventbus.Bus
 
 	mu sync.Mutex
-	// enabled answers fan-out's question without a read: the writer sees every change of an integration.
-	enabled cache.LRU[string, []integration.Integration] // by tenant
+	// enabled answers fan-out's question without a read, and outlines those of lists: the writer sees every change.
+	enabled  cache.LRU[string, []integration.Integration] // by tenant
+	outlines cache.LRU[string, []integration.Outline]     // by tenant
+	// changes counts what was forgotten: what was read before a change and would be kept after it is not kept.
+	changes int64
 }
 
 // NewIntegrations returns the integrations of a state file.
@@ -226,11 +231,13 @@ func (s *Integrations) change(ctx context.Context, tenant string, r activity.Rec
 	return nil
 }
 
-// Forget lets the next question for the tenant's enabled integrations be answered from the file.
+// Forget lets the next questions for the tenant's integrations be answered from the file.
 func (s *Integrations) Forget(tenant string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.enabled.Drop(tenant)
+	s.outlines.Drop(tenant)
+	s.changes++
 }
 
 // readIntegration reads the columns of a row.
@@ -271,13 +278,14 @@ func (s *Integrations) Get(ctx context.Context, tenant, id string) (i integratio
 func (s *Integrations) known(tenant, id string) (integration.Integration, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all, _ := s.enabled.Get(tenant)
-	for n := range all {
-		if all[n].ID == id {
-			return all[n], true
-		}
+	all, _ := s.enabled.Get(tenant) // in the order of ids
+	n, ok := slices.BinarySearchFunc(all, id, func(i integration.Integration, id string) int {
+		return strings.Compare(i.ID, id)
+	})
+	if !ok {
+		return integration.Integration{}, false
 	}
-	return integration.Integration{}, false
+	return all[n], true
 }
 
 // Several reads integrations.
@@ -342,7 +350,7 @@ const maxTenants = 10_000
 func (s *Integrations) Enabled(ctx context.Context, tenant string) ([]integration.Integration, error) {
 	s.mu.Lock()
 	known, ok := s.enabled.Get(tenant)
-	generation := s.db.Generation()
+	changes := s.changes
 	s.mu.Unlock()
 	if ok {
 		return known, nil
@@ -365,7 +373,7 @@ func (s *Integrations) Enabled(ctx context.Context, tenant string) ([]integratio
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// A change that was committed while the list was read may be missing from it: then it is used, not kept.
-	if s.db.Generation() == generation {
+	if s.changes == changes {
 		s.enabled.Keep(tenant, out, maxTenants)
 	}
 	return out, nil
