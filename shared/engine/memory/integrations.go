@@ -27,8 +27,6 @@ func (e *Engine) Integrations() *Integrations {
 	return s
 }
 
-var _ integration.Store = (*Integrations)(nil)
-
 // copyOf is an integration with its mark and number, which JSON leaves out.
 func copyOf(i integration.Integration) integration.Integration {
 	failing, number := i.Failing, i.Number

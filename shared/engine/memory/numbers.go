@@ -9,15 +9,12 @@ import (
 	"tocsin/shared/trigger"
 )
 
-// next counts on.
-func (e *Engine) next(last *int64) (int64, error) {
-	defer e.lock()()
-	*last++
-	return *last, nil
-}
-
 // NextNumber draws a number.
-func (s *Integrations) NextNumber(context.Context) (int64, error) { return s.e.next(&s.e.lastIntegration) }
+func (s *Integrations) NextNumber(context.Context) (int64, error) {
+	defer s.e.lock()()
+	s.e.lastIntegration++
+	return s.e.lastIntegration, nil
+}
 
 // GiveNumber gives an integration a number unless it has one.
 func (s *Integrations) GiveNumber(_ context.Context, tenant, id string, number int64) (int64, error) {
@@ -40,7 +37,11 @@ func (s *Integrations) ByNumber(_ context.Context, number int64) (integration.Ke
 }
 
 // NextNumber draws a number.
-func (s *Triggers) NextNumber(context.Context) (int64, error) { return s.e.next(&s.e.lastTrigger) }
+func (s *Triggers) NextNumber(context.Context) (int64, error) {
+	defer s.e.lock()()
+	s.e.lastTrigger++
+	return s.e.lastTrigger, nil
+}
 
 // GiveNumber gives a trigger a number unless it has one.
 func (s *Triggers) GiveNumber(_ context.Context, tenant, id string, number int64) (int64, error) {
