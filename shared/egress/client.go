@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -49,6 +48,8 @@ type Client struct {
 	mu    sync.Mutex
 	pools *simplelru.LRU[destination.Transport, *pool] // by setting
 	apart *simplelru.LRU[place, *apart]                // the order is that of their making: they are read by Peek
+	// By address.
+	routes *simplelru.LRU[string, *route]
 }
 
 // New makes a Client.
@@ -66,6 +67,7 @@ func New(p Policy, o Options) *Client {
 	// The errors are for bounds under 1.
 	c.pools, _ = simplelru.NewLRU(maxPools, func(_ destination.Transport, p *pool) { p.close() })
 	c.apart, _ = simplelru.NewLRU(maxApart, func(_ place, a *apart) { a.close() })
+	c.routes, _ = simplelru.NewLRU[string, *route](maxRoutes, nil)
 	return c
 }
 
@@ -84,31 +86,30 @@ func (c *Client) do(ctx context.Context, r destination.Request) (destination.Res
 	if r.Mail != nil {
 		return c.mail(ctx, *r.Mail)
 	}
-	u, err := c.policy.parse(r.URL)
+	way, err := c.route(r.URL)
 	if err != nil {
 		return destination.Response{}, &Failure{Forbidden, "the address " + err.Error()}
 	}
-	at := place{setting: setting(r.Transport), host: u.Host}
+	at := place{setting: setting(r.Transport), host: way.url.Host}
 	through, err := c.connections(at)
 	if err != nil {
 		return destination.Response{}, err
 	}
 	open, timeout := deadlines(r.Transport)
-	x := &exchange{client: c, request: r, open: open, timeout: timeout, end: c.now().Add(open + timeout)}
-	var cancel context.CancelFunc
-	x.ctx, cancel = context.WithCancel(ctx)
-	defer cancel()
-	x.clock = time.AfterFunc(open+timeout, cancel)
-	defer x.clock.Stop()
-	var way http.RoundTripper = through.kept
+	x := &exchange{client: c, request: &r, at: way, caller: ctx, open: open, timeout: timeout, start: time.Now()}
+	x.end = x.start.Add(open + timeout)
+	defer x.close()
+	var response destination.Response
 	if r.Once {
-		way = through.once // a connection that had served may be closed by now, so that nobody knows what it carried
+		// A connection that had served may be closed by now, so that nobody knows what it carried.
+		response, err = x.do(through.once)
+	} else {
+		response, err = through.kept.exchange(x)
 	}
-	response, err := x.do(way)
 	if err != nil && x.lost(err) {
 		response, err = x.do(through.once)
 	}
-	if (err != nil || response.Broken) && ctx.Err() == nil && x.ctx.Err() != nil && (x.reused || x.shared) {
+	if (err != nil || response.Broken) && x.late() && (x.reused || x.shared) {
 		c.leave(at, through)
 	}
 	if cause := ctx.Err(); cause != nil && response.Broken {
@@ -118,6 +119,25 @@ func (c *Client) do(ctx context.Context, r destination.Request) (destination.Res
 		return destination.Response{}, x.explain(ctx, err, at.host)
 	}
 	return response, nil
+}
+
+// route finds or makes what an address says. The error is for an administrator.
+func (c *Client) route(address string) (*route, error) {
+	c.mu.Lock()
+	known, ok := c.routes.Get(address)
+	c.mu.Unlock()
+	if ok {
+		return known, nil
+	}
+	u, err := c.policy.parse(address)
+	if err != nil {
+		return nil, err
+	}
+	made := newRoute(u, c.options.Proxy)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.routes.Add(address, made)
+	return made, nil
 }
 
 func (c *Client) mail(ctx context.Context, m destination.Mail) (destination.Response, error) {

@@ -18,10 +18,12 @@ const (
 	idleFor     = 90 * time.Second
 )
 
-// How many settings, and how many hosts apart, have their connections kept.
+// How many settings, and how many hosts apart, have their connections kept; and of how many addresses is known what
+// they say.
 const (
-	maxPools = 256
-	maxApart = 1024
+	maxPools  = 256
+	maxApart  = 1024
+	maxRoutes = 1024
 )
 
 // Pings of HTTP/2 (RFC 9113, 6.7): a connection on which nothing came for pingAfter is asked whether it lives, and

@@ -2,6 +2,7 @@ package egress
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"crypto/tls"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,24 +22,66 @@ import (
 // exchange is one request and its answer, with the one repeat that a lost connection allows.
 type exchange struct {
 	client        *Client
-	request       destination.Request
-	ctx           context.Context // ends with the time
+	request       *destination.Request
+	at            *route
+	caller        context.Context
 	open, timeout time.Duration
-	end           time.Time // of the whole, repeat included
-	clock         *time.Timer
+	start, end    time.Time // of the whole, repeat included
+	by            time.Time // the time for the answer is up, once there is a connection
+
+	// Made when they are needed: see bounded.
+	ctx    context.Context
+	cancel context.CancelFunc
+	clock  *time.Timer
 
 	reused   bool // the connection had served before
 	shared   bool // it is HTTP/2's, on which other requests go too
+	over     bool // the time was up on a connection of our own
 	answered atomic.Bool
 }
 
+// bounded is the caller's context, which ends with the time too.
+func (x *exchange) bounded() context.Context {
+	if x.ctx == nil {
+		until := x.end
+		if !x.by.IsZero() {
+			until = x.by
+		}
+		x.ctx, x.cancel = context.WithCancel(x.caller)
+		x.clock = time.AfterFunc(time.Until(until), x.cancel)
+	}
+	return x.ctx
+}
+
+// close ends what bounded made.
+func (x *exchange) close() {
+	if x.ctx != nil {
+		x.clock.Stop()
+		x.cancel()
+	}
+}
+
+// ended notes an error of a connection of our own, and is the caller's where that one has gone.
+func (x *exchange) ended(err error) error {
+	x.over = x.over || errors.Is(err, os.ErrDeadlineExceeded)
+	return cmp.Or(x.caller.Err(), err)
+}
+
+// late reports whether the time was up, and the caller still there.
+func (x *exchange) late() bool {
+	return x.caller.Err() == nil && (x.over || x.ctx != nil && x.ctx.Err() != nil)
+}
+
+// keep is how much of the answer is wanted, in bytes.
+func (x *exchange) keep() int { return min(max(keptBody, x.request.Keep), destination.MaxKeep) }
+
 // do sends the request and reads the answer. The time for the answer runs from the connection on.
 func (x *exchange) do(t http.RoundTripper) (destination.Response, error) {
-	ctx := httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{
+	ctx := httptrace.WithClientTrace(x.bounded(), &httptrace.ClientTrace{
 		GotConn: func(i httptrace.GotConnInfo) {
 			secured, ok := i.Conn.(*tls.Conn)
 			x.reused, x.shared = i.Reused, ok && secured.ConnectionState().NegotiatedProtocol == "h2"
-			x.clock.Reset(min(x.timeout, x.end.Sub(x.client.now())))
+			x.clock.Reset(min(x.timeout, time.Until(x.end)))
 			if i.Reused {
 				step.Done(x.ctx, step.Reused)
 			}
@@ -68,7 +112,7 @@ func (x *exchange) do(t http.RoundTripper) (destination.Response, error) {
 		return destination.Response{}, err
 	}
 	defer answer.Body.Close()
-	body, err := read(plain(answer), min(max(keptBody, x.request.Keep), destination.MaxKeep))
+	body, err := read(plain(answer), x.keep())
 	return destination.Response{Status: answer.StatusCode, Header: answer.Header, Body: body, Broken: err != nil}, nil
 }
 
@@ -88,7 +132,7 @@ func (x *exchange) explain(ctx context.Context, err error, host string) error {
 // are idle as it likes, and the request is sent once more, on a new connection (RFC 9112, 9.3.1 and 9.5). Such a repeat
 // can be a second delivery, as any retry can. A new connection that is closed without an answer is a failure.
 func (x *exchange) lost(err error) bool {
-	return x.reused && !x.answered.Load() && x.ctx.Err() == nil && closed(err)
+	return x.reused && !x.answered.Load() && x.caller.Err() == nil && !x.late() && closed(err)
 }
 
 // plain is the body without the gzip that a server put on it unasked: the absence of Accept-Encoding allows it to (RFC

@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"bufio"
 	"net/url"
 	"testing"
 	"time"
@@ -61,3 +62,6 @@ func (c *Client) Learn(t testing.TB, r destination.Request) {
 	require.NoError(t, err)
 	through.kept.only[hostPort(u)] = true
 }
+
+// Plain reads an answer as it is tried first: false = net/http is to read it.
+func Plain(from *bufio.Reader) (destination.Response, bool) { return plainAnswer(from) }

@@ -1,24 +1,15 @@
 package egress
 
 import (
-	"bufio"
-	"bytes"
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
-	"math"
-	"net"
 	"net/http"
-	"net/http/httptrace"
-	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/net/http/httpguts"
+	"tocsin/shared/destination"
+	"tocsin/shared/step"
 )
 
 // maxDirect is the longest body, in bytes, that is written before anything of the answer is read: the kernels at both
@@ -26,12 +17,12 @@ import (
 // that answers a longer one before it has read all, with 413 perhaps, is to be heard meanwhile.
 const maxDirect = 32 << 10
 
-// http1 is an http.RoundTripper whose goroutines write their requests and read the answers themselves, over connections
-// that serve again. An http.Transport has two goroutines for each connection, and wakes both and the caller for each
+// http1 has the goroutines that send requests write them and read the answers themselves, over connections that serve
+// again. An http.Transport has two goroutines for each connection, and wakes both and the caller for each
 // request, which is more than a third of what a request costs (docs/measurements.md).
 //
-// It carries what takes says, and gives the rest to an http.Transport, HTTP/2 above all. The outcome is the same: a
-// test holds them against each other. But when a system switches protocols unasked (101), this one ends at once.
+// It carries what takes says, and gives the rest to an http.Transport, HTTP/2 above all. The outcome is the same: tests
+// hold them against each other. But when a system switches protocols unasked (101), this one ends at once.
 type http1 struct {
 	dialer  *dialer
 	rest    *http.Transport
@@ -44,61 +35,17 @@ type http1 struct {
 	clock *time.Timer        // of sweep; nil while nothing is idle
 }
 
-// wire is an open connection.
-type wire struct {
-	net.Conn
-	address string
-	watch   watch
-	bound   atMost // of the header of an answer
-	from    *bufio.Reader
-	since   time.Time // when it became idle
-}
-
-// requests are the buffers that requests are written to, so that each is one call of the system.
-var requests = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
 // errHTTP2 is a connection to a system that has learnt HTTP/2 since it was last spoken to.
 var errHTTP2 = errors.New("the system speaks HTTP/2")
 
-// RoundTrip implements http.RoundTripper. The request has a trace with the hooks of exchange.do.
+// RoundTrip implements http.RoundTripper: the http.Transport carries a request, and http1 notes which systems speak no
+// HTTP/2.
 func (t *http1) RoundTrip(q *http.Request) (*http.Response, error) {
-	address := hostPort(q.URL)
-	if !t.takes(q, address) {
-		return t.learn(q, address)
-	}
-	w, reused, err := t.connection(q, address)
-	if errors.Is(err, errHTTP2) {
-		return t.learn(q, address)
-	}
-	if err != nil {
-		return nil, err
-	}
-	trace := httptrace.ContextClientTrace(q.Context())
-	trace.GotConn(httptrace.GotConnInfo{Conn: w.Conn, Reused: reused})
-	// Not Close: under TLS that would wait for a write that stands still.
-	stop := context.AfterFunc(q.Context(), func() { _ = w.SetDeadline(time.Unix(1, 0)) })
-	answer, whole, err := w.exchange(q, trace)
-	if err != nil {
-		stop()
-		w.Close()
-		return nil, cmp.Or(q.Context().Err(), err)
-	}
-	body := &lent{ReadCloser: answer.Body, wire: w, to: t, stop: stop, ended: answer.Body == http.NoBody,
-		serves: whole && !answer.Close && answer.StatusCode >= http.StatusOK}
-	if body.ended {
-		_ = body.Close() // the answer is whole: what comes of the connection is another matter
-		return answer, nil
-	}
-	answer.Body = body
-	return answer, nil
-}
-
-// learn has the http.Transport carry a request, and notes which systems speak no HTTP/2.
-func (t *http1) learn(q *http.Request, address string) (*http.Response, error) {
 	answer, err := t.rest.RoundTrip(q)
 	if err != nil || answer.TLS == nil {
 		return answer, err
 	}
+	address := hostPort(q.URL)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if answer.ProtoMajor != 1 || len(t.only) >= idleInAll {
@@ -109,68 +56,82 @@ func (t *http1) learn(q *http.Request, address string) (*http.Response, error) {
 	return answer, nil
 }
 
-// takes reports whether a request is a plain one: no proxy, no upgrade, headers that can be written as they are, a body
-// that is not long, and for https a system that is known to speak HTTP/1.1.
-func (t *http1) takes(q *http.Request, address string) bool {
-	if !watches || q.ContentLength < 0 || q.ContentLength > t.longest || t.dialer.proxy.leadsTo(address) ||
-		asciiHost(q.URL.Host) != strings.ToLower(q.URL.Host) || strings.Contains(q.Host, "%") {
+// takes reports whether a request is one for our own connections: no proxy, a body that is not long, and for https a
+// system that is known to speak HTTP/1.1.
+func (t *http1) takes(r *destination.Request, at *route) bool {
+	if !watches || !at.plain || int64(len(r.Body)) > t.longest {
 		return false
 	}
-	for name, values := range q.Header {
-		if name == "Connection" || name == "Upgrade" || name == "Expect" || !httpguts.ValidHeaderFieldName(name) {
-			return false
-		}
-		for _, v := range values {
-			if !httpguts.ValidHeaderFieldValue(v) {
-				return false
-			}
-		}
-	}
-	if q.URL.Scheme == "http" {
+	if at.url.Scheme == "http" {
 		return true
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.only[address]
+	return t.only[at.address]
 }
 
-// connection is one that is idle, or a new one.
-func (t *http1) connection(q *http.Request, address string) (w *wire, reused bool, err error) {
-	for w := t.last(address); w != nil; w = t.last(address) {
-		if time.Since(w.since) < idleFor && w.watch.quiet() && !w.holds() {
-			return w, true, nil
+// exchange sends a request over a connection of our own, or has net/http send one that takes does not let pass.
+func (t *http1) exchange(x *exchange) (destination.Response, error) {
+	if err := x.caller.Err(); err != nil {
+		return destination.Response{}, err
+	}
+	out, _ := requests.Get().(*[]byte)
+	defer requests.Put(out)
+	fits := false
+	if t.takes(x.request, x.at) {
+		*out, fits = appendRequest((*out)[:0], x.request, x.at, x.client.options.UserAgent)
+	}
+	if !fits {
+		return x.do(t)
+	}
+	w, err := t.connection(x)
+	if errors.Is(err, errHTTP2) {
+		return x.do(t)
+	}
+	if err != nil {
+		return destination.Response{}, err
+	}
+	undisturbed := func() bool { return true }
+	if x.caller.Done() != nil {
+		undisturbed = context.AfterFunc(x.caller, w.interrupt)
+	}
+	answer, serves, err := w.exchange(x, *out)
+	if undisturbed() && serves && w.from.Buffered() == 0 {
+		t.keep(w)
+	} else {
+		w.Close()
+	}
+	return answer, err
+}
+
+// connection is one that is idle, or a new one. Its deadline is that of the answer.
+func (t *http1) connection(x *exchange) (*wire, error) {
+	for w := t.last(x.at.address); w != nil; w = t.last(x.at.address) {
+		until := x.start.Add(x.timeout)
+		if x.start.Sub(w.since) < idleFor && w.SetDeadline(until) == nil && w.watch.quiet() && !w.holds(until) {
+			x.by, x.reused = until, true
+			step.Done(x.caller, step.Reused)
+			return w, nil
 		}
 		w.Close()
 	}
 	dial := t.dialer.secure
-	if q.URL.Scheme == "http" {
+	if x.at.url.Scheme == "http" {
 		dial = t.dialer.plain
 	}
-	conn, err := dial(q.Context(), "tcp", address)
+	conn, err := dial(x.bounded(), "tcp", x.at.address)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	if secured, ok := conn.(*tls.Conn); ok && secured.ConnectionState().NegotiatedProtocol == "h2" {
 		conn.Close()
-		return nil, false, errHTTP2
+		return nil, errHTTP2
 	}
-	w = &wire{Conn: conn, address: address, watch: newWatch(conn), bound: atMost{Conn: conn}}
-	w.from = bufio.NewReader(&w.bound)
-	return w, false, nil
-}
-
-// holds reports whether TLS has taken more from the socket than was read of it: what a system sent behind an answer is
-// not the answer to the next request.
-func (w *wire) holds() bool {
-	secured, ok := w.Conn.(*tls.Conn)
-	if !ok {
-		return false
-	}
-	if err := secured.SetReadDeadline(time.Unix(1, 0)); err != nil {
-		return true
-	}
-	n, err := secured.Read(make([]byte, 1)) // of what it has; the deadline keeps it from the socket
-	return n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || secured.SetReadDeadline(time.Time{}) != nil
+	x.clock.Stop()
+	x.by = time.Now().Add(min(x.timeout, time.Until(x.end)))
+	w := newWire(conn, x.at.address)
+	_ = w.SetDeadline(x.by) // what fails here fails again when it is written
+	return w, nil
 }
 
 // last takes the connection that was used last; nil when none is idle.
@@ -231,92 +192,4 @@ func (t *http1) sweep(since time.Time) {
 func (t *http1) CloseIdleConnections() {
 	t.rest.CloseIdleConnections()
 	t.sweep(time.Now())
-}
-
-// exchange writes a request and reads the answer up to its body. whole says that all of the request was written.
-func (w *wire) exchange(q *http.Request, trace *httptrace.ClientTrace) (answer *http.Response, whole bool, err error) {
-	out := requests.Get().(*bytes.Buffer)
-	defer requests.Put(out)
-	out.Reset()
-	if err := write(out, q); err != nil {
-		return nil, false, err
-	}
-	_, failed := w.Write(out.Bytes())
-	trace.WroteRequest(httptrace.WroteRequestInfo{Err: failed})
-	// A system may have answered, and closed the connection, without reading all.
-	w.bound.left = maxHeaders
-	if _, err := w.from.Peek(1); err != nil {
-		return nil, false, cmp.Or(failed, err)
-	}
-	trace.GotFirstResponseByte()
-	for {
-		answer, err = http.ReadResponse(w.from, q)
-		if err != nil {
-			return nil, false, err
-		}
-		if answer.StatusCode >= http.StatusOK || answer.StatusCode == http.StatusSwitchingProtocols {
-			w.bound.left = math.MaxInt
-			return answer, failed == nil, nil
-		}
-	}
-}
-
-// special are the headers that are written apart from the others, or not at all.
-var special = map[string]bool{"Host": true, "User-Agent": true, "Content-Length": true, "Transfer-Encoding": true,
-	"Trailer": true}
-
-// write writes what http.Request.Write does for a request that takes let pass: half of the work of that one is for
-// others.
-func write(out *bytes.Buffer, q *http.Request) error {
-	out.WriteString(q.Method)
-	out.WriteByte(' ')
-	out.WriteString(q.URL.RequestURI())
-	out.WriteString(" HTTP/1.1\r\nHost: ")
-	out.WriteString(q.Host)
-	if agent := strings.TrimSpace(q.Header.Get("User-Agent")); agent != "" {
-		out.WriteString("\r\nUser-Agent: ")
-		out.WriteString(agent)
-	}
-	// RFC 9110, 8.6: the methods that mean content say also that there is none.
-	if q.ContentLength > 0 || q.Method == http.MethodPost || q.Method == http.MethodPut ||
-		q.Method == http.MethodPatch {
-		out.WriteString("\r\nContent-Length: ")
-		out.WriteString(strconv.FormatInt(q.ContentLength, 10))
-	}
-	out.WriteString("\r\n")
-	if err := q.Header.WriteSubset(out, special); err != nil {
-		return err
-	}
-	out.WriteString("\r\n")
-	if q.Body == nil {
-		return nil
-	}
-	defer q.Body.Close()
-	_, err := out.ReadFrom(q.Body)
-	return err
-}
-
-// lent is the body of an answer: the connection serves again when it was read to its end.
-type lent struct {
-	io.ReadCloser
-	wire   *wire
-	to     *http1
-	stop   func() bool
-	serves bool
-	ended  bool
-}
-
-func (b *lent) Read(into []byte) (int, error) {
-	n, err := b.ReadCloser.Read(into)
-	b.ended = b.ended || err == io.EOF // as an io.Reader says it
-	return n, err
-}
-
-// Close closes no body of net/http, which would read on.
-func (b *lent) Close() error {
-	if stopped := b.stop(); stopped && b.serves && b.ended && b.wire.from.Buffered() == 0 {
-		b.to.keep(b.wire)
-		return nil
-	}
-	return b.wire.Close()
 }
