@@ -144,7 +144,7 @@ func (b builder) papers(p platform) ([]file, error) {
 	names := []string{"README.md", "CHANGELOG.md", "SECURITY.md", "THIRD_PARTY_NOTICES"}
 	if p.os == "linux" {
 		names = append(names, "infra/systemd/tocsin.service", "infra/systemd/tocsin-backup.service",
-			"infra/systemd/tocsin-backup.timer")
+			"infra/systemd/tocsin-backup.timer", "infra/systemd/tocsin-copies.service")
 	}
 	var out []file
 	for _, name := range names {
