@@ -50,11 +50,17 @@ func (b *Block) Fill(index int, v *delivery.Delivery) (seqs []int64) {
 	return i.Seqs
 }
 
-// Insert writes items of one integration as blocks, and returns those that are to have rows of their own: all where
-// they are less than least.
-func Insert(w *db.Writer, ref int64, items []packed.Item, least int) (own []packed.Item, err error) {
+// Row is a block as it was written: its first delivery, and its body (packed.DecodeBlock).
+type Row struct {
+	First string
+	Body  []byte
+}
+
+// Insert writes items of one integration as blocks, and returns these, and those items that are to have rows of their
+// own: all where they are less than least.
+func Insert(w *db.Writer, ref int64, items []packed.Item, least int) (made []Row, own []packed.Item, err error) {
 	if len(items) < least {
-		return items, nil
+		return nil, items, nil
 	}
 	slices.SortFunc(items, func(a, b packed.Item) int { return strings.Compare(a.ID, b.ID) })
 	items = slices.CompactFunc(items, func(a, b packed.Item) bool { return a.ID == b.ID })
@@ -64,12 +70,12 @@ func Insert(w *db.Writer, ref int64, items []packed.Item, least int) (own []pack
 			last = s.ColumnText(0)
 			return nil
 		}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for len(items) > 0 && items[0].ID <= last {
 		_, _, found, err := Find(w.Conn, ref, items[0].ID)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if !found { // else it is kept already
 			own = append(own, items[0])
@@ -78,18 +84,19 @@ func Insert(w *db.Writer, ref int64, items []packed.Item, least int) (own []pack
 	}
 	for len(items) >= max(1, least) {
 		n := min(len(items), packed.MostItems)
-		if err := insert(w, ref, items[:n]); err != nil {
-			return nil, err
+		row, err := insert(w, ref, items[:n])
+		if err != nil {
+			return nil, nil, err
 		}
-		items = items[n:]
+		items, made = items[n:], append(made, row)
 	}
-	return append(own, items...), nil
+	return made, append(own, items...), nil
 }
 
-func insert(w *db.Writer, ref int64, items []packed.Item) error {
+func insert(w *db.Writer, ref int64, items []packed.Item) (Row, error) {
 	body, err := packed.EncodeBlock(items)
 	if err != nil {
-		return err
+		return Row{}, err
 	}
 	first := items[0].ID
 	if err := w.Do("INSERT INTO blocks (ref, first, last, body) VALUES (?, ?, ?, ?)", func(s *driver.Stmt) {
@@ -98,9 +105,9 @@ func insert(w *db.Writer, ref int64, items []packed.Item) error {
 		s.BindText(3, items[len(items)-1].ID)
 		s.BindBytes(4, body)
 	}); err != nil {
-		return err
+		return Row{}, err
 	}
-	return w.Do("INSERT INTO open_blocks (ref, first, n, open) VALUES (?, ?, ?, ?)", func(s *driver.Stmt) {
+	return Row{first, body}, w.Do("INSERT INTO open_blocks (ref, first, n, open) VALUES (?, ?, ?, ?)", func(s *driver.Stmt) {
 		s.BindInt64(1, ref)
 		s.BindText(2, first)
 		s.BindInt64(3, int64(len(items)))

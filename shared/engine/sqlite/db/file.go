@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync/atomic"
 
 	"github.com/gofrs/flock"
 	driver "zombiezen.com/go/sqlite"
@@ -45,6 +46,8 @@ type File struct {
 	writer  *Writer
 	readers chan *driver.Conn
 	log     *slog.Logger
+
+	begun, ended atomic.Int64 // writes of Write: see Quiet
 }
 
 // Open opens the state file and makes a new one where there is none; the folder too. It is the only process that may:
@@ -274,6 +277,8 @@ func (f *File) Chunks(ctx context.Context, sql string, bind func(*driver.Stmt)) 
 // Write hands an operation to the writer and waits until it is durable: all of it or nothing. The context bounds only
 // how long it waits to begin.
 func (f *File) Write(ctx context.Context, run func(*Writer) error) error {
+	f.begun.Add(1)
+	defer f.ended.Add(1)
 	return f.writer.write(ctx, false, run)
 }
 
@@ -281,6 +286,14 @@ func (f *File) Write(ctx context.Context, run func(*Writer) error) error {
 // it noted outside of the file. The operations of the hot path are.
 func (f *File) WriteRepeatable(ctx context.Context, run func(*Writer) error) error {
 	return f.writer.write(ctx, true, run)
+}
+
+// Quiet counts the operations of Write that were begun, and reports whether all of them have ended: what is known of the
+// file holds while the count stays, but for what WriteRepeatable does.
+func (f *File) Quiet() (writes int64, quiet bool) {
+	ended := f.ended.Load() // first: one that begins in between is counted as not ended
+	writes = f.begun.Load()
+	return writes, writes == ended
 }
 
 // Generation counts the commits of the writer: a reader can tell whether anything changed meanwhile.

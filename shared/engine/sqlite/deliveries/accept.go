@@ -69,9 +69,12 @@ type intake struct {
 	windows windows
 }
 
+// madeDelivery is the oldest of deliveries of one lane; parts and last are all of them, where they are known.
 type madeDelivery struct {
-	ref int64
-	id  string
+	ref   int64
+	id    string
+	parts []part
+	last  string
 }
 
 // Accept writes the outcome of one fan-out in one transaction.
@@ -81,14 +84,17 @@ func (d *Deliveries) Accept(ctx context.Context, in fanout.Intake) error {
 		return err
 	}
 	slices.SortFunc(i.ids, func(a, b eventids.ID) int { return cmp.Compare(a.Seq(), b.Seq()) })
+	d.enter()
 	err := d.db.WriteRepeatable(ctx, func(w *db.Writer) error {
 		i.refs, i.made, i.windows = map[laneKey]int64{}, i.made[:0], windows{}
 		return d.accept(w, &i)
 	})
 	if err != nil {
+		d.entered()
 		return fmt.Errorf("write a fan-out of %d events: %w", len(in.Accepted), err)
 	}
 	d.accepted(i)
+	d.entered()
 	if len(in.Triggers.Publish) > 0 {
 		d.bus.Wake()
 	}
@@ -199,18 +205,35 @@ func (d *Deliveries) enqueueAll(w *db.Writer, i *intake) error {
 		plain[ref] = append(plain[ref], packed.Item{ID: v.ID, Seqs: seqs, Count: v.Count, Kinds: v.Kinds})
 	}
 	for _, ref := range refs {
-		least := slices.MinFunc(plain[ref], func(a, b packed.Item) int { return strings.Compare(a.ID, b.ID) })
-		i.made = append(i.made, madeDelivery{ref, least.ID})
-		own, err := blocks.Insert(w, ref, plain[ref], d.least)
-		if err != nil {
+		if err := d.enqueuePlain(w, i, ref, plain[ref]); err != nil {
 			return err
 		}
-		for _, item := range own {
-			if err := tables.Insert(w, ref, item.Delivery(), item.Seqs); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+// enqueuePlain writes the new deliveries of a lane that have nothing peculiar.
+func (d *Deliveries) enqueuePlain(w *db.Writer, i *intake, ref int64, items []packed.Item) error {
+	byID := func(a, b packed.Item) int { return strings.Compare(a.ID, b.ID) }
+	m := madeDelivery{ref: ref, id: slices.MinFunc(items, byID).ID, last: slices.MaxFunc(items, byID).ID}
+	made, own, err := blocks.Insert(w, ref, items, d.least)
+	if err != nil {
+		return err
+	}
+	for _, item := range own {
+		if err := tables.Insert(w, ref, item.Delivery(), item.Seqs); err != nil {
+			return err
 		}
 	}
+	switch {
+	case len(own) == 0:
+		for _, b := range made {
+			m.parts = append(m.parts, part{Row: b})
+		}
+	case len(made) == 0 && len(own) == 1 && w.Conn.Changes() == 1: // else it was there already
+		m.parts = []part{{own: own}}
+	}
+	i.made = append(i.made, m)
 	return nil
 }
 
@@ -241,7 +264,7 @@ func (d *Deliveries) enqueue(w *db.Writer, i *intake, v delivery.Delivery) error
 		i.windows.add(ref, v.Due)
 		return insertWindowed(w, ref, v, seqs)
 	}
-	i.made = append(i.made, madeDelivery{ref, v.ID})
+	i.made = append(i.made, madeDelivery{ref: ref, id: v.ID})
 	return tables.Insert(w, ref, v, seqs)
 }
 
@@ -282,8 +305,11 @@ func (d *Deliveries) accepted(i intake) {
 	for k, ref := range i.refs {
 		d.lanes.add(ref, k)
 	}
+	writes, _ := d.db.Quiet()
 	for _, m := range i.made {
-		d.leases.arrived(m.ref, m.id)
+		if m.parts == nil || !d.leases.fresh.add(m.ref, writes, m.parts, m.id, m.last) {
+			d.leases.arrived(m.ref, m.id)
+		}
 	}
 	for ref, due := range i.windows {
 		d.windows.add(ref, due)

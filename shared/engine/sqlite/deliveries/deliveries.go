@@ -29,6 +29,9 @@ type Deliveries struct {
 	events  eventCache
 	leases  leases
 	windows windows
+	// writing counts the writes of the hot path that may have brought something in which memory does not know yet;
+	// writes counts all of them.
+	writing, writes int64
 }
 
 var (

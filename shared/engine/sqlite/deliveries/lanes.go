@@ -3,7 +3,6 @@ package deliveries
 import (
 	"time"
 
-	"tocsin/shared/engine/sqlite/blocks"
 	"tocsin/shared/engine/sqlite/tables"
 	"tocsin/shared/event"
 )
@@ -28,23 +27,27 @@ type leases struct {
 	// next is where the search for pending deliveries goes on: all before it are leased. A delivery that comes in
 	// or back before it moves it back.
 	next map[int64]string
+	// fresh is what was accepted last.
+	fresh *fresh
 }
 
 // lease hides one delivery.
 type lease struct {
 	until        time.Time
-	tables.Known // of its events nothing until carry
+	tables.Known // of a row of its own nothing of its events until carry
 }
 
 func newLeases() leases {
-	return leases{of: map[int64]map[string]lease{}, next: map[int64]string{}}
+	return leases{of: map[int64]map[string]lease{}, next: map[int64]string{}, fresh: &fresh{of: map[int64]*backlog{}}}
 }
 
-func (l leases) take(ref int64, id string, at blocks.Place, until time.Time) {
+func (l leases) take(ref int64, rows []row, until time.Time) {
 	if l.of[ref] == nil {
 		l.of[ref] = map[string]lease{}
 	}
-	l.of[ref][id] = lease{until: until, Known: tables.Known{At: at}}
+	for _, r := range rows {
+		l.of[ref][r.id] = lease{until: until, Known: tables.Known{At: r.at, Seqs: r.item.Seqs}}
+	}
 }
 
 // carry notes what a leased delivery carries.
@@ -72,6 +75,7 @@ func (l leases) end(ref int64, id string, back bool) {
 
 // arrived makes sure that a pending delivery will be found.
 func (l leases) arrived(ref int64, id string) {
+	l.fresh.forget(ref)
 	if next, ok := l.next[ref]; ok && id <= next {
 		delete(l.next, ref)
 	}
@@ -86,6 +90,7 @@ func (l leases) expire(ref int64, now time.Time) (some bool) {
 		}
 	}
 	if some {
+		l.fresh.forget(ref)
 		delete(l.next, ref)
 	}
 	return some

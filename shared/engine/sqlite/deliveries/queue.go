@@ -161,37 +161,38 @@ func (d *Deliveries) Lease(ctx context.Context, lane delivery.Lane, limit int, d
 	}
 	if !lane.Retry {
 		if err := d.closeWindows(ctx, ref, now); err != nil {
-			return nil, fmt.Errorf("lease deliveries of integration %s: %w", lane.Integration, err)
+			return nil, leaseError(lane, err)
+		}
+	}
+	if !lane.Retry {
+		rows, ok, err := d.leaseFresh(ref, limit, now, until)
+		var out []delivery.Delivery
+		if err == nil && ok {
+			out, err = d.fillRows(lane, ref, rows, func(use func(*driver.Conn) error) error {
+				return d.db.ReadingAtOnce(context.WithoutCancel(ctx), use)
+			})
+		}
+		if err != nil || ok {
+			return out, leaseError(lane, err)
 		}
 	}
 	var out []delivery.Delivery
-	var carried [][]int64
+	before := d.still()
 	err := d.db.ReadingAtOnce(ctx, func(conn *driver.Conn) error {
-		rows, err := d.claim(conn, ref, lane.Retry, limit, due, now, until)
-		if err != nil {
-			return err
+		rows, err := d.claim(conn, ref, lane.Retry, limit, due, now, until, before)
+		if err == nil {
+			out, err = d.fillRows(lane, ref, rows, func(use func(*driver.Conn) error) error { return use(conn) })
 		}
-		out = make([]delivery.Delivery, 0, len(rows))
-		for _, r := range rows {
-			v := delivery.Delivery{Tenant: lane.Tenant, Integration: lane.Integration, State: state(lane.Retry),
-				Due: r.due}
-			seqs, err := d.fillRow(conn, r, &v)
-			if err != nil {
-				return err
-			}
-			out, carried = append(out, v), append(carried, seqs)
-		}
-		return nil
+		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("lease deliveries of integration %s: %w", lane.Integration, err)
+	return out, leaseError(lane, err)
+}
+
+func leaseError(lane delivery.Lane, err error) error {
+	if err == nil {
+		return nil
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i, v := range out {
-		d.leases.carry(ref, v.ID, carried[i])
-	}
-	return out, nil
+	return fmt.Errorf("lease deliveries of integration %s: %w", lane.Integration, err)
 }
 
 func state(retry bool) delivery.State {
@@ -203,8 +204,9 @@ func state(retry bool) delivery.State {
 
 // claim finds rows and leases them. The lock is held over the search: two searches of one lane must not find the
 // same rows.
-func (d *Deliveries) claim(conn *driver.Conn, ref int64, retry bool, limit int, due, now, until time.Time) ([]row,
-	error) {
+func (d *Deliveries) claim(conn *driver.Conn, ref int64, retry bool, limit int, due, now, until time.Time,
+	before still) ([]row, error) {
+	cold, quiet := d.db.Quiet()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	rows, err := d.search(conn, ref, retry, limit, due, now)
@@ -214,11 +216,15 @@ func (d *Deliveries) claim(conn *driver.Conn, ref int64, retry bool, limit int, 
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range rows {
-		d.leases.take(ref, r.id, r.at, until)
+	d.leases.take(ref, rows, until)
+	if retry {
+		return rows, nil
 	}
-	if n := len(rows); n > 0 && !retry {
+	if n := len(rows); n > 0 {
 		d.leases.next[ref] = rows[n-1].id
+	}
+	if len(rows) < limit && before.quiet && quiet && before.cold == cold && before.hot == d.writes {
+		d.leases.fresh.whole(ref, cold, d.leases.next[ref])
 	}
 	return rows, nil
 }
@@ -280,13 +286,93 @@ func (d *Deliveries) searchOwn(conn *driver.Conn, ref int64, retry bool, limit i
 	return rows, err
 }
 
-// fillRow completes a delivery by its row or its item, with its events, whose numbers it returns.
-func (d *Deliveries) fillRow(conn *driver.Conn, r row, v *delivery.Delivery) (seqs []int64, err error) {
-	if r.body != nil {
-		return d.fill(conn, r.id, r.body, v)
+// fillRows completes leased deliveries by their rows or items, and by their events; those that are not in memory are
+// read by read.
+func (d *Deliveries) fillRows(lane delivery.Lane, ref int64, rows []row, read func(func(*driver.Conn) error) error) (
+	[]delivery.Delivery, error) {
+	out, carried := make([]delivery.Delivery, len(rows)), make([][]int64, len(rows))
+	for i, r := range rows {
+		v := &out[i]
+		*v = delivery.Delivery{Tenant: lane.Tenant, Integration: lane.Integration, State: state(lane.Retry), Due: r.due,
+			ID: r.id, Count: r.item.Count, Kinds: r.item.Kinds}
+		carried[i] = r.item.Seqs
+		if r.body != nil {
+			var err error
+			if carried[i], err = packed.Decode(r.body, v); err != nil {
+				return nil, fmt.Errorf("delivery %s: %w", r.id, err)
+			}
+		}
+		v.CreatedAt = tables.MadeAt(v.ID)
 	}
-	v.ID, v.Count, v.Kinds = r.id, r.item.Count, r.item.Kinds
-	return r.item.Seqs, d.load(conn, r.item.Seqs, v)
+	events, missing := d.remembered(ref, rows, carried)
+	if len(missing) > 0 {
+		if err := read(func(conn *driver.Conn) error { return d.readEvents(conn, missing, events) }); err != nil {
+			return nil, err
+		}
+	}
+	for i := range out {
+		out[i].Events = make([]event.Event, 0, len(carried[i]))
+		for _, seq := range carried[i] {
+			if e, ok := events[seq]; ok { // else it was pruned
+				out[i].Events = append(out[i].Events, e)
+			}
+		}
+	}
+	return out, nil
+}
+
+// remembered are the events in memory of leased deliveries, and the numbers of the others, which rise. It notes what the
+// leases carry.
+func (d *Deliveries) remembered(ref int64, rows []row, carried [][]int64) (events map[int64]event.Event,
+	missing []int64) {
+	events = make(map[int64]event.Event, len(rows))
+	d.mu.Lock()
+	for i, seqs := range carried {
+		if rows[i].body != nil {
+			d.leases.carry(ref, rows[i].id, seqs)
+		}
+		for _, seq := range seqs {
+			if e, ok := d.events.by[seq]; ok {
+				events[seq] = e
+			} else {
+				missing = append(missing, seq)
+			}
+		}
+	}
+	d.mu.Unlock()
+	slices.Sort(missing)
+	return events, slices.Compact(missing)
+}
+
+// readEvents reads events whose numbers rise: those that follow one another at once.
+func (d *Deliveries) readEvents(conn *driver.Conn, seqs []int64, into map[int64]event.Event) error {
+	for len(seqs) > 0 {
+		n := 1
+		for n < len(seqs) && seqs[n] == seqs[0]+int64(n) {
+			n++
+		}
+		err := db.Each(conn, "SELECT kind, detail, trace, seq FROM events WHERE seq BETWEEN ? AND ?",
+			func(s *driver.Stmt) {
+				s.BindInt64(1, seqs[0])
+				s.BindInt64(2, seqs[n-1])
+			}, func(s *driver.Stmt) error {
+				e, err := decoded(s)
+				into[s.ColumnInt64(3)] = e
+				return err
+			})
+		if err != nil {
+			return fmt.Errorf("read events %d to %d: %w", seqs[0], seqs[n-1], err)
+		}
+		seqs = seqs[n:]
+	}
+	return nil
+}
+
+// decoded is the event of a row of the columns kind, detail and trace.
+func decoded(s *driver.Stmt) (event.Event, error) {
+	e, err := event.Decode(s.ColumnText(0), db.Blob(s, 1))
+	e.Trace = trace.Parent(s.ColumnText(2))
+	return e, err
 }
 
 // fill decodes a row's body and loads its events, whose numbers it returns.
@@ -327,8 +413,7 @@ func (d *Deliveries) event(conn *driver.Conn, seq int64) (e event.Event, ok bool
 		func(s *driver.Stmt) error {
 			ok = true
 			var err error
-			e, err = event.Decode(s.ColumnText(0), db.Blob(s, 1))
-			e.Trace = trace.Parent(s.ColumnText(2))
+			e, err = decoded(s)
 			return err
 		})
 	return e, ok, err

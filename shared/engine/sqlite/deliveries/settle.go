@@ -20,6 +20,8 @@ func (d *Deliveries) Settle(ctx context.Context, deliveries []delivery.Delivery)
 		known[i] = d.leases.of[refs[i]][v.ID]
 	}
 	d.mu.Unlock()
+	d.enter() // fallbacks, and what waits again
+	defer d.entered()
 	var ended []string // before
 	made := intake{}   // the deliveries of fallbacks
 	err := d.db.WriteRepeatable(ctx, func(w *db.Writer) error {

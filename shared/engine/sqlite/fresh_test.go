@@ -1,0 +1,182 @@
+package sqlite_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/delivery"
+	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/event"
+	"tocsin/shared/fanout"
+	"tocsin/shared/patience"
+)
+
+// rush has deliveries come in, be leased, given back and settled all at once.
+type rush struct {
+	*testing.T
+	db *sqlite.DB
+
+	mu     sync.Mutex
+	out    map[string]bool // what is leased
+	left   int             // what is not delivered
+	broken string
+}
+
+// What is leased from memory and what is searched in the file are the same deliveries, whoever comes in between: each
+// is handed out to one at a time, and none is forgotten.
+func TestWhatComesInIsLeasedOnceWhileOthersWrite(t *testing.T) {
+	t.Parallel()
+	for name, least := range map[string]int{"in blocks": 1, "in rows of their own": 1 << 30, "in both": 8} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const batches, most = 150, 40
+			o := &rush{T: t, out: map[string]bool{}}
+			o.db = reopenWith(t, filepath.Join(quickDir(t), "state.db"), sqlite.Options{LeastBlock: least})
+			sizes := rand.New(rand.NewPCG(1, uint64(least)))
+			var batch []int
+			for range batches {
+				batch = append(batch, 1+sizes.IntN(most))
+				o.left += len(oracleLanes) * batch[len(batch)-1]
+			}
+			var all sync.WaitGroup
+			all.Go(func() { o.acceptAll(batch) })
+			for n, lane := range append(oracleLanes, oracleLanes...) {
+				all.Go(func() { o.sendAll(lane, rand.New(rand.NewPCG(2, uint64(n)))) })
+			}
+			all.Go(o.writeBeside)
+			all.Wait()
+			require.Empty(t, o.broken)
+			require.Zero(t, o.left, "deliveries are forgotten")
+		})
+	}
+}
+
+// done reports whether nothing is left, or something went wrong; wrong says what.
+func (o *rush) done() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.left == 0 || o.broken != ""
+}
+
+func (o *rush) wrong(format string, args ...any) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.broken == "" {
+		o.broken = fmt.Sprintf(format, args...)
+	}
+}
+
+func (o *rush) acceptAll(batches []int) {
+	n := 0
+	for _, size := range batches {
+		var in fanout.Intake
+		var entries []delivery.Entry
+		for range size {
+			n++
+			entries = append(entries, delivery.Entry{DetailType: "create_user", At: enginetest.At.Add(
+				time.Duration(n/8) * time.Millisecond), Detail: fmt.Appendf(nil, `{"version":1,"id":"e%d","tenant":"42",`+
+				`"time":"2023-03-01T12:00:00Z","data":{"user":{"name":"U"}}}`, n)})
+		}
+		if err := o.db.Bus().Put(o.Context(), entries); err != nil {
+			o.wrong("put: %s", err)
+			return
+		}
+		entries, err := o.db.Bus().Receive(o.Context(), 1000)
+		if err != nil {
+			o.wrong("receive: %s", err)
+			return
+		}
+		for _, e := range entries {
+			parsed, err := event.Parse(e.DetailType, e.Detail)
+			if err != nil {
+				o.wrong("parse: %s", err)
+				return
+			}
+			in.Accepted = append(in.Accepted, fanout.Accepted{Entry: e, Event: parsed})
+			for _, lane := range oracleLanes {
+				digest := sha256.Sum256(fmt.Append(nil, lane, parsed.ID))
+				in.Deliveries = append(in.Deliveries, delivery.Delivery{ID: delivery.DerivedID(e.At, digest[:]),
+					Tenant: "42", Integration: lane, State: delivery.Pending, Count: 1,
+					Kinds: []event.Kind{event.CreateUser}, Events: []event.Event{parsed}})
+			}
+		}
+		if err := o.db.Deliveries().Accept(o.Context(), in); err != nil {
+			o.wrong("accept: %s", err)
+			return
+		}
+	}
+}
+
+func (o *rush) sendAll(lane string, r *rand.Rand) {
+	now := enginetest.At.Add(time.Hour)
+	for end := time.Now().Add(patience.Long); !o.done() && time.Now().Before(end); {
+		leased, err := o.db.Deliveries().Lease(o.Context(), delivery.Lane{Tenant: "42", Integration: lane},
+			1+r.IntN(60), now, now, now.Add(time.Hour))
+		if err != nil {
+			o.wrong("lease: %s", err)
+			return
+		}
+		o.mu.Lock()
+		for _, v := range leased {
+			if o.out[lane+v.ID] {
+				o.broken = "delivery " + v.ID + " is handed out twice"
+			}
+			if o.out[lane+v.ID] = true; len(v.Events) != 1 || v.State != delivery.Pending {
+				o.broken = fmt.Sprintf("delivery %s comes as %+v", v.ID, v)
+			}
+		}
+		o.mu.Unlock()
+		o.end(lane, leased, r)
+	}
+}
+
+// end gives some back, has some wait again with what was found out, and settles the rest.
+func (o *rush) end(lane string, leased []delivery.Delivery, r *rand.Rand) {
+	var back, settled []delivery.Delivery
+	delivered := 0
+	for _, v := range leased {
+		switch r.IntN(8) {
+		case 0:
+			back = append(back, v)
+			continue
+		case 1:
+			v.Attempts = append(v.Attempts, delivery.Attempt{At: enginetest.At, Status: 503})
+		default:
+			v.State = delivery.Delivered
+			delivered++
+		}
+		settled = append(settled, v)
+	}
+	o.mu.Lock()
+	for _, v := range leased {
+		delete(o.out, lane+v.ID)
+	}
+	o.mu.Unlock()
+	if err := o.db.Deliveries().Release(o.Context(), back); err != nil {
+		o.wrong("release: %s", err)
+	}
+	if err := o.db.Deliveries().Settle(o.Context(), settled); err != nil {
+		o.wrong("settle: %s", err)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.left -= delivered
+}
+
+// writeBeside does what is not of the hot path.
+func (o *rush) writeBeside() {
+	for end := time.Now().Add(patience.Long); !o.done() && time.Now().Before(end); {
+		if err := o.db.Deliveries().Hasten(o.Context(), enginetest.At, enginetest.At, time.Second); err != nil {
+			o.wrong("write beside: %s", err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
