@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -30,17 +29,11 @@ import (
 	"tocsin/shared/telegrambot"
 )
 
-// gcPercent lets the heap grow to five times what lives: what lives is a few MiB, and collecting it more often costs
-// a sixth of the deliveries per second (make bench).
-const gcPercent = 400
-
 // stopProfile ends the CPU profile of a program that was built with the tag profile (make bench-parts).
 var stopProfile = func() {}
 
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	boundHeap()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := start(ctx, os.Args[1:])
