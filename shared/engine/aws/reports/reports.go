@@ -55,8 +55,13 @@ const (
 	reportPrefix = "report "
 	filePrefix   = "file "
 
-	// waitingBucket is the partition of the index with the reports that wait.
-	waitingBucket = "waiting"
+	// waitingBucket is the partition of the index with the reports that wait, selectedBucket that with those by filters.
+	waitingBucket  = "waiting"
+	selectedBucket = "waiting by filters"
+	// selectedVersion is that of the row of a report by filters while it waits. A release that knows no filters would
+	// make it of all events: it refuses the row, and does not look into the partition. Once the report is made its files
+	// say by which filters, and its row is of version 1.
+	selectedVersion = 2
 	// pruneLimit is how many old reports are removed when one is made.
 	pruneLimit = 25
 )
@@ -77,16 +82,19 @@ type settingsRow struct {
 //
 //tocsin:table ReportsTable
 type reportRow struct {
-	table.First
+	V       int64  `dynamodbav:"v,omitempty"` // selectedVersion, of a report by filters that waits
 	Tenant  string `dynamodbav:"tenant"`
 	ID      string `dynamodbav:"id"`               // reportPrefix and the report's id
 	Body    []byte `dynamodbav:"body"`             // JSON of report.Report
 	At      int64  `dynamodbav:"at"`               // when it was asked for, Unix nanoseconds
 	Files   string `dynamodbav:"files,omitempty"`  // JSON: names, types and digests, which name their rows
-	Bucket  string `dynamodbav:"bucket,omitempty"` // waitingBucket, of one that waits
+	Bucket  string `dynamodbav:"bucket,omitempty"` // waitingBucket or selectedBucket, of one that waits
 	Due     int64  `dynamodbav:"due,omitempty"`    // likewise: At
 	Expires int64  `dynamodbav:"expires,omitempty"`
 }
+
+// Newest is selectedVersion.
+func (reportRow) Newest() int64 { return selectedVersion }
 
 // fileRow is a part of a report's file.
 //
@@ -222,9 +230,12 @@ func (r *Store) save(ctx context.Context, v report.Report, files []report.File, 
 	expires := v.CreatedAt.AddDate(0, daily.KeepMonths, 0).Unix()
 	changes := table.Item{"body": table.Blob(body), "at": table.Number(v.CreatedAt.UnixNano()),
 		"expires": table.Number(expires), "bucket": nil,
-		"due": nil}
+		"due": nil, "v": nil}
 	if v.State == report.Waiting {
 		changes["bucket"], changes["due"] = table.Text(waitingBucket), table.Number(v.CreatedAt.UnixNano())
+		if len(v.Filters) > 0 {
+			changes["bucket"], changes["v"] = table.Text(selectedBucket), table.Number(selectedVersion)
+		}
 	}
 	if len(files) > 0 {
 		refs, err := r.saveFiles(ctx, v, files, expires)
@@ -364,7 +375,7 @@ func (r *Store) prune(ctx context.Context, tenant string) error {
 	var keys []table.Item
 	for _, row := range old {
 		same := func(n table.Item) bool { return table.TextOf(n, "id") == table.TextOf(row, "id") }
-		if table.TextOf(row, "bucket") == waitingBucket || slices.ContainsFunc(newest, same) {
+		if table.TextOf(row, "bucket") != "" || slices.ContainsFunc(newest, same) {
 			continue
 		}
 		refs, err := filesOf(row)
@@ -433,8 +444,13 @@ func (r *Store) file(ctx context.Context, tenant, id, name string) (f report.Fil
 
 // Waiting lists the reports that are to be made. The index is behind the table by milliseconds.
 func (r *Store) Waiting(ctx context.Context, limit int) ([]report.Report, error) {
-	rows, err := r.bucket(ctx, waitingBucket, ever, limit)
 	var out []report.Report
+	rows, err := r.bucket(ctx, waitingBucket, ever, limit)
+	if more := limit - len(rows); err == nil && more > 0 {
+		var selected []table.Item
+		selected, err = r.bucket(ctx, selectedBucket, ever, more)
+		rows = append(rows, selected...)
+	}
 	for _, row := range rows {
 		if err != nil {
 			break
