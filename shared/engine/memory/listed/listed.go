@@ -18,10 +18,13 @@ func (of Of) List(ctx context.Context, tenant, after string, limit int) ([]integ
 // Find returns a page of those whose outline matches.
 func (of Of) Find(_ context.Context, tenant, after string, limit int,
 	matches func(integration.Outline) bool) ([]integration.Integration, error) {
-	all := of(func(i integration.Integration) bool {
-		return i.Tenant == tenant && i.ID > after && matches(i.Outline())
-	})
-	return all[:min(limit, len(all))], nil
+	var found []integration.Integration
+	for _, i := range of(func(i integration.Integration) bool { return i.Tenant == tenant && i.ID > after }) {
+		if len(found) < limit && matches(i.Outline()) {
+			found = append(found, i)
+		}
+	}
+	return found, nil
 }
 
 // Count counts a tenant's integrations.
