@@ -50,31 +50,46 @@ func (f *Fanout) deliveries(i integration.Integration, events []routed) []delive
 
 // batched lets events travel together as far as a batch takes them.
 func batched(i integration.Integration, events []routed, batch destination.Batch) []delivery.Delivery {
-	var out []delivery.Delivery
-	var open []routed
-	size := 0
-	flush := func() {
-		if len(open) > 0 {
-			out = append(out, newDelivery(i, open, batch.Every))
+	out := make([]delivery.Delivery, 0, len(events)/max(1, batch.Limit())+1)
+	var open []routed // those of the next delivery: a run of events
+	size, kinds := 0, kindLists{}
+	for n, e := range events {
+		bytes := len(e.Event.Data) + delivery.EnvelopeOverhead
+		full := len(open) == batch.Limit() || batch.Bytes > 0 && size+bytes > batch.Bytes
+		if len(open) > 0 && (full || !together(open[0].Entry.At, e.Entry.At, batch.Every)) {
+			out = append(out, newDelivery(i, open, batch.Every, kinds))
+			open, size = nil, 0
 		}
-		open, size = nil, 0
+		open = events[n-len(open) : n+1]
+		size += bytes
 	}
-	for _, e := range events {
-		n := len(e.Event.Data) + delivery.EnvelopeOverhead
-		if len(open) == batch.Limit() || batch.Bytes > 0 && len(open) > 0 && size+n > batch.Bytes {
-			flush()
-		}
-		if len(open) > 0 && !spanEnd(e.Entry.At, batch.Every).Equal(spanEnd(open[0].Entry.At, batch.Every)) {
-			flush() // one delivery holds one span of the clock
-		}
-		if len(open) > 0 && e.Entry.At.Sub(open[0].Entry.At) > max(apart, batch.Every) {
-			flush()
-		}
-		open = append(open, e)
-		size += n
+	if len(open) > 0 {
+		out = append(out, newDelivery(i, open, batch.Every, kinds))
 	}
-	flush()
 	return out
+}
+
+// together reports whether an event may travel with an earlier one: one delivery holds one span of the clock.
+func together(first, at time.Time, every time.Duration) bool {
+	return spanEnd(at, every).Equal(spanEnd(first, every)) && at.Sub(first) <= max(apart, every)
+}
+
+// kindLists are the lists of kinds of deliveries that have one: most do, and share it. Nobody changes one in its place.
+type kindLists map[event.Kind][]event.Kind
+
+func (l kindLists) of(events []routed) []event.Kind {
+	first := events[0].Event.Kind
+	kinds := l[first]
+	if kinds == nil {
+		kinds = []event.Kind{first}
+		l[first] = kinds
+	}
+	for _, e := range events[1:] {
+		if !slices.Contains(kinds, e.Event.Kind) {
+			kinds = append(slices.Clip(kinds), e.Event.Kind)
+		}
+	}
+	return kinds
 }
 
 // batch is the integration's own limit where its parameters set one below its system's.
@@ -105,17 +120,14 @@ func about(e event.Event, id string) bool {
 	return false
 }
 
-func newDelivery(i integration.Integration, events []routed, every time.Duration) delivery.Delivery {
+func newDelivery(i integration.Integration, events []routed, every time.Duration, kinds kindLists) delivery.Delivery {
 	at := events[0].Entry.At
 	d := delivery.Delivery{
 		Tenant: i.Tenant, Integration: i.ID, State: delivery.Pending, CreatedAt: at, Count: len(events),
-		Events: make([]event.Event, len(events)), Due: spanEnd(at, every),
+		Events: make([]event.Event, len(events)), Due: spanEnd(at, every), Kinds: kinds.of(events),
 	}
 	for k, e := range events {
 		d.Events[k] = e.Event
-		if !slices.Contains(d.Kinds, e.Event.Kind) {
-			d.Kinds = append(d.Kinds, e.Event.Kind)
-		}
 	}
 	d.ID = newID(i.ID, at, d.Events)
 	return d
@@ -137,10 +149,14 @@ func lanes(deliveries []delivery.Delivery) []delivery.Lane {
 // subscribed are the events that the integration takes by their types.
 func subscribed(i integration.Integration, events []routed) []routed {
 	var out []routed
-	for _, e := range events {
-		if takes(i, e) {
-			out = append(out, e)
+	for n, e := range events {
+		if !takes(i, e) {
+			continue
 		}
+		if out == nil {
+			out = make([]routed, 0, len(events)-n)
+		}
+		out = append(out, e)
 	}
 	return out
 }
