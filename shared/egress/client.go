@@ -96,7 +96,7 @@ func (c *Client) do(ctx context.Context, r destination.Request) (destination.Res
 		return destination.Response{}, err
 	}
 	open, timeout := deadlines(r.Transport)
-	x := &exchange{client: c, request: &r, at: way, caller: ctx, open: open, timeout: timeout, start: time.Now()}
+	x := &exchange{client: c, request: r, at: way, caller: ctx, open: open, timeout: timeout, start: time.Now()}
 	x.end = x.start.Add(open + timeout)
 	defer x.close()
 	var response destination.Response

@@ -22,7 +22,7 @@ import (
 // exchange is one request and its answer, with the one repeat that a lost connection allows.
 type exchange struct {
 	client        *Client
-	request       *destination.Request
+	request       destination.Request
 	at            *route
 	caller        context.Context
 	open, timeout time.Duration

@@ -78,8 +78,8 @@ func (t *http1) exchange(x *exchange) (destination.Response, error) {
 	out, _ := requests.Get().(*[]byte)
 	defer requests.Put(out)
 	fits := false
-	if t.takes(x.request, x.at) {
-		*out, fits = appendRequest((*out)[:0], x.request, x.at, x.client.options.UserAgent)
+	if t.takes(&x.request, x.at) {
+		*out, fits = appendRequest((*out)[:0], &x.request, x.at, x.client.options.UserAgent)
 	}
 	if !fits {
 		return x.do(t)

@@ -11,13 +11,16 @@ import (
 // Tell logs what became of a delivery. An outage of one integration fails thousands of them for one reason, again and
 // again: of those a sample is written.
 func (s *Sender) Tell(log *slog.Logger, v delivery.Delivery) {
+	if v.State == delivery.Delivered && len(v.Parts) == 0 && !log.Enabled(context.Background(), slog.LevelDebug) {
+		return // nearly all, and their attributes would be made for nothing
+	}
 	attrs := []any{"tenant", v.Tenant, "integration", v.Integration, "delivery", v.ID, "events", v.Count}
 	switch v.State {
 	case delivery.Delivered:
 		if len(v.Parts) > 0 {
 			s.lines.Add(log, s.Now(), slog.LevelInfo, alike(v), "delivered, but not to all",
 				append(attrs, "reason", v.Reason)...)
-		} else if log.Enabled(context.Background(), slog.LevelDebug) {
+		} else {
 			log.Debug("delivered", append(attrs, "attempts", len(v.Attempts))...)
 		}
 	case delivery.Retrying:

@@ -287,15 +287,17 @@ func (p *Parameters) header(id string, t destination.Target, body []byte, lines 
 	if h["Content-Type"] = typeJSON; lines {
 		h["Content-Type"] = typeLines
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Headers)) { // in one order, should two of them mean the same
-		value := p.Headers[name]
-		h[http.CanonicalHeaderKey(name)] = []string{value}
+	if len(p.Headers) > 0 {
+		for _, name := range slices.Sorted(maps.Keys(p.Headers)) { // in one order, should two of them mean the same
+			h[http.CanonicalHeaderKey(name)] = []string{p.Headers[name]}
+		}
 	}
 	if p.Trace && t.TraceParent != "" {
 		h["Traceparent"] = []string{t.TraceParent}
 	}
 	at := strconv.FormatInt(now.Unix(), 10)
-	h["Webhook-Id"], h["Webhook-Timestamp"] = []string{id}, []string{at}
+	own := []string{id, at}
+	h["Webhook-Id"], h["Webhook-Timestamp"] = own[:1:1], own[1:]
 	if s := p.signatures(id, now, at, body); s != "" {
 		h["Webhook-Signature"] = []string{s}
 	}
