@@ -5,7 +5,7 @@ PACKAGES    := ./...
 ARGS        ?=
 
 .PHONY: help run build test race lint vulncheck notices fmt fmt-web golden demo demo-fast bench bench-parts bench-compare bench-peers bench-reports bench-aws bench-cold limits docs fuzz \
-	test-crashes test-independent test-litestream test-metrics test-monitoring test-packaging test-newcomer release test-reports test-aws test-aws-chaos test-browser clean
+	test-crashes test-independent test-litestream test-metrics test-monitoring test-packaging test-newcomer release test-reports test-aws test-aws-chaos test-browser test-upgrade clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -21,7 +21,7 @@ test: ## run all tests that need nothing but Go; say which were skipped, and wha
 	@$(GO) run $(GOTESTSUM) --format pkgname -- -timeout 30m -coverprofile bin/coverage.all $(PACKAGES)
 	@grep -v -e ^tocsin/scripts/ -e test/[a-z_]*.go: bin/coverage.all >bin/coverage
 	@printf 'covered, without the tests of make test-aws: '; $(GO) tool cover -func bin/coverage | awk 'END {print $$NF}'
-	@echo "Not among them, because they need more: make test-aws, test-browser, test-crashes, test-independent, test-litestream, test-metrics, test-monitoring, test-reports."
+	@echo "Not among them, because they need more: make test-aws, test-browser, test-crashes, test-independent, test-litestream, test-metrics, test-monitoring, test-reports, test-upgrade."
 
 test-crashes: ## run the embedded engine over a disk that loses power, fills up and fails, seed by seed (ARGS="-seeds 20000 -first 1000")
 	$(GO) test -count=1 -timeout 0 ./shared/engine/sqlite/crashtest -run UnderFaults -seeds 500 $(ARGS)
@@ -131,6 +131,9 @@ test-litestream: ## restore what Litestream copied of a program under load into 
 
 test-metrics: ## test docs/node-metrics with collectd, InfluxDB, Graphite, Nagios and Zabbix (Debian; about 90 s once installed)
 	@scripts/test-metrics
+
+test-upgrade: ## have programs of earlier commits leave a state, and the current one take it over (builds them; minutes the first time)
+	@scripts/test-upgrade
 
 test-monitoring: ## scrape the program with Prometheus and judge alerts and dashboard (installs it on Debian)
 	@scripts/test-monitoring
