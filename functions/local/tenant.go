@@ -18,6 +18,7 @@ import (
 	"tocsin/functions/local/tenants"
 	"tocsin/shared/access"
 	"tocsin/shared/activity"
+	"tocsin/shared/erasure"
 	"tocsin/shared/tenant"
 )
 
@@ -88,7 +89,16 @@ func eraseTenant(ctx context.Context, a *administration, c call, out io.Writer) 
 	if c.Flags["confirm"] != c.Name {
 		return tenants.Unconfirmed(c.Name)
 	}
-	rows, err := a.erasure.Erase(ctx, c.Name)
+	var rows erasure.Counts
+	var err error
+	said := "%d rows of tenant %s are removed. The entry of this in its activity log is all that is left.\n"
+	if a.erasure.Wake == nil {
+		rows, err = a.erasure.Erase(ctx, c.Name)
+	} else if rows, err = a.eraseBeside(ctx, c.Name); err == nil {
+		said = "%d rows of tenant %s are removed. What is being sent at this moment has " +
+			a.erasure.Settle.String() + "; then Tocsin looks once more, and notes in the tenant's activity log " +
+			"that it was erased.\n"
+	}
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	for _, table := range slices.Sorted(maps.Keys(rows)) {
 		if rows[table] > 0 {
@@ -98,9 +108,27 @@ func eraseTenant(ctx context.Context, a *administration, c call, out io.Writer) 
 	if err = errors.Join(err, w.Flush()); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%d rows of tenant %s are removed. The entry of this in its activity log is all that is left.\n",
-		rows.Total(), c.Name)
+	fmt.Fprintf(out, said, rows.Total(), c.Name)
 	return nil
+}
+
+// eraseBeside has the program that sends erase the tenant, as the API does: it looks once more when what was on its way
+// had its time. It returns when all was gone through.
+func (a *administration) eraseBeside(ctx context.Context, of string) (erasure.Counts, error) {
+	const look = 50 * time.Millisecond
+	j, err := a.erasure.Begin(ctx, of)
+	for err == nil && j.State == erasure.Running && j.Problem == "" {
+		select {
+		case <-time.After(look):
+			j, err = a.erasure.Job(ctx, of)
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	if err == nil && j.Problem != "" {
+		err = errors.New(j.Problem)
+	}
+	return j.Rows, err
 }
 
 // noteExport notes who exports a tenant.

@@ -1,9 +1,14 @@
 package main_test
 
 import (
+	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"tocsin/scripts/embedded"
+	"tocsin/shared/patience"
 )
 
 func TestATenantIsExportedAndErasedByCommandsWhetherTheProgramRunsOrNot(t *testing.T) {
@@ -19,11 +24,52 @@ func TestATenantIsExportedAndErasedByCommandsWhetherTheProgramRunsOrNot(t *testi
 		"has 1 rows of 1 tables", "the entry of this export names the person, and nothing else does")
 	p := running(t, folder)
 	require.Contains(t, tocsin("tenant", "export", "7", "-to", folder+"/again.zip"), "rows of 2 tables")
-	require.Regexp(t, `(?m)^tenant_links +1$`, tocsin("tenant", "erase", "7", "-confirm", "7"))
+	said := tocsin("tenant", "erase", "7", "-confirm", "7")
+	require.Regexp(t, `(?m)^tenant_links +1$`, said)
+	require.Contains(t, said, "then Tocsin looks once more")
 	_, err := p.Stop()
 	require.NoError(t, err)
 	require.NotRegexp(t, `(?m)^7 `, tocsin("tenant", "list", "42"))
+	require.Contains(t, tocsin("tenant", "erase", "7", "-confirm", "7"), "0 rows of tenant 7 are removed")
 	require.Contains(t, tocsin("tenant", "erase", "7", "-confirm", "7"), "1 rows of tenant 7 are removed")
+}
+
+// What is written after the answer is found by the pass that follows: see Jobs in enginetest/erasuretest.
+func TestATenantIsErasedByACommandWhileARequestIsSent(t *testing.T) {
+	l, host, err := embedded.Listen()
+	require.NoError(t, err)
+	came, answer := make(chan struct{}, 100), make(chan struct{})
+	server := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		came <- struct{}{}
+		<-answer
+	})}
+	go func() { _ = server.Serve(l) }()
+	defer server.Close()
+	folder := t.TempDir()
+	p := running(t, folder, "-allow", host, "-log-level", "error")
+	require.NoError(t, p.Call(http.MethodPost, "/v1/integrations", map[string]any{
+		"system": "web_hooks", "name": "hook", "events": []map[string]any{{"event": "siem"}},
+		"parameters": map[string]any{"url": "http://" + host + "/"},
+	}, nil))
+	require.NoError(t, p.Publish(embedded.Entry{Source: "test", DetailType: "new_hits", Detail: `{"version":1,"id":"h",` +
+		`"tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z","data":{"hit":{"type":"sqli"}}}`}))
+	select {
+	case <-came:
+	case <-time.After(patience.Long):
+		require.FailNow(t, "no request came")
+	}
+	erase := []string{"tenant", "erase", "42", "-confirm", "42", "-state", folder + "/tocsin.db"}
+	said := command(t, erase...)
+	require.Regexp(t, `(?m)^integrations +1$`, said)
+	require.Contains(t, said, "What is being sent at this moment has 4m0s")
+	close(answer)
+	require.Contains(t, command(t, erase...), "looks once more", "the same erasure is at work still")
+	_, err = p.Stop()
+	require.NoError(t, err)
+	counted := command(t, erase...)
+	for _, table := range []string{"integrations", "events", "lanes", "pending", "blocks", "people"} {
+		require.NotRegexp(t, `(?m)^`+table+` `, counted, "only counts of what was being sent are left")
+	}
 }
 
 func TestTenantsAreLinkedByCommandsWhetherTheProgramRunsOrNot(t *testing.T) {

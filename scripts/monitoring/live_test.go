@@ -58,7 +58,7 @@ func begin(t *testing.T) *house {
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(func() { _ = server.Close() })
 	h.Process, err = embedded.Start(binary, h.folder, "-allow", host, "-log-level", "error", "-faster", "100000",
-		"-listen-metrics", "127.0.0.1:0")
+		"-listen-metrics", "127.0.0.1:0", "-tenant-events-of", "loud=1/1")
 	require.NoError(t, err)
 	t.Cleanup(h.Kill)
 	until(t, "it says where its metrics are", func() bool {
@@ -234,6 +234,10 @@ func TestTheFaultsOfTheRunbook(t *testing.T) {
 	s.has(expr["TocsinAttemptsFail"], "the receiver is down")
 	s.has(expr["TocsinDeliveriesDie"], "deliveries use up their waits")
 	s.has(expr["TocsinEventsRejected"], "a publisher sends what is no event")
+	loud := embedded.Entry{Source: "test", DetailType: "new_hits", Detail: `{"version":1,"id":"l","tenant":"loud",` +
+		`"client_name":"Loud","time":"2023-03-01T00:00:00Z","data":{"hit":{"type":"sqli"}}}`}
+	require.ErrorContains(t, h.Publish(loud, loud), "ThrottlingException")
+	s.has(expr["TocsinEventsThrottled"], "an account publishes more than it may")
 	require.NoError(t, os.Rename(h.folder+"/tocsin.key", h.folder+"/away"))
 	s.has(expr["TocsinNotReady"], "the key file is gone")
 	require.NoError(t, os.Rename(h.folder+"/away", h.folder+"/tocsin.key"))

@@ -67,6 +67,14 @@ type Jobs interface {
 // Start asks for an erasure, which is noted in the log of who does so: that of the tenant goes with it. Where one is
 // at work already, it is that. Error: ErrName.
 func (s *Service) Start(ctx context.Context, by activity.Actor, of string) (Job, error) {
+	return s.start(ctx, of, activity.Entry{ID: s.NewID(), At: s.Now(), Actor: by, Object: activity.Tenant, ObjectID: of,
+		Action: activity.Erase})
+}
+
+// Begin is Start for a command of the machine, which is nobody's of a tenant.
+func (s *Service) Begin(ctx context.Context, of string) (Job, error) { return s.start(ctx, of) }
+
+func (s *Service) start(ctx context.Context, of string, asked ...activity.Entry) (Job, error) {
 	if !tenant.Valid(of) {
 		return Job{}, fmt.Errorf("erase tenant %q: %w", of, ErrName)
 	}
@@ -80,9 +88,7 @@ func (s *Service) Start(ctx context.Context, by activity.Actor, of string) (Job,
 	now := s.Now()
 	j := Job{Tenant: of, State: Running, Rows: Counts{}, Began: now, Changed: now, Due: now,
 		Revision: before.Revision + 1}
-	asked := activity.Entry{ID: s.NewID(), At: now, Actor: by, Object: activity.Tenant, ObjectID: of,
-		Action: activity.Erase}
-	if err := s.Jobs.SaveJob(ctx, j, asked); errors.Is(err, ErrConflict) {
+	if err := s.Jobs.SaveJob(ctx, j, asked...); errors.Is(err, ErrConflict) {
 		return s.Job(ctx, of) // of two who ask at once
 	} else if err != nil {
 		return j, fmt.Errorf("begin to erase tenant %s: %w", of, err)

@@ -250,10 +250,14 @@ func jobIsDone(t *testing.T, open Open) {
 	require.NoError(t, err)
 	require.Len(t, page.Entries, 1, "who asked is in their own log")
 	require.Equal(t, operator.Email, page.Entries[0].Email)
-	again, err = s.Start(t.Context(), operator, Leaving)
+	again, err = s.Begin(t.Context(), Leaving)
 	require.NoError(t, err)
 	require.Equal(t, erasure.Running, again.State, "it can be asked for again")
 	require.Empty(t, again.Rows)
+	require.Equal(t, 2, woken)
+	page, err = e.Log.List(t.Context(), activity.Query{Tenant: operator.Tenant, Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, page.Entries, 1, "a command of the machine is in nobody's log")
 }
 
 // works has parts done, each for as short as there is, until a job is so.
