@@ -36,6 +36,9 @@ func (s *site) document(name string) (page, error) {
 func (s *site) render(from, url string, source []byte) (page, error) {
 	p := page{URL: url}
 	tree := markdown.Parser().Parse(text.NewReader(source))
+	if err := diagrams(tree, source); err != nil {
+		return p, err
+	}
 	err := ast.Walk(tree, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if !entering {
 			return ast.WalkContinue, nil
