@@ -32,7 +32,7 @@ func Hold(path string) (release func() error, err error) { return db.Hold(path) 
 // counted are what a person knows a state by, each with its tables and what counts in them. A layout that has not one
 // of them has no such rows.
 var counted = map[string]map[string]string{
-	"events":       {"events": "count(*)"},
+	"events":       {"events": "count(*)", "deferred": "count(*)"},
 	"integrations": {"integrations": "count(*)"},
 	"waiting deliveries": {"pending": "count(*)", "retrying": "count(*)", "gathering": "count(*)",
 		"open_blocks": "ifnull(sum(n), 0)"},

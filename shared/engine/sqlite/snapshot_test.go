@@ -146,3 +146,24 @@ func TestWhoHoldsAStateKeepsItsEngineAway(t *testing.T) {
 	require.ErrorIs(t, err, sqlite.ErrInUse)
 	require.NoError(t, db.Close())
 }
+
+func TestASnapshotCountsEventsThatAreDeferredToo(t *testing.T) {
+	path := filepath.Join(quickDir(t), "state.db")
+	withIntegrations(t, path, "42", "7")
+	db, err := sqlite.Open(t.Context(), path, sqlite.Options{Share: 2})
+	require.NoError(t, err)
+	defer db.Close()
+	var entries []delivery.Entry
+	for n := range 5 {
+		e := entry(n)
+		e.Tenant = "42"
+		entries = append(entries, e)
+	}
+	require.NoError(t, db.Bus().Put(t.Context(), entries))
+	s, err := sqlite.Look(path)
+	require.NoError(t, err)
+	defer s.Close()
+	counts, err := s.Counts()
+	require.NoError(t, err)
+	require.EqualValues(t, 5, counts["events"])
+}
