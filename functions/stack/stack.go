@@ -90,6 +90,8 @@ type Stack struct {
 	secrets secretValues
 	bot     telegram.Bot
 	tracer  *trace.Tracer // nil for none
+
+	retentions *report.Retentions
 }
 
 // environment reads variables and remembers those that are missing or wrong.
@@ -222,10 +224,18 @@ func (s *Stack) Reading() *settings.Integrations {
 	return &settings.Integrations{DB: s.db, Table: s.env.need("TOCSIN_TABLE_INTEGRATIONS"), Now: time.Now, Log: s.Log}
 }
 
+// kept knows how long is kept what comes for each tenant: all stores of the function share what it read.
+func (s *Stack) kept() *report.Retentions {
+	if s.retentions == nil {
+		s.retentions = &report.Retentions{Store: s.Reports(), Most: s.keep(), Now: time.Now, Log: s.Log}
+	}
+	return s.retentions
+}
+
 // tables are those of events and deliveries. Not each function has all of them.
 func (s *Stack) tables() table.Set {
 	return table.Set{
-		DB: s.db, Now: time.Now, Log: s.Log, Keep: s.keep(),
+		DB: s.db, Now: time.Now, Log: s.Log, Keep: s.keep(), Retention: s.kept().Kept,
 		Tables: table.Names{
 			Deliveries: s.env.need("TOCSIN_TABLE_DELIVERIES"), Events: s.env.need("TOCSIN_TABLE_EVENTS"),
 			Batches: s.env.need("TOCSIN_TABLE_BATCHES"), DeadLetters: s.env.need("TOCSIN_TABLE_DEAD_LETTERS"),
@@ -365,7 +375,7 @@ func (s *Stack) Reporter(receivers report.Receivers, renderer report.Renderer) *
 		Platform: platform.Name,
 		Console:  report.Console(platform.Console), Now: time.Now, NewID: newID, Log: s.Log, Enqueue: s.Jobs().Enqueue,
 		Spread: time.Duration(s.env.number("TOCSIN_REPORT_SPREAD_MINUTES", 45)) * time.Minute,
-		Events: fanout.Events{Log: s.eventLog()}, EventsKept: s.keep(),
+		Events: fanout.Events{Log: s.eventLog()}, EventsKept: s.keep(), EndsWritten: true,
 	}
 }
 
@@ -378,7 +388,8 @@ func (s *Stack) eventLog() *deliveries.Store {
 
 // Orders takes reports on demand, which another function makes.
 func (s *Stack) Orders() *report.Service {
-	return &report.Service{Store: s.Reports(), Now: time.Now, NewID: newID, Log: s.Log, EventsKept: s.keep()}
+	return &report.Service{Store: s.Reports(), Now: time.Now, NewID: newID, Log: s.Log, EventsKept: s.keep(),
+		EndsWritten: true}
 }
 
 func (s *Stack) people() *people.Store {

@@ -141,6 +141,29 @@ func TestTheAccountHasQuietHours(t *testing.T) {
 	}
 }
 
+func TestAnAdministratorChoosesHowLongEventsAreKept(t *testing.T) {
+	t.Parallel()
+	p := program(t)
+	for name, l := range everyLook() {
+		require.NoError(t, p.Call("PUT", "/v1/report-settings", map[string]any{"time_zone": "UTC",
+			"retention": map[string]any{"events": 0, "deliveries": 0}}, nil))
+		b := open(t, p, l, "/reports")
+		b.act("settled")
+		b.act("fill", word(l, "Events, which hold all that is sent of them", "イベント（送信内容のすべてを含む）"), "14")
+		b.act("fill", word(l, "Deliveries, with what systems answered", "配信（システムの応答を含む）"), "7")
+		b.sees(word(l, "What is older goes for good", "これより古いものは完全に削除されます"))
+		b.judgeWhole("retention-"+name, l)
+		b.act("clickIn", ".account-retention", word(l, "Save", "保存"))
+		b.sees(word(l, "Saved.", "保存しました"))
+		var is struct {
+			Retention struct{ Events, Deliveries int }
+		}
+		require.NoError(t, p.Call("GET", "/v1/report-settings", nil, &is))
+		require.Equal(t, 14, is.Retention.Events)
+		require.Equal(t, 7, is.Retention.Deliveries)
+	}
+}
+
 func TestHomeTellsWhatIsHeldApartFromWhatWaits(t *testing.T) {
 	t.Parallel()
 	at := receive(t)

@@ -1336,6 +1336,11 @@ type FiltersOutputBody struct {
 	//
 	// Examples: 2023-02-03
 	From string `json:"from"`
+
+	// Kept days that the tenant's events are kept
+	//
+	// Examples: 30
+	Kept int64 `json:"kept"`
 }
 
 // FiringView defines model for FiringView.
@@ -2536,7 +2541,8 @@ type ReportSettings struct {
 	Hour *int64 `json:"hour,omitempty"`
 
 	// Language en or ja: of what is sent, where neither an integration nor a person has one; empty: English; absent in a change: as it is
-	Language *string `json:"language,omitempty"`
+	Language  *string    `json:"language,omitempty"`
+	Retention *Retention `json:"retention,omitempty"`
 
 	// TimeZone IANA name; days, weeks and months are cut in it, reports go out at the hour of it, and people are told times in it
 	//
@@ -2612,6 +2618,32 @@ type RequestsOutputBody struct {
 
 	// Items in the order in which they are sent
 	Items []RequestView `json:"items"`
+}
+
+// Retention defines model for Retention.
+type Retention struct {
+	// Deliveries days that the log of deliveries is kept, with what systems answered, from 7 to those of the events; 0: as long as the events
+	//
+	// Examples: 7
+	Deliveries int64 `json:"deliveries"`
+
+	// Events days, from 7 to what the installation keeps; 0: as long as the installation. An event holds all that is sent of it: what is older can not be sent again, recovered, or asked for in a report by filters
+	//
+	// Examples: 14
+	Events int64 `json:"events"`
+
+	// Least the fewest days that can be chosen; absent where the installation keeps no more, and nothing can be chosen
+	//
+	// Examples: 7
+	Least *int64 `json:"least,omitempty"`
+
+	// Most days that the installation keeps them at most; less than a day is 0
+	//
+	// Examples: 30
+	Most *int64 `json:"most,omitempty"`
+
+	// Until after a choice of fewer days: what came before it keeps the end that was written with it, and has gone by then; absent where no more than was chosen is kept
+	Until *time.Time `json:"until,omitempty"`
 }
 
 // RowView defines model for RowView.
@@ -4480,7 +4512,7 @@ type ClientInterface interface {
 
 	// RecoverEventsWithBody Recover events that an integration missed
 	//
-	// Makes deliveries of the events that the integration takes, as it is set up now, and never got: they came while it was disabled, or before it was added. Events are kept as long as deliveries. A single event has the delivery id that it would have had. One call works for about two seconds; go on with the cursor, or stop. Nothing is made twice.
+	// Makes deliveries of the events that the integration takes, as it is set up now, and never got: they came while it was disabled, or before it was added. Events are kept at least as long as deliveries. A single event has the delivery id that it would have had. One call works for about two seconds; go on with the cursor, or stop. Nothing is made twice.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4489,7 +4521,7 @@ type ClientInterface interface {
 
 	// RecoverEvents Recover events that an integration missed
 	//
-	// Makes deliveries of the events that the integration takes, as it is set up now, and never got: they came while it was disabled, or before it was added. Events are kept as long as deliveries. A single event has the delivery id that it would have had. One call works for about two seconds; go on with the cursor, or stop. Nothing is made twice.
+	// Makes deliveries of the events that the integration takes, as it is set up now, and never got: they came while it was disabled, or before it was added. Events are kept at least as long as deliveries. A single event has the delivery id that it would have had. One call works for about two seconds; go on with the cursor, or stop. Nothing is made twice.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4632,7 +4664,7 @@ type ClientInterface interface {
 
 	// SetReportSettingsWithBody Set the settings of reports
 	//
-	// A new time zone holds for the days from now on; days that are recorded stay as they were cut.
+	// A new time zone holds for the days from now on; days that are recorded stay as they were cut. Where fewer days are chosen to keep events and deliveries, what is older goes for good.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4641,7 +4673,7 @@ type ClientInterface interface {
 
 	// SetReportSettings Set the settings of reports
 	//
-	// A new time zone holds for the days from now on; days that are recorded stay as they were cut.
+	// A new time zone holds for the days from now on; days that are recorded stay as they were cut. Where fewer days are chosen to keep events and deliveries, what is older goes for good.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5665,7 +5697,7 @@ func (c *Client) MuteIntegration(ctx context.Context, id string, params *MuteInt
 
 // RecoverEventsWithBody Recover events that an integration missed
 //
-// Makes deliveries of the events that the integration takes, as it is set up now, and never got: they came while it was disabled, or before it was added. Events are kept as long as deliveries. A single event has the delivery id that it would have had. One call works for about two seconds; go on with the cursor, or stop. Nothing is made twice.
+// Makes deliveries of the events that the integration takes, as it is set up now, and never got: they came while it was disabled, or before it was added. Events are kept at least as long as deliveries. A single event has the delivery id that it would have had. One call works for about two seconds; go on with the cursor, or stop. Nothing is made twice.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5684,7 +5716,7 @@ func (c *Client) RecoverEventsWithBody(ctx context.Context, id string, params *R
 
 // RecoverEvents Recover events that an integration missed
 //
-// Makes deliveries of the events that the integration takes, as it is set up now, and never got: they came while it was disabled, or before it was added. Events are kept as long as deliveries. A single event has the delivery id that it would have had. One call works for about two seconds; go on with the cursor, or stop. Nothing is made twice.
+// Makes deliveries of the events that the integration takes, as it is set up now, and never got: they came while it was disabled, or before it was added. Events are kept at least as long as deliveries. A single event has the delivery id that it would have had. One call works for about two seconds; go on with the cursor, or stop. Nothing is made twice.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6017,7 +6049,7 @@ func (c *Client) GetReportSettings(ctx context.Context, params *GetReportSetting
 
 // SetReportSettingsWithBody Set the settings of reports
 //
-// A new time zone holds for the days from now on; days that are recorded stay as they were cut.
+// A new time zone holds for the days from now on; days that are recorded stay as they were cut. Where fewer days are chosen to keep events and deliveries, what is older goes for good.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6036,7 +6068,7 @@ func (c *Client) SetReportSettingsWithBody(ctx context.Context, params *SetRepor
 
 // SetReportSettings Set the settings of reports
 //
-// A new time zone holds for the days from now on; days that are recorded stay as they were cut.
+// A new time zone holds for the days from now on; days that are recorded stay as they were cut. Where fewer days are chosen to keep events and deliveries, what is older goes for good.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -13483,7 +13515,7 @@ type ClientWithResponsesInterface interface {
 
 	// RecoverEventsWithBodyWithResponse Recover events that an integration missed
 	//
-	// Makes deliveries of the events that the integration takes, as it is set up now, and never got: they came while it was disabled, or before it was added. Events are kept as long as deliveries. A single event has the delivery id that it would have had. One call works for about two seconds; go on with the cursor, or stop. Nothing is made twice.
+	// Makes deliveries of the events that the integration takes, as it is set up now, and never got: they came while it was disabled, or before it was added. Events are kept at least as long as deliveries. A single event has the delivery id that it would have had. One call works for about two seconds; go on with the cursor, or stop. Nothing is made twice.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13492,7 +13524,7 @@ type ClientWithResponsesInterface interface {
 
 	// RecoverEventsWithResponse Recover events that an integration missed
 	//
-	// Makes deliveries of the events that the integration takes, as it is set up now, and never got: they came while it was disabled, or before it was added. Events are kept as long as deliveries. A single event has the delivery id that it would have had. One call works for about two seconds; go on with the cursor, or stop. Nothing is made twice.
+	// Makes deliveries of the events that the integration takes, as it is set up now, and never got: they came while it was disabled, or before it was added. Events are kept at least as long as deliveries. A single event has the delivery id that it would have had. One call works for about two seconds; go on with the cursor, or stop. Nothing is made twice.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13663,7 +13695,7 @@ type ClientWithResponsesInterface interface {
 
 	// SetReportSettingsWithBodyWithResponse Set the settings of reports
 	//
-	// A new time zone holds for the days from now on; days that are recorded stay as they were cut.
+	// A new time zone holds for the days from now on; days that are recorded stay as they were cut. Where fewer days are chosen to keep events and deliveries, what is older goes for good.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13672,7 +13704,7 @@ type ClientWithResponsesInterface interface {
 
 	// SetReportSettingsWithResponse Set the settings of reports
 	//
-	// A new time zone holds for the days from now on; days that are recorded stay as they were cut.
+	// A new time zone holds for the days from now on; days that are recorded stay as they were cut. Where fewer days are chosen to keep events and deliveries, what is older goes for good.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -16865,7 +16897,7 @@ func (c *ClientWithResponses) MuteIntegrationWithResponse(ctx context.Context, i
 
 // RecoverEventsWithBodyWithResponse Recover events that an integration missed
 //
-// Makes deliveries of the events that the integration takes, as it is set up now, and never got: they came while it was disabled, or before it was added. Events are kept as long as deliveries. A single event has the delivery id that it would have had. One call works for about two seconds; go on with the cursor, or stop. Nothing is made twice.
+// Makes deliveries of the events that the integration takes, as it is set up now, and never got: they came while it was disabled, or before it was added. Events are kept at least as long as deliveries. A single event has the delivery id that it would have had. One call works for about two seconds; go on with the cursor, or stop. Nothing is made twice.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16880,7 +16912,7 @@ func (c *ClientWithResponses) RecoverEventsWithBodyWithResponse(ctx context.Cont
 
 // RecoverEventsWithResponse Recover events that an integration missed
 //
-// Makes deliveries of the events that the integration takes, as it is set up now, and never got: they came while it was disabled, or before it was added. Events are kept as long as deliveries. A single event has the delivery id that it would have had. One call works for about two seconds; go on with the cursor, or stop. Nothing is made twice.
+// Makes deliveries of the events that the integration takes, as it is set up now, and never got: they came while it was disabled, or before it was added. Events are kept at least as long as deliveries. A single event has the delivery id that it would have had. One call works for about two seconds; go on with the cursor, or stop. Nothing is made twice.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17165,7 +17197,7 @@ func (c *ClientWithResponses) GetReportSettingsWithResponse(ctx context.Context,
 
 // SetReportSettingsWithBodyWithResponse Set the settings of reports
 //
-// A new time zone holds for the days from now on; days that are recorded stay as they were cut.
+// A new time zone holds for the days from now on; days that are recorded stay as they were cut. Where fewer days are chosen to keep events and deliveries, what is older goes for good.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17180,7 +17212,7 @@ func (c *ClientWithResponses) SetReportSettingsWithBodyWithResponse(ctx context.
 
 // SetReportSettingsWithResponse Set the settings of reports
 //
-// A new time zone holds for the days from now on; days that are recorded stay as they were cut.
+// A new time zone holds for the days from now on; days that are recorded stay as they were cut. Where fewer days are chosen to keep events and deliveries, what is older goes for good.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

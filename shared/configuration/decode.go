@@ -36,10 +36,10 @@ func (r *reader) document(root tree.Value) (d Document) {
 		renames(r, "trigger", d.Triggers, func(t Trigger) (string, string, int) { return t.Name, t.Was, t.Line })
 	}
 	if v, ok := m["report_settings"]; ok {
-		s := r.object(v, "report_settings", "time_zone", "hour", "language", "hold")
+		s := r.object(v, "report_settings", "time_zone", "hour", "language", "hold", "retention")
 		d.Reports = &ReportSettings{TimeZone: r.text(s, v, "report_settings", "time_zone"),
 			Hour: calendar.DefaultHour, Language: r.optional(s, "report_settings", "language"),
-			Hold: r.hold(s, "report_settings"), Line: v.Line}
+			Hold: r.hold(s, "report_settings"), Retention: r.retention(s, "report_settings"), Line: v.Line}
 		if _, given := s["hour"]; given {
 			d.Reports.Hour = int(r.number(s, v, "report_settings", "hour"))
 			if err := calendar.CheckHour(d.Reports.Hour); err != nil {

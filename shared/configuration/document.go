@@ -86,8 +86,13 @@ type ReportSettings struct {
 	Hour     int    // of the day, in the zone
 	Language string // "" = English
 	Hold     Hold
-	Line     int
+	// Retention is how long events and deliveries are kept.
+	Retention Retention
+	Line      int
 }
+
+// Retention is in days; 0 = as long as the installation.
+type Retention struct{ Events, Deliveries int64 }
 
 // Hold is when what is sent waits. The zero value is for: never.
 type Hold struct {

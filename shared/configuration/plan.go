@@ -473,7 +473,8 @@ func (p *planner) reports() {
 	case p.state.Reports == nil:
 		p.problems.Add(d.Line, "report_settings", "there are no reports here, or you may not set them")
 	case d.TimeZone != p.state.Reports.TimeZone || d.Hour != p.state.Reports.Hour ||
-		d.Language != p.state.Reports.Language || !tree.Same(d.Hold.tree(), p.state.Reports.Hold.tree()):
+		d.Language != p.state.Reports.Language || !tree.Same(d.Hold.tree(), p.state.Reports.Hold.tree()) ||
+		d.Retention != p.state.Reports.Retention:
 		s := Step{Verb: Change, Kind: ReportsKind, Name: ReportsKind, ETag: p.state.Reports.ETag}
 		if d.TimeZone != p.state.Reports.TimeZone {
 			s.differ("time_zone", tree.OfText(p.state.Reports.TimeZone), tree.OfText(d.TimeZone))
@@ -485,6 +486,7 @@ func (p *planner) reports() {
 		s.body.Set("hour", tree.OfNumber(int64(d.Hour)))
 		s.word("language", d.Language, p.state.Reports.Language)
 		s.hold(d.Hold, p.state.Reports.Hold)
+		s.retention(d.Retention, p.state.Reports.Retention)
 		p.plan.Steps = append(p.plan.Steps, s)
 	}
 }

@@ -59,6 +59,8 @@ type StoredReports struct {
 	Language string
 	Hold     Hold
 	ETag     string
+
+	Retention Retention
 }
 
 // System is what is to be known of a system of the catalogue.
@@ -205,7 +207,7 @@ func Export(s State) (Document, error) {
 	slices.SortFunc(d.Integrations, func(a, b Integration) int { return cmp.Compare(a.Name, b.Name) })
 	if s.Reports != nil {
 		d.Reports = &ReportSettings{TimeZone: s.Reports.TimeZone, Hour: s.Reports.Hour,
-			Language: s.Reports.Language, Hold: s.Reports.Hold}
+			Language: s.Reports.Language, Hold: s.Reports.Hold, Retention: s.Reports.Retention}
 	}
 	if s.Triggers == nil {
 		return d, nil

@@ -42,6 +42,9 @@ func (d Document) tree() tree.Value {
 			section.Set("language", tree.OfText(d.Reports.Language))
 		}
 		d.Reports.Hold.add(&section)
+		if v := d.Reports.Retention.tree(); v.Kind == tree.Map {
+			section.Set("retention", v)
+		}
 		out.Set("report_settings", section)
 	}
 	return out

@@ -10,6 +10,7 @@ import (
 	"tocsin/shared/hold"
 	"tocsin/shared/report/calendar"
 	"tocsin/shared/report/daily"
+	"tocsin/shared/retention"
 	"tocsin/shared/wording"
 )
 
@@ -47,6 +48,8 @@ type Settings struct {
 	Language wording.Language `json:"language,omitempty"`
 	// Hold says when what is sent to integrations whose systems people read waits: see package hold.
 	Hold hold.Rules `json:"hold,omitzero"`
+	// Retention says how long what comes for the tenant is kept: see package retention.
+	Retention retention.Setting `json:"retention,omitzero"`
 	// Revision counts changes from 1; 0 before the first one, and of settings that a release before it was kept wrote.
 	Revision int64 `json:"revision,omitempty"`
 }
@@ -67,6 +70,12 @@ func (s Settings) fields() map[string]any {
 	}
 	if !s.Hold.Zero() {
 		out["hold"] = s.Hold
+	}
+	if s.Retention.Events != 0 {
+		out["retention.events"] = s.Retention.Events
+	}
+	if s.Retention.Deliveries != 0 {
+		out["retention.deliveries"] = s.Retention.Deliveries
 	}
 	return out
 }

@@ -11,7 +11,6 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/filter"
 	"tocsin/shared/notification"
-	"tocsin/shared/report/calendar"
 	"tocsin/shared/report/selected"
 	"tocsin/shared/wording"
 )
@@ -30,23 +29,20 @@ type Events interface {
 // long after it ends.
 const early, late = time.Hour, 24 * time.Hour
 
-// Since is the first day, in a zone, that a report by filters can be made of.
-func (s *Service) Since(zone string) calendar.Day {
-	return calendar.DayOf(s.Now().Add(-s.EventsKept), calendar.Location(zone)).Add(1)
-}
-
 // checkFilters says what is wrong with the filters of a request.
-func (s *Service) checkFilters(q Request) destination.InvalidParameters {
+func (s *Service) checkFilters(ctx context.Context, tenant string, q Request) (
+	problems destination.InvalidParameters, err error) {
 	if len(q.Filters) == 0 {
-		return nil
+		return nil, nil
 	}
-	problems := filter.CheckReport(q.Filters)
-	if since := s.Since(q.Period.Zone); q.Period.From < since {
+	problems = filter.CheckReport(q.Filters)
+	v, err := s.Store.Settings(ctx, tenant)
+	v.Zone = q.Period.Zone
+	if since := s.Since(v); q.Period.From < since {
 		problems.Addf("from", "must be %s or later: a report by filters is made of the events, which are kept for "+
-			"%d days",
-			since, int(s.EventsKept/(24*time.Hour)))
+			"%d days", since, int(s.Kept(v).Events/(24*time.Hour)))
 	}
-	return problems
+	return problems, err
 }
 
 // totals are what a report is made of.

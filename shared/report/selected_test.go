@@ -91,8 +91,9 @@ func TestOfManyValuesAReportNamesSome(t *testing.T) {
 func TestAReportByFiltersGoesBackAsFarAsEventsAreKept(t *testing.T) {
 	r := start(t, "2023-03-31T12:00:00Z")
 	r.service.EventsKept = 30 * 24 * time.Hour
-	require.Equal(t, calendar.Day("2023-03-02"), r.service.Since("UTC"), "of the first of March some is gone")
-	require.Equal(t, calendar.Day("2023-03-03"), r.service.Since("Pacific/Kiritimati"), "it is the second there")
+	since := func(zone string) calendar.Day { return r.service.Since(report.Settings{Zone: zone}) }
+	require.Equal(t, calendar.Day("2023-03-02"), since("UTC"), "of the first of March some is gone")
+	require.Equal(t, calendar.Day("2023-03-03"), since("Pacific/Kiritimati"), "it is the second there")
 	order := func(from calendar.Day, filters ...filter.Filter) error {
 		p, err := calendar.NewPeriod(from, "2023-03-20", "UTC")
 		require.NoError(t, err)

@@ -22,6 +22,7 @@ import (
 	"tocsin/shared/hold"
 	"tocsin/shared/mail/address"
 	"tocsin/shared/report/calendar"
+	"tocsin/shared/retention"
 	"tocsin/shared/wording"
 )
 
@@ -52,17 +53,19 @@ type Found struct {
 type Service struct {
 	Store  Store
 	Totals DailyTotals
-	// Events are what reports by filters are made of; EventsKept is how long they are there.
-	Events     Events
-	EventsKept time.Duration
-	Renderer   Renderer
-	Receivers  Receivers
-	Bus        event.Publisher
-	Platform   string
-	Console    Console
-	Now        func() time.Time
-	NewID      func() string
-	Log        *slog.Logger
+	// Events are what reports by filters are made of; EventsKept is how long the installation keeps them: see package
+	// retention. EndsWritten: when an event goes is written with it, so that a choice holds for later ones alone.
+	Events      Events
+	EventsKept  time.Duration
+	EndsWritten bool
+	Renderer    Renderer
+	Receivers   Receivers
+	Bus         event.Publisher
+	Platform    string
+	Console     Console
+	Now         func() time.Time
+	NewID       func() string
+	Log         *slog.Logger
 	// Enqueue takes the jobs of the schedule; nil performs them at once. On AWS it is a queue's. A job may be
 	// performed more than once.
 	Enqueue func(ctx context.Context, jobs []Job) error
@@ -416,6 +419,8 @@ type SettingsChange struct {
 	Hour     *int
 	Language *wording.Language
 	Hold     *hold.Rules
+	// Retention is in days: see package retention.
+	Retention *retention.Days
 }
 
 func (c SettingsChange) check() error {
@@ -460,6 +465,12 @@ func (s *Service) Set(ctx context.Context, who activity.Actor, c SettingsChange,
 		}
 		now.Hold = *c.Hold
 	}
+	if c.Retention != nil && *c.Retention != v.Retention.Days() {
+		if problems := retention.Check(*c.Retention, s.EventsKept, "retention"); problems != nil {
+			return v, problems
+		}
+		now.Retention = v.Retention.Change(*c.Retention, s.Now(), s.EventsKept)
+	}
 	if reflect.DeepEqual(now, v) {
 		return v, nil
 	}
@@ -502,7 +513,11 @@ func (s *Service) Order(ctx context.Context, who activity.Actor, q Request) (Rep
 		problems = append(problems, destination.FieldProblem{Field: "recipients",
 			Reason: fmt.Sprintf("must be at most %d addresses", MaxRecipients)})
 	}
-	problems = append(problems, s.checkFilters(q)...)
+	filters, err := s.checkFilters(ctx, who.Tenant, q)
+	if err != nil {
+		return Report{}, err
+	}
+	problems = append(problems, filters...)
 	if q.Period.From > calendar.DayOf(s.Now(), calendar.Location(q.Period.Zone)) {
 		problems = append(problems, destination.FieldProblem{Field: "from", Reason: "must not be in the future"})
 	}

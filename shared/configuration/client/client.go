@@ -413,6 +413,8 @@ func (c *Client) reports(ctx context.Context) (*configuration.StoredReports, err
 		Hour     int
 		Language string
 		Hold     json.RawMessage
+		// Retention is not there of a release that has none.
+		Retention configuration.Retention
 	}
 	got.Hour = calendar.DefaultHour // a release that has no hour of its own
 	etag, err := c.get(ctx, "/v1/report-settings", &got)
@@ -424,7 +426,7 @@ func (c *Client) reports(ctx context.Context) (*configuration.StoredReports, err
 		return nil, fmt.Errorf("read the hold of the settings of reports: %w", err)
 	}
 	return &configuration.StoredReports{TimeZone: got.TimeZone, Hour: got.Hour, Language: got.Language, Hold: held,
-		ETag: etag}, nil
+		Retention: got.Retention, ETag: etag}, nil
 }
 
 // hidden is nil for what is not there, or not for the caller.

@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/messagetemplate"
 	"tocsin/shared/report/calendar"
+	"tocsin/shared/retention"
 	"tocsin/shared/trigger"
 	"tocsin/shared/wording"
 )
@@ -59,7 +60,13 @@ func Of(systems []destination.System) (json.RawMessage, error) {
 					"language": language("Of what is sent, where neither an integration nor a person has one. Left " +
 						"out: English."),
 					"hold": holdSchema("When what is sent to integrations with systems that people read waits, "+
-						"beside their own rules.", false)}},
+						"beside their own rules.", false),
+					"retention": object{"type": "object", "additionalProperties": false, "description": "How long " +
+						"the tenant's events and the log of its deliveries are kept. Left out: as long as the " +
+						"installation keeps them.", "properties": object{
+						"events": days("Events, which hold all that is sent of them."),
+						"deliveries": days("The log of deliveries, at most as long as the events. Left out: as " +
+							"long as those.")}}}},
 		},
 	}, "", "  ")
 }
@@ -68,6 +75,12 @@ var was = object{"type": "string", "minLength": 1, "description": "Its name unti
 	"there is none with the new name, and may stay here."}
 
 var enabled = object{"type": "boolean", "description": "Left out: as it is; a new one is enabled."}
+
+// days is how long something is kept. The most is the installation's, which this document does not know.
+func days(of string) object {
+	return object{"type": "integer", "description": of + " Days; 0: as long as can be.",
+		"anyOf": []object{{"const": 0}, {"minimum": retention.Least}}}
+}
 
 func language(description string) object {
 	return object{"enum": wording.Languages(), "description": description}

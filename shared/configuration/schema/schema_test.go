@@ -18,6 +18,7 @@ import (
 	"tocsin/shared/hold"
 	"tocsin/shared/integration"
 	"tocsin/shared/report/calendar"
+	"tocsin/shared/retention"
 	"tocsin/shared/wording"
 )
 
@@ -68,6 +69,14 @@ func TestTheSchemaTakesWhatTheServiceTakes(t *testing.T) {
 	require.True(t, ofIntegration("storm_guard", string(integration.NoStormGuard)))
 	for hour := -2; hour < 27; hour++ {
 		require.Equal(t, calendar.CheckHour(hour) == nil, ofReports("hour", hour), hour)
+	}
+	for days := -1; days < 40; days++ { // of the most, the schema knows nothing
+		chosen := retention.Days{Events: days}
+		require.Equal(t, retention.Check(chosen, 1000*24*time.Hour, "retention") == nil,
+			ofReports("retention", map[string]any{"events": days}), days)
+		chosen = retention.Days{Deliveries: days}
+		require.Equal(t, retention.Check(chosen, 1000*24*time.Hour, "retention") == nil,
+			ofReports("retention", map[string]any{"deliveries": days}), days)
 	}
 	for _, l := range []string{"en", "ja", "de", "EN"} {
 		require.Equal(t, wording.Language(l).Valid(), ofReports("language", l), l)

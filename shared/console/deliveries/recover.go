@@ -54,8 +54,8 @@ func (s *API) recovery(api huma.API) {
 		Errors: []int{400, 404, 409, 422}, Summary: "Recover events that an integration missed",
 		Description: "Makes deliveries of the events that the integration takes, as it is set up now, and never got: " +
 			"they came while it was " +
-			"disabled, or before it was added. Events are kept as long as deliveries. A single event has the " +
-			"delivery id that it would have had. " +
+			"disabled, or before it was added. Events are kept at least as long as deliveries. A single event has " +
+			"the delivery id that it would have had. " +
 			"One call works for about two seconds; go on with the cursor, or stop. Nothing is made twice.",
 	}), s.recoverEvents)
 }

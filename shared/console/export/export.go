@@ -132,6 +132,8 @@ func (s *API) state(ctx context.Context) (out configuration.State, err error) {
 			return out, err
 		}
 		out.Reports = &configuration.StoredReports{TimeZone: v.Zone, Hour: v.At(),
+			Retention: configuration.Retention{Events: int64(v.Retention.Events),
+				Deliveries: int64(v.Retention.Deliveries)},
 			Language: string(v.Language), Hold: held(v.Hold)}
 	}
 	return out, nil

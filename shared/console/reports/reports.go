@@ -17,6 +17,7 @@ import (
 	"tocsin/shared/filter"
 	"tocsin/shared/report"
 	"tocsin/shared/report/calendar"
+	"tocsin/shared/retention"
 	"tocsin/shared/wording"
 )
 
@@ -121,6 +122,7 @@ type orderInput struct {
 type filtersOutput struct {
 	Body struct {
 		Filters []rest.FilterRuleView `json:"filters"`
+		Kept    int                   `json:"kept" doc:"days that the tenant's events are kept" example:"30"`
 		From    calendar.Day          `json:"from" doc:"the first day that a report by filters can be made of, in the time zone of the reports: it is made of the events themselves, which are kept so long, as they arrived until a day after its period. One without filters goes back 13 months" example:"2023-02-03"`
 	}
 }
@@ -141,7 +143,18 @@ type ReportSettings struct {
 	Language *wording.Language `json:"language,omitempty" doc:"en or ja: of what is sent, where neither an integration nor a person has one; empty: English; absent in a change: as it is"`
 	Hold     *rest.HoldView    `json:"hold,omitempty" doc:"when what is sent to integrations with systems that people read waits, beside their own rules; absent in a change: as it is"`
 	TimeZone string            `json:"time_zone" maxLength:"64" doc:"IANA name; days, weeks and months are cut in it, reports go out at the hour of it, and people are told times in it" example:"Europe/Berlin"`
-	Hour     *int              `json:"hour,omitempty" minimum:"0" maximum:"23" doc:"of the day, in the time zone: reports go out within the hour that begins then; 6 until you choose one; absent in a change: as it is" example:"6"`
+	// Retention is how long events and deliveries are kept.
+	Retention *Retention `json:"retention,omitempty" doc:"how long the tenant's events and the log of its deliveries are kept; absent in a change: as it is"`
+	Hour      *int       `json:"hour,omitempty" minimum:"0" maximum:"23" doc:"of the day, in the time zone: reports go out within the hour that begins then; 6 until you choose one; absent in a change: as it is" example:"6"`
+}
+
+// Retention is a tenant's.
+type Retention struct {
+	Events     int        `json:"events" minimum:"0" maximum:"400" doc:"days, from 7 to what the installation keeps; 0: as long as the installation. An event holds all that is sent of it: what is older can not be sent again, recovered, or asked for in a report by filters" example:"14"`
+	Deliveries int        `json:"deliveries" minimum:"0" maximum:"400" doc:"days that the log of deliveries is kept, with what systems answered, from 7 to those of the events; 0: as long as the events" example:"7"`
+	Most       int        `json:"most,omitempty" readOnly:"true" doc:"days that the installation keeps them at most; less than a day is 0" example:"30"`
+	Least      int        `json:"least,omitempty" readOnly:"true" doc:"the fewest days that can be chosen; absent where the installation keeps no more, and nothing can be chosen" example:"7"`
+	Until      *time.Time `json:"until,omitempty" readOnly:"true" doc:"after a choice of fewer days: what came before it keeps the end that was written with it, and has gone by then; absent where no more than was chosen is kept"`
 }
 
 type settingsOutput struct {
@@ -232,13 +245,14 @@ func (s *API) settings(api huma.API) {
 		if err != nil {
 			return nil, s.Answer(err)
 		}
-		return &settingsOutput{settingsETag(v.Revision), settingsView(v)}, nil
+		return &settingsOutput{settingsETag(v.Revision), s.settingsView(v)}, nil
 	})
 	huma.Register(api, rest.Operation(access.ReportSettings, huma.Operation{
 		OperationID: "set-report-settings", Method: http.MethodPut, Path: "/v1/report-settings", Tags: tags,
-		Errors:      []int{400, 409, 412, 413, 415, 422},
-		Summary:     "Set the settings of reports",
-		Description: "A new time zone holds for the days from now on; days that are recorded stay as they were cut.",
+		Errors:  []int{400, 409, 412, 413, 415, 422},
+		Summary: "Set the settings of reports",
+		Description: "A new time zone holds for the days from now on; days that are recorded stay as they were cut. " +
+			"Where fewer days are chosen to keep events and deliveries, what is older goes for good.",
 	}), s.setSettings)
 }
 
@@ -247,7 +261,8 @@ func (s *API) setSettings(ctx context.Context, in *settingsInput) (*settingsOutp
 	var now report.Settings
 	err := s.UnlessChanged(ctx, in.IfMatch, func(revision int64) (err error) {
 		now, err = s.Reports.Set(ctx, rest.Person(ctx), report.SettingsChange{Zone: in.Body.TimeZone,
-			Hour: in.Body.Hour, Language: in.Body.Language, Hold: in.Body.Hold.Rules()}, revision-1)
+			Hour: in.Body.Hour, Language: in.Body.Language, Hold: in.Body.Hold.Rules(),
+			Retention: in.Body.Retention.days()}, revision-1)
 		for field, of := range map[string]error{"time_zone": calendar.ErrZone, "hour": calendar.ErrHour,
 			"language": report.ErrLanguage} {
 			if errors.Is(err, of) {
@@ -260,12 +275,33 @@ func (s *API) setSettings(ctx context.Context, in *settingsInput) (*settingsOutp
 		return nil, err
 	}
 	s.Log.Info("report settings set", "tenant", p.Tenant, "zone", now.Zone, "hour", now.At(), "by", p.Email)
-	return &settingsOutput{settingsETag(now.Revision), settingsView(now)}, nil
+	return &settingsOutput{settingsETag(now.Revision), s.settingsView(now)}, nil
 }
 
-func settingsView(v report.Settings) ReportSettings {
+func (s *API) settingsView(v report.Settings) ReportSettings {
 	hour := v.At()
-	return ReportSettings{Language: &v.Language, Hold: rest.HoldViewOf(v.Hold), TimeZone: v.Zone, Hour: &hour}
+	return ReportSettings{Language: &v.Language, Hold: rest.HoldViewOf(v.Hold), TimeZone: v.Zone, Hour: &hour,
+		Retention: s.retention(v)}
+}
+
+func (s *API) retention(v report.Settings) *Retention {
+	out := &Retention{Events: v.Retention.Events, Deliveries: v.Retention.Deliveries,
+		Most: int(s.Reports.EventsKept / (24 * time.Hour))}
+	if out.Most > retention.Least {
+		out.Least = retention.Least
+	}
+	if until := s.Reports.Leaves(v); !until.IsZero() {
+		out.Until = &until
+	}
+	return out
+}
+
+// days are what a change asks for.
+func (r *Retention) days() *retention.Days {
+	if r == nil {
+		return nil
+	}
+	return &retention.Days{Events: r.Events, Deliveries: r.Deliveries}
 }
 
 func (s *API) order(ctx context.Context, in *orderInput) (*reportOutput, error) {
@@ -292,12 +328,13 @@ func (s *API) order(ctx context.Context, in *orderInput) (*reportOutput, error) 
 }
 
 func (s *API) filters(ctx context.Context, _ *struct{}) (*filtersOutput, error) {
-	zone, err := s.Reports.Zone(ctx, rest.Principal(ctx).Tenant)
+	v, err := s.Reports.Settings(ctx, rest.Principal(ctx).Tenant)
 	if err != nil {
 		return nil, s.Answer(err)
 	}
 	out := &filtersOutput{}
-	out.Body.Filters, out.Body.From = rest.FilterRules(filter.ReportRules()), s.Reports.Since(zone)
+	out.Body.Filters, out.Body.From = rest.FilterRules(filter.ReportRules()), s.Reports.Since(v)
+	out.Body.Kept = int(s.Reports.Kept(v).Events / (24 * time.Hour))
 	return out, nil
 }
 

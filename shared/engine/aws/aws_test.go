@@ -354,6 +354,18 @@ func TestJournal(t *testing.T) {
 	})
 }
 
+func TestRetention(t *testing.T) {
+	reporttest.Retention(t, func(t *testing.T, now func() time.Time, most time.Duration) reporttest.Retaining {
+		w := open(t)
+		d, settings := w.deliveries(), w.reports()
+		kept := &report.Retentions{Store: settings, Most: most, Now: now, Log: slog.New(slog.DiscardHandler)}
+		d.Now, d.Retention, d.Keep, settings.Now = now, kept.Kept, most, now
+		log := w.log()
+		log.DeliveryStore, log.Ready = d, w.ready(d)
+		return reporttest.Retaining{Log: log, Events: d, Settings: settings}
+	})
+}
+
 func TestDeliveryLog(t *testing.T) {
 	enginetest.DeliveryLog(t, func(t *testing.T) (enginetest.Log, deliverylog.Store) {
 		w := open(t)

@@ -4,13 +4,15 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"tocsin/shared/retention"
 )
 
 // Prune removes ended deliveries, and the events that nothing refers to any more, once they are older than keep;
 // counters once no rule reads them; references of objects once they are over or their
 // integration was deleted; dead letters and commands as deliveries; reports and daily totals as package report
 // says, the activity log as package activity says; API tokens and sessions that have ended. It returns how many rows it
-// removed.
+// removed. What a tenant chose to keep for less than that goes earlier: see package retention.
 func (s *DB) Prune(ctx context.Context, now time.Time, keep time.Duration) (removed int, err error) {
 	before := now.Add(-keep)
 	for _, old := range []struct {
@@ -19,6 +21,7 @@ func (s *DB) Prune(ctx context.Context, now time.Time, keep time.Duration) (remo
 	}{
 		{"deliveries", func() (int, error) { return s.deliveries.Prune(ctx, before) }},
 		{"events", func() (int, error) { return s.deliveries.PruneEvents(ctx, before) }},
+		{"what tenants keep no longer", func() (int, error) { return s.pruneChosen(ctx, now, keep) }},
 		{"dead letters", func() (int, error) { return s.deliveries.PruneDeadLetters(ctx, before) }},
 		{"commands", func() (int, error) { return s.Commands().Prune(ctx, before, now) }},
 		{"firings of triggers", func() (int, error) { return s.triggers.PruneFirings(ctx, before) }},
@@ -37,4 +40,19 @@ func (s *DB) Prune(ctx context.Context, now time.Time, keep time.Duration) (remo
 		}
 	}
 	return removed, s.file.Shrink(ctx)
+}
+
+// pruneChosen removes what tenants chose to keep for less than the installation does.
+func (s *DB) pruneChosen(ctx context.Context, now time.Time, keep time.Duration) (int, error) {
+	settings, err := s.Reports().Retentions(ctx)
+	if err != nil {
+		return 0, err
+	}
+	most, chosen := retention.Setting{}.For(keep), map[string]retention.Kept{}
+	for tenant, setting := range settings {
+		if kept := setting.For(keep); kept != most {
+			chosen[tenant] = kept
+		}
+	}
+	return s.deliveries.PruneChosen(ctx, now, chosen)
 }

@@ -157,7 +157,7 @@ func (s *Store) begun(ctx context.Context, one *tenantIntake) error {
 
 func (s *Store) accept(ctx context.Context, one *tenantIntake) error {
 	m := one.Intake
-	row, before, err := s.Intakes().Rows(m)
+	row, before, err := s.Intakes().Rows(ctx, m)
 	if err != nil {
 		return err
 	}

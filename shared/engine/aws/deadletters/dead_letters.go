@@ -70,9 +70,8 @@ func (deadRow) Newest() int64 { return deadVersion }
 // Reject keeps entries that held no event. The id is made of the entry, so that a repeat overwrites itself.
 func (l *Store) Reject(ctx context.Context, rejected []fanout.Rejected) error {
 	var writes []table.Write
-	expires := l.Expires()
 	for _, r := range rejected {
-		id := deadID(r.Entry)
+		id, expires := deadID(r.Entry), l.EventsExpire(ctx, r.Tenant)
 		row, err := table.Marshal(deadRow{Tenant: tenantKey(r.Tenant), ID: id, Shard: deadShard(id),
 			Kind: r.Entry.DetailType, At: r.Entry.At.UnixNano(), Reason: r.Reason, Version: deadVersion,
 			Expires: expires})

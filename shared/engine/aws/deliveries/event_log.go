@@ -71,8 +71,11 @@ func (d *Store) Recover(
 		from[a.Event.ID] = a.Intake
 	}
 	rows := make([]table.Item, len(deliveries))
-	expires := d.Expires()
+	var expires int64
 	for n, v := range deliveries {
+		if n == 0 || v.Tenant != deliveries[n-1].Tenant {
+			expires = d.DeliveriesExpire(ctx, v.Tenant)
+		}
 		var intakes []string
 		for _, e := range v.Events {
 			if id := from[e.ID]; id != "" && !slices.Contains(intakes, id) {

@@ -23,7 +23,7 @@ func (d *Store) fallBack(ctx context.Context, v delivery.Delivery) (ended bool, 
 	if err != nil {
 		return false, err
 	}
-	row, err := d.write(made, intakes, d.Expires())
+	row, err := d.write(made, intakes, d.DeliveriesExpire(ctx, made.Tenant))
 	if err != nil {
 		return false, err
 	}

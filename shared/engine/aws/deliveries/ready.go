@@ -17,7 +17,7 @@ import (
 // file.
 func (d *Store) Ready(ctx context.Context, m intakes.Intake, again, written bool) (count int, err error) {
 	rows := make([]table.Item, len(m.Deliveries))
-	expires := d.Expires()
+	expires := d.DeliveriesExpire(ctx, m.Tenant)
 	for n, v := range m.Deliveries {
 		if rows[n], err = d.write(v, []string{m.ID}, expires); err != nil {
 			return 0, err

@@ -98,10 +98,10 @@ func (t *Store) claim(
 	ctx context.Context, tenant, intake string, events []fanout.Accepted,
 ) ([]fanout.Standing, error) {
 	rows := make([]table.Item, len(events))
+	expires := t.EventsExpire(ctx, tenant)
 	for n, a := range events {
 		row, err := table.Marshal(claimRow{Event: EventKey(tenant, a.Event.ID), Intake: intake, Since: t.Now().Unix(),
-			Version: 2,
-			Expires: t.Expires()})
+			Version: 2, Expires: expires})
 		if err != nil {
 			return nil, err
 		}
@@ -168,19 +168,19 @@ func (t *Store) contest(
 			}
 		}
 	}
-	return t.takeOver(ctx, intake, takeovers, place, out)
+	return t.takeOver(ctx, tenant, intake, takeovers, place, out)
 }
 
 // takeOver claims events whose claim is of no account any more.
 func (t *Store) takeOver(
-	ctx context.Context, intake string, rows []claimRow, place map[string]int, out []fanout.Standing,
+	ctx context.Context, tenant, intake string, rows []claimRow, place map[string]int, out []fanout.Standing,
 ) error {
 	statements := make([]types.BatchStatementRequest, len(rows))
+	expires := t.EventsExpire(ctx, tenant)
 	for k, row := range rows {
 		condition := "intake = ?"
 		parameters := []types.AttributeValue{table.Text(intake), table.Number(t.Now().Unix()), table.Number(2),
-			table.Number(t.Expires()),
-			table.Text(row.Event), table.Number(row.Expires)}
+			table.Number(expires), table.Text(row.Event), table.Number(row.Expires)}
 		if row.Intake == "" {
 			condition = "intake IS MISSING"
 		} else {
@@ -265,7 +265,7 @@ func fateOf(row table.Item) fate {
 // that is committed already stays.
 func (t *Store) Tombstone(ctx context.Context, tenant, intake string) (fate, error) {
 	row, err := table.Marshal(intakeRow{Intake: ID(tenant, intake), Aborted: true, Version: 2,
-		Expires: t.outlives(Intake{})})
+		Expires: outlives(Intake{}, t.Expires())})
 	if err != nil {
 		return Undecided, err
 	}

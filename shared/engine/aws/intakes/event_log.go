@@ -36,9 +36,9 @@ type loggedEvent struct {
 }
 
 // eventLogRow is the row of an intake in the event log.
-func (t *Store) eventLogRow(m Intake) (table.Write, error) {
+func (t *Store) eventLogRow(m Intake, expires int64) (table.Write, error) {
 	row, err := table.Marshal(loggedRow{Tenant: m.Tenant, ID: m.ID, Count: len(m.Events), Version: 2,
-		Expires: t.Expires()})
+		Expires: expires})
 	return table.Write{Table: t.Tables.EventLog, Item: row}, err
 }
 

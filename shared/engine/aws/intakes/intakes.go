@@ -51,8 +51,8 @@ func intakeKey(tenant, intake string) table.Item {
 }
 
 // outlives is when the row of an intake expires: after all that names it. See delivery.HeldAtMost.
-func (t *Store) outlives(m Intake) int64 {
-	expires := t.Expires() + 24*60*60
+func outlives(m Intake, expires int64) int64 {
+	expires += 24 * 60 * 60
 	if slices.ContainsFunc(m.Deliveries, func(v delivery.Delivery) bool { return v.Held != nil }) {
 		expires += int64(delivery.HeldAtMost / time.Second)
 	}
@@ -67,7 +67,7 @@ type Intake struct {
 }
 
 // Rows are the row of an intake, and what is written before it: its parts, and its row in the event log.
-func (t *Store) Rows(m Intake) (row table.Item, before []table.Write, err error) {
+func (t *Store) Rows(ctx context.Context, m Intake) (row table.Item, before []table.Write, err error) {
 	p, err := packOf(m)
 	if err != nil {
 		return nil, nil, err
@@ -76,13 +76,14 @@ func (t *Store) Rows(m Intake) (row table.Item, before []table.Write, err error)
 	if err != nil {
 		return nil, nil, fmt.Errorf("pack %d events: %w", len(m.Events), err)
 	}
-	logged, err := t.eventLogRow(m)
+	expires := t.EventsExpire(ctx, m.Tenant)
+	logged, err := t.eventLogRow(m, expires)
 	if err != nil {
 		return nil, nil, err
 	}
 	before = append(before, logged)
 	head := intakeRow{Intake: ID(m.Tenant, m.ID), Body: body[:min(table.PartSize, len(body))], Version: 2,
-		Expires: t.outlives(m)}
+		Expires: outlives(m, expires)}
 	for rest := body[len(head.Body):]; len(rest) > 0; rest = rest[min(table.PartSize, len(rest)):] {
 		head.Parts++
 		part, err := table.Marshal(intakeRow{Intake: table.PartKey(head.Intake, head.Parts),

@@ -7,6 +7,8 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"tocsin/shared/retention"
 )
 
 // Names names the tables of events and deliveries.
@@ -28,6 +30,8 @@ type Set struct {
 	Log    *slog.Logger // nil = nothing is logged
 	// Keep is how long events, deliveries and dead letters are kept; 0 = 30 days.
 	Keep time.Duration
+	// Retention is how long is kept what comes for a tenant; nil = Keep for all.
+	Retention func(ctx context.Context, tenant string) retention.Kept
 }
 
 // Kept is how long rows are kept.
@@ -40,6 +44,23 @@ func (s *Set) Kept() time.Duration {
 
 // Expires is when a row that is written now expires, in epoch seconds.
 func (s *Set) Expires() int64 { return s.Now().Add(s.Kept()).Unix() }
+
+// EventsExpire is when an event of a tenant that is written now expires, in epoch seconds.
+func (s *Set) EventsExpire(ctx context.Context, tenant string) int64 {
+	return s.Now().Add(s.keptOf(ctx, tenant).Events).Unix()
+}
+
+// DeliveriesExpire is when a delivery of a tenant that is written now expires, in epoch seconds.
+func (s *Set) DeliveriesExpire(ctx context.Context, tenant string) int64 {
+	return s.Now().Add(s.keptOf(ctx, tenant).Deliveries).Unix()
+}
+
+func (s *Set) keptOf(ctx context.Context, tenant string) retention.Kept {
+	if s.Retention == nil || tenant == "" {
+		return retention.Setting{}.For(s.Kept())
+	}
+	return s.Retention(ctx, tenant)
+}
 
 // Logger is Log, or one that logs nothing.
 func (s *Set) Logger() *slog.Logger {

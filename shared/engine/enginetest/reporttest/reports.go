@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/report"
 	"tocsin/shared/report/calendar"
 	"tocsin/shared/report/daily"
+	"tocsin/shared/retention"
 )
 
 func aReport(id string, minutes int) report.Report {
@@ -117,7 +118,9 @@ func waitingIsHandedOut(t *testing.T, open OpenReports) {
 
 // tokyo are settings with all that there is to set; their hour is midnight, which is no missing one.
 var tokyo = report.Settings{Tenant: "42", Zone: "Asia/Tokyo", Hour: new(int), Language: "ja",
-	Hold: hold.Rules{Then: hold.Digest, Pass: []string{}, Quiet: []hold.Quiet{{Days: []hold.Day{"sat"}, Zone: "UTC"}}}}
+	Retention: retention.Setting{Events: 14, Deliveries: 7, Changed: at, Shortest: 14, Until: at.Add(time.Hour)},
+	Hold: hold.Rules{Then: hold.Digest, Pass: []string{},
+		Quiet: []hold.Quiet{{Days: []hold.Day{"sat"}, Zone: "UTC"}}}}
 
 func settingsAreKept(t *testing.T, open OpenReports) {
 	s, _, _ := open(t)

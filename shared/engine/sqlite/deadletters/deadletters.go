@@ -125,13 +125,25 @@ func (d *Letters) resend(
 
 // PruneDeadLetters removes rejected entries that came before a time.
 func (d *Letters) PruneDeadLetters(ctx context.Context, before time.Time) (removed int, err error) {
+	return d.prune(ctx, "at < ?1", before, "")
+}
+
+// PruneDeadLettersOf removes those of a tenant.
+func (d *Letters) PruneDeadLettersOf(ctx context.Context, tenant string, before time.Time) (removed int, err error) {
+	return d.prune(ctx, "tenant = ?3 AND at < ?1", before, tenant)
+}
+
+func (d *Letters) prune(ctx context.Context, where string, before time.Time, tenant string) (removed int, err error) {
 	removed, err = d.db.Chunks(ctx,
-		"DELETE FROM dead_letters WHERE seq IN (SELECT seq FROM dead_letters WHERE at < ? ORDER BY seq LIMIT ?)",
+		"DELETE FROM dead_letters WHERE seq IN (SELECT seq FROM dead_letters WHERE "+where+" ORDER BY seq LIMIT ?2)",
 		func(s *driver.Stmt) {
 			s.BindInt64(1, before.UnixNano())
 			s.BindInt64(2, db.Chunk)
+			if tenant != "" {
+				s.BindText(3, tenant)
+			}
 		})
-	if err != nil {
+	if err != nil || tenant != "" && removed == 0 {
 		return removed, err
 	}
 	return removed, d.db.Write(ctx, func(w *db.Writer) error {

@@ -32,6 +32,8 @@ type Deliveries struct {
 	// writing counts the writes of the hot path that may have brought something in which memory does not know yet;
 	// writes counts all of them.
 	writing, writes int64
+
+	swept map[time.Duration]swept // of the one prune: see PruneChosen
 }
 
 var (
@@ -43,7 +45,7 @@ var (
 // New returns the deliveries of a state file, without what Load reads.
 func New(file *db.File, bus *eventbus.Bus) *Deliveries {
 	return &Deliveries{Letters: deadletters.New(file, bus), db: file, bus: bus, lanes: newLanes(), leases: newLeases(),
-		windows: windows{}, least: leastBlock}
+		windows: windows{}, least: leastBlock, swept: map[time.Duration]swept{}}
 }
 
 // IDs are the ids of the events that count.

@@ -19,20 +19,28 @@ import (
 // Prune removes deliveries that ended and were made before a time.
 func (d *Deliveries) Prune(ctx context.Context, before time.Time) (removed int, err error) {
 	for _, ref := range d.refs() {
-		n, err := blocks.Prune(ctx, d.db, ref, delivery.FirstID(before))
+		n, err := d.pruneLane(ctx, ref, delivery.FirstID(before))
 		if removed += n; err != nil {
 			return removed, err
 		}
-		for _, table := range [...]string{"finished", "merged"} {
-			n, err := d.db.Chunks(ctx, "DELETE FROM "+table+" WHERE ref = ?1 AND id IN (SELECT id FROM "+table+
-				" WHERE ref = ?1 AND id < ?2 ORDER BY id LIMIT ?3)", func(s *driver.Stmt) {
-				s.BindInt64(1, ref)
-				s.BindText(2, delivery.FirstID(before))
-				s.BindInt64(3, db.Chunk)
-			})
-			if removed += n; err != nil {
-				return removed, err
-			}
+	}
+	return removed, nil
+}
+
+// pruneLane removes the deliveries of a lane that ended and whose ids are before one.
+func (d *Deliveries) pruneLane(ctx context.Context, ref int64, before string) (removed int, err error) {
+	if removed, err = blocks.Prune(ctx, d.db, ref, before); err != nil {
+		return removed, err
+	}
+	for _, table := range [...]string{"finished", "merged"} {
+		n, err := d.db.Chunks(ctx, "DELETE FROM "+table+" WHERE ref = ?1 AND id IN (SELECT id FROM "+table+
+			" WHERE ref = ?1 AND id < ?2 ORDER BY id LIMIT ?3)", func(s *driver.Stmt) {
+			s.BindInt64(1, ref)
+			s.BindText(2, before)
+			s.BindInt64(3, db.Chunk)
+		})
+		if removed += n; err != nil {
+			return removed, err
 		}
 	}
 	return removed, nil
@@ -58,7 +66,7 @@ func (d *Deliveries) PruneEvents(ctx context.Context, before time.Time) (removed
 		n := 0
 		err := d.db.Write(ctx, func(w *db.Writer) error {
 			n = 0
-			oldest, waits, err := oldestWaiting(w, refs)
+			oldest, waits, err := oldestWaiting(w.Conn, refs)
 			if err != nil {
 				return err
 			}
@@ -93,7 +101,7 @@ func (d *Deliveries) PruneEvents(ctx context.Context, before time.Time) (removed
 
 // oldestWaiting is when the oldest delivery that waits was made, by its id, which has the time of the first event that
 // it carries. Ended deliveries need not be asked: those of the age were removed before.
-func oldestWaiting(w *db.Writer, refs []int64) (oldest time.Time, waits bool, err error) {
+func oldestWaiting(conn *driver.Conn, refs []int64) (oldest time.Time, waits bool, err error) {
 	note := func(id string) error {
 		at, err := delivery.MadeAt(id)
 		if !waits || at.Before(oldest) {
@@ -107,13 +115,13 @@ func oldestWaiting(w *db.Writer, refs []int64) (oldest time.Time, waits bool, er
 			"SELECT id FROM retrying WHERE ref = ? ORDER BY id LIMIT 1",
 			"SELECT id FROM gathering WHERE ref = ? ORDER BY id LIMIT 1",
 		} {
-			if err := db.Each(w.Conn, sql, func(s *driver.Stmt) { s.BindInt64(1, ref) }, func(s *driver.Stmt) error {
+			if err := db.Each(conn, sql, func(s *driver.Stmt) { s.BindInt64(1, ref) }, func(s *driver.Stmt) error {
 				return note(s.ColumnText(0))
 			}); err != nil {
 				return oldest, waits, err
 			}
 		}
-		if err := blocks.Waiting(w.Conn, ref, "", func(i packed.Item, _ blocks.Place) error {
+		if err := blocks.Waiting(conn, ref, "", func(i packed.Item, _ blocks.Place) error {
 			if err := note(i.ID); err != nil {
 				return err
 			}

@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/engine/sqlite/activitylog"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/report"
+	"tocsin/shared/retention"
 )
 
 // Reports keeps reports, their files, settings and the schedule (report.Store).
@@ -42,6 +43,25 @@ func (r *Reports) SettingsOf(ctx context.Context, tenants []string) (map[string]
 		if out[tenant], err = r.Settings(ctx, tenant); err != nil {
 			return nil, err
 		}
+	}
+	return out, nil
+}
+
+// Retentions reads what tenants chose of how long their events are kept: those that did.
+func (r *Reports) Retentions(ctx context.Context) (map[string]retention.Setting, error) {
+	out := map[string]retention.Setting{}
+	err := r.db.Query(ctx, "SELECT body FROM report_settings", nil, func(s *driver.Stmt) error {
+		var v report.Settings
+		if err := json.Unmarshal(db.Blob(s, 0), &v); err != nil {
+			return err
+		}
+		if v.Retention.Days() != (retention.Days{}) {
+			out[v.Tenant] = v.Retention
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read how long the events of tenants are kept: %w", err)
 	}
 	return out, nil
 }

@@ -11,6 +11,7 @@ import { Language } from "./fields.js";
 import { filterMistakes, FilterRows, madeFilters, narrowed } from "./filter-rows.js";
 import { AccountHold } from "./hold.js";
 import { Mails, People } from "./mails.js";
+import { AccountRetention } from "./retention.js";
 
 const refresh = 20_000;
 const waiting = 1_500; // milliseconds between looks at a report that is being made
@@ -584,6 +585,7 @@ export function Reports({ session }) {
 				html`
 					<${Settings} />
 					<${AccountHold} />
+					<${AccountRetention} />
 					<${People} />
 					<${Blocked} />
 				`}
