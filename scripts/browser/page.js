@@ -303,6 +303,16 @@ globalThis.tocsinTest = (() => {
 			return true;
 		},
 		text: () => document.body.innerText,
+
+		// waits is what the page of a delivery says that it waits for, and until when.
+		waits: async () => {
+			await until("an attempt, or what is waited for", () => document.querySelector("li.next, p.attempt"));
+			const next = document.querySelector("li.next");
+			return {
+				text: squeeze(next?.innerText ?? ""),
+				at: next?.querySelector("time")?.getAttribute("datetime") ?? "",
+			};
+		},
 		address: () => location.pathname + location.search,
 		settled: () => settled().then(() => true),
 		focused: () =>

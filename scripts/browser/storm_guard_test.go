@@ -1,6 +1,8 @@
 package browser
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -47,11 +49,60 @@ func TestWhatIsBeyondTheStormGuardIsOneMessage(t *testing.T) {
 		}
 		vulnerabilities(t, p, "stormy-"+name, 7)
 		waiting := twoSentTheOthersWait(t, p, id)
+		saysUntilWhen(t, b, l, p, id, waiting)
+		b.judgeWhole("storm-"+name, l)
+	}
+}
+
+// saysUntilWhen looks for why a delivery waits, and until when: the end of a minute. One that was sent while it was
+// looked at says neither: then the next storm is looked at.
+func saysUntilWhen(t *testing.T, b *tab, l look, p *embedded.Process, id, waiting string) {
+	t.Helper()
+	pending := func() (due string) {
+		for _, d := range stormOf(t, p, id) {
+			if d.ID == waiting && d.State == "pending" {
+				due = d.Due
+			}
+		}
+		return due
+	}
+	for n := 0; ; n++ {
+		due := pending()
 		b.follow("/integrations/" + id + "/deliveries/" + waiting)
 		b.sees(word(l, "they came faster than the storm guard lets messages through",
 			"大量送信防止の上限を超える速さで発生しました"))
-		b.judgeWhole("storm-"+name, l)
+		var shown struct{ Text, At string }
+		require.NoError(t, b.eval("waits", &shown))
+		if due != "" && pending() == due {
+			require.Contains(t, shown.Text, word(l, "Gathers what comes faster than the storm guard lets through until",
+				"大量送信防止の上限を超えた分を集めています。終了："))
+			require.Equal(t, due, shown.At)
+			at, err := time.Parse(time.RFC3339, due)
+			require.NoError(t, err)
+			require.Equal(t, at.Truncate(time.Minute), at, "the end of a minute")
+			return
+		}
+		vulnerabilities(t, p, fmt.Sprint("again-", l.language, n), 7)
+		before := waiting
+		eventually(t, "another waits", func() (bool, error) {
+			for _, d := range stormOf(t, p, id) {
+				if d.ID != before && d.State == "pending" {
+					waiting = d.ID
+				}
+			}
+			return waiting != before, nil
+		})
 	}
+}
+
+type stormy struct{ ID, State, Due, Digest string }
+
+// stormOf are the deliveries of the integration that gather what is beyond its storm guard.
+func stormOf(t *testing.T, p *embedded.Process, id string) []stormy {
+	t.Helper()
+	var log struct{ Items []stormy }
+	require.NoError(t, p.Call("GET", "/v1/integrations/"+id+"/deliveries", nil, &log))
+	return slices.DeleteFunc(log.Items, func(d stormy) bool { return d.Digest != "storm" })
 }
 
 // twoSentTheOthersWait is the delivery of the integration that waits for the end of the minute.
