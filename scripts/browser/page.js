@@ -306,11 +306,12 @@ globalThis.tocsinTest = (() => {
 
 		// waits is what the page of a delivery says that it waits for, and until when.
 		waits: async () => {
-			await until("an attempt, or what is waited for", () => document.querySelector("li.next, p.attempt"));
-			const next = document.querySelector("li.next");
+			const first = ".halves .panel"; // the attempts
+			await until("the attempts", () => document.querySelector(first));
+			const attempts = document.querySelector(first);
 			return {
-				text: squeeze(next?.innerText ?? ""),
-				at: next?.querySelector("time")?.getAttribute("datetime") ?? "",
+				text: squeeze(attempts.innerText),
+				at: attempts.querySelector("time")?.getAttribute("datetime") ?? "",
 			};
 		},
 		address: () => location.pathname + location.search,
