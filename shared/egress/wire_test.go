@@ -2,6 +2,7 @@ package egress_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -198,5 +199,53 @@ func TestAConnectionServesAfterTheDeadlineOfItsLastRequest(t *testing.T) {
 				return opened.Load() == 1, fmt.Sprint(opened.Load(), " connections")
 			})
 		})
+	}
+}
+
+// A caller that goes is not kept until the time for the answer is up, on a new connection or on one that served.
+func TestACallerThatGoesIsAnsweredAtOnce(t *testing.T) {
+	for _, scheme := range []string{"http", "https"} {
+		for _, served := range []bool{false, true} {
+			t.Run(fmt.Sprint(scheme, ", served before: ", served), func(t *testing.T) {
+				came, gone := make(chan struct{}), make(chan struct{})
+				s := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
+					if q.Header.Get("X-Wait") != "" {
+						close(came)
+						<-gone
+					}
+				}))
+				start := s.Start
+				if scheme == "https" {
+					start = s.StartTLS
+				}
+				start()
+				defer s.Close()
+				defer close(gone)
+				c := egress.New(egress.Policy{Allow: []string{"127.0.0.1"}}, egress.Options{})
+				q := post(s.URL)
+				q.Transport.SkipVerify, q.Transport.Timeout = true, time.Hour
+				c.Learn(t, q)
+				if served {
+					_, err := c.Do(t.Context(), q)
+					require.NoError(t, err)
+				}
+				q.Header = http.Header{"X-Wait": {"yes"}}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				ended := make(chan error, 1)
+				go func() {
+					_, err := c.Do(ctx, q)
+					ended <- err
+				}()
+				<-came
+				cancel()
+				select {
+				case err := <-ended:
+					require.ErrorIs(t, err, context.Canceled)
+				case <-time.After(patience.Long):
+					t.Fatal("it waits on")
+				}
+			})
+		}
 	}
 }
