@@ -80,7 +80,7 @@ func publish(p *embedded.Process, folder string, events int) error {
 			return err
 		}
 		took := time.Since(since)
-		say("%d events wait for a system that hangs; the last %d were taken in %s (%.0f/s)", from+count, count,
+		say("%d events wait for a system that takes 8 s a request; the last %d were taken in %s (%.0f/s)", from+count, count,
 			took.Round(time.Second), float64(count)/took.Seconds())
 		weigh(p, folder)
 	}

@@ -38,6 +38,10 @@ func newReceiver(events int, hanging bool) (*receiver, error) {
 	return r, nil
 }
 
+// slowness is how long a request hangs that is not let go on: a little less than senders wait. A system that never
+// answers is disabled after half an hour, and nothing waits for it any more.
+const slowness = 8 * time.Second
+
 // answer lets what hangs go on.
 func (r *receiver) answer() { close(*r.open.Load()) }
 
@@ -56,6 +60,7 @@ func (r *receiver) take(_ http.ResponseWriter, q *http.Request) {
 	}
 	select {
 	case <-*r.open.Load():
+	case <-time.After(slowness):
 	case <-q.Context().Done():
 		return
 	}
