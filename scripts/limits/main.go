@@ -18,6 +18,7 @@ import (
 type trials struct {
 	binary                         string
 	waiting, tenants, integrations int
+	crowded                        int
 }
 
 func main() {
@@ -26,8 +27,9 @@ func main() {
 	flag.IntVar(&t.waiting, "waiting", 1_000_000, "events that wait")
 	flag.IntVar(&t.tenants, "tenants", 1000, "tenants")
 	flag.IntVar(&t.integrations, "integrations", 10_000, "integrations of one tenant")
-	only := flag.String("only", "", "this trial alone: full-disk, slow-disk, little-memory, waiting, integrations or "+
-		"tenants")
+	flag.IntVar(&t.crowded, "crowd", 2000, "integrations of one tenant that all hang")
+	only := flag.String("only", "", "this trial alone: full-disk, slow-disk, little-memory, waiting, integrations, crowd "+
+		"or tenants")
 	flag.Parse()
 	failed := false
 	if err := load.Unbounded(); err != nil {
@@ -38,7 +40,7 @@ func main() {
 		name string
 		run  func() error
 	}{{"full-disk", t.fullDisk}, {"slow-disk", t.slowDisk}, {"little-memory", t.littleMemory}, {"waiting", t.manyWait},
-		{"integrations", t.manyIntegrations}, {"tenants", t.manyTenants}} {
+		{"integrations", t.manyIntegrations}, {"crowd", t.crowd}, {"tenants", t.manyTenants}} {
 		if *only != "" && *only != one.name {
 			continue
 		}

@@ -20,6 +20,7 @@ const leaseSpan = 2 * time.Hour
 type lane struct {
 	delivery.Lane
 	limiter *limiter
+	share   *share
 
 	// Guarded by Pool.mu.
 	running bool
@@ -136,6 +137,13 @@ func (p *Pool) enter(ctx context.Context, l *lane, f fetched, id string) (places
 		p.leave(l, nil, nil)
 		return nil, false
 	}
+	own := l.share.of(p, places)
+	select {
+	case own <- struct{}{}:
+	case <-ctx.Done():
+		p.leave(l, nil, nil)
+		return nil, false
+	}
 	select {
 	case places <- struct{}{}:
 		if ctx.Err() == nil && l.epoch.Load() == f.epoch {
@@ -144,6 +152,7 @@ func (p *Pool) enter(ctx context.Context, l *lane, f fetched, id string) (places
 		<-places
 	case <-ctx.Done():
 	}
+	<-own
 	p.leave(l, nil, nil)
 	return nil, false
 }
@@ -167,6 +176,7 @@ func (p *Pool) await(ctx context.Context, l *lane, epoch int64, id string) bool 
 func (p *Pool) leave(l *lane, places chan struct{}, after *sending.Outcome) {
 	if places != nil {
 		<-places
+		<-l.share.of(p, places)
 	}
 	if l.limiter.leave(after) {
 		p.mu.Lock()

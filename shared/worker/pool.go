@@ -37,10 +37,11 @@ type Pool struct {
 
 	paces *pace.Views
 
-	mu    sync.Mutex
-	lanes map[delivery.Lane]*lane
-	start func(*lane)    // nil before Run and after its end
-	work  sync.WaitGroup // running lanes
+	mu     sync.Mutex
+	lanes  map[delivery.Lane]*lane
+	shares map[string]*share // by tenant
+	start  func(*lane)       // nil before Run and after its end
+	work   sync.WaitGroup    // running lanes
 }
 
 // PoolConfig names what a Pool works with; every field but Limits, Meter and Fallbacks is required.
@@ -68,7 +69,7 @@ func NewPool(c PoolConfig) *Pool {
 		trusted: make(chan struct{}, l.Total), failing: make(chan struct{}, l.FailingTotal),
 		mails:    make(chan struct{}, l.Mails),
 		outcomes: make(chan outcome, 2*settleLimit), due: make(chan struct{}, 1),
-		lanes: map[delivery.Lane]*lane{}, paces: pace.NewViews(nil, c.Logger, c.Sender.Now),
+		lanes: map[delivery.Lane]*lane{}, shares: map[string]*share{}, paces: pace.NewViews(nil, c.Logger, c.Sender.Now),
 	}
 }
 
@@ -141,7 +142,7 @@ func (p *Pool) wake(lanes []delivery.Lane, news bool) {
 	for _, key := range lanes {
 		l, ok := p.lanes[key]
 		if !ok {
-			l = &lane{Lane: key, limiter: newLimiter(p.paces.Of(key.Tenant, key.Integration), p.limits.PerLane,
+			l = &lane{Lane: key, share: p.take(key.Tenant), limiter: newLimiter(p.paces.Of(key.Tenant, key.Integration), p.limits.PerLane,
 				p.limits.Failing, p.now)}
 			p.lanes[key] = l
 		}
@@ -172,6 +173,7 @@ func (p *Pool) Recheck(tenant, id string) {
 func (p *Pool) forget(l *lane) {
 	if !l.running && !l.again && p.lanes[l.Lane] == l && l.limiter.idle() {
 		delete(p.lanes, l.Lane)
+		p.drop(l.Tenant)
 		p.paces.Forget(l.Tenant, l.Integration, p.now())
 	}
 }

@@ -308,6 +308,37 @@ func TestAHangingSystemDelaysNobodyElse(t *testing.T) {
 	})
 }
 
+func TestATenantWhoseIntegrationsAllHangDelaysNoOtherTenant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var inFlight atomic.Int64
+		r := start(t, worker.Limits{Total: 16, FailingTotal: 8},
+			func(_ context.Context, q destination.Request) (destination.Response, error) {
+				if q.URL == "quiet" {
+					return status(200)
+				}
+				inFlight.Add(1)
+				defer inFlight.Add(-1)
+				time.Sleep(10 * time.Second)
+				return destination.Response{}, errors.New("no answer within 10 s")
+			})
+		defer r.stop()
+		for n := range 100 {
+			id := fmt.Sprintf("hanging%03d", n)
+			r.add(id)
+			r.send(id, "to "+id)
+		}
+		synctest.Wait()
+		require.Equal(t, int64(7), inFlight.Load(), "an eighth of the places of lanes that are not trusted yet is left")
+		r.integrations.set(integration.Integration{ID: "quiet", Tenant: "43", System: "plain", Name: "quiet",
+			Revision: 1, Window: 1, Subscriptions: []integration.Subscription{{Event: event.System}}})
+		r.queue.put(delivery.Delivery{ID: "q", Tenant: "43", Integration: "quiet", State: delivery.Pending, Count: 1,
+			Events: []event.Event{user("q")}})
+		r.Wake(delivery.Lane{Tenant: "43", Integration: "quiet"})
+		synctest.Wait()
+		require.Equal(t, 1, r.queue.count(delivery.Delivered), "it did not wait for any of them")
+	})
+}
+
 func TestWorkInFlightIsBoundedForEachIntegration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now, most atomic.Int64
