@@ -80,8 +80,8 @@ func publish(p *embedded.Process, folder string, events int) error {
 			return err
 		}
 		took := time.Since(since)
-		say("%d events wait for a system that takes 8 s a request; the last %d were taken in %s (%.0f/s)", from+count, count,
-			took.Round(time.Second), float64(count)/took.Seconds())
+		say("%d events wait for a system that takes 8 s a request; the last %d were taken in %s (%.0f/s)", from+count,
+			count, took.Round(time.Second), float64(count)/took.Seconds())
 		weigh(p, folder)
 	}
 	took := time.Since(begin)

@@ -69,7 +69,8 @@ func NewPool(c PoolConfig) *Pool {
 		trusted: make(chan struct{}, l.Total), failing: make(chan struct{}, l.FailingTotal),
 		mails:    make(chan struct{}, l.Mails),
 		outcomes: make(chan outcome, 2*settleLimit), due: make(chan struct{}, 1),
-		lanes: map[delivery.Lane]*lane{}, shares: map[string]*share{}, paces: pace.NewViews(nil, c.Logger, c.Sender.Now),
+		lanes: map[delivery.Lane]*lane{}, shares: map[string]*share{},
+		paces: pace.NewViews(nil, c.Logger, c.Sender.Now),
 	}
 }
 
@@ -142,8 +143,9 @@ func (p *Pool) wake(lanes []delivery.Lane, news bool) {
 	for _, key := range lanes {
 		l, ok := p.lanes[key]
 		if !ok {
-			l = &lane{Lane: key, share: p.take(key.Tenant), limiter: newLimiter(p.paces.Of(key.Tenant, key.Integration), p.limits.PerLane,
-				p.limits.Failing, p.now)}
+			l = &lane{Lane: key, share: p.take(key.Tenant)}
+			l.limiter = newLimiter(p.paces.Of(key.Tenant, key.Integration), p.limits.PerLane,
+				p.limits.Failing, p.now)
 			p.lanes[key] = l
 		}
 		l.news = l.news || news
