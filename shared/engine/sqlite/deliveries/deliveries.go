@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/engine/sqlite/deadletters"
 	"tocsin/shared/engine/sqlite/eventbus"
 	"tocsin/shared/engine/sqlite/eventids"
+	"tocsin/shared/engine/sqlite/retained"
 	"tocsin/shared/fanout"
 	"tocsin/shared/worker"
 )
@@ -33,7 +34,7 @@ type Deliveries struct {
 	// writes counts all of them.
 	writing, writes int64
 
-	swept map[time.Duration]swept // of the one prune: see PruneChosen
+	retained retained.Events // of the one prune: see PruneChosen
 }
 
 var (
@@ -44,8 +45,10 @@ var (
 
 // New returns the deliveries of a state file, without what Load reads.
 func New(file *db.File, bus *eventbus.Bus) *Deliveries {
-	return &Deliveries{Letters: deadletters.New(file, bus), db: file, bus: bus, lanes: newLanes(), leases: newLeases(),
-		windows: windows{}, least: leastBlock, swept: map[time.Duration]swept{}}
+	d := &Deliveries{Letters: deadletters.New(file, bus), db: file, bus: bus, lanes: newLanes(), leases: newLeases(),
+		windows: windows{}, least: leastBlock}
+	d.retained = retained.Events{DB: file, IDs: &d.ids}
+	return d
 }
 
 // IDs are the ids of the events that count.

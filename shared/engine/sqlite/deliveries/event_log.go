@@ -1,7 +1,6 @@
 package deliveries
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"tocsin/shared/engine/sqlite/eventbus"
 	"tocsin/shared/engine/sqlite/eventids"
 	"tocsin/shared/engine/sqlite/packed"
+	"tocsin/shared/engine/sqlite/retained"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/trace"
@@ -72,7 +72,7 @@ func (d *Deliveries) arrived(conn *driver.Conn, tenant string, last *int64, from
 			return nil // the clock had gone back
 		}
 		detail := db.Blob(s, 3)
-		if !canBeOf(detail, tenant) {
+		if !retained.CanBeOf(detail, tenant) {
 			return nil
 		}
 		e, err := event.Decode(s.ColumnText(2), detail)
@@ -97,12 +97,6 @@ func (d *Deliveries) arrived(conn *driver.Conn, tenant string, last *int64, from
 		err = nil
 	}
 	return read, err
-}
-
-// canBeOf rules out an event of another tenant without reading it, which would be most of the work: an id that is not
-// in the text is not its tenant's, unless a backslash hides it.
-func canBeOf(detail []byte, tenant string) bool {
-	return bytes.Contains(detail, []byte(tenant)) || bytes.IndexByte(detail, '\\') >= 0
 }
 
 // position is the number before the first event that arrived at the time or later, by halving: numbers are given in the
