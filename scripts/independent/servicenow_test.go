@@ -90,8 +90,8 @@ func theirs(t *testing.T, calls []map[string]any) *instance {
 	return s
 }
 
-// TestTheCallsOfServiceNowsOwnLibraryAreOurs has the library that ServiceNow publishes write the incident that we write,
-// look for it, add the note, and set the state by its number and by its name.
+// TestTheCallsOfServiceNowsOwnLibraryAreOurs has the library that ServiceNow publishes write the incident that we
+// write, look for it, add the note, and set the state by its number and by its name.
 func TestTheCallsOfServiceNowsOwnLibraryAreOurs(t *testing.T) {
 	d := servicenow.New()
 	at := func(settings string) destination.Target {
@@ -135,28 +135,34 @@ func TestTheCallsOfServiceNowsOwnLibraryAreOurs(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, url.Values{"grant_type": {"password"}, "username": {"tocsin"}, "password": {"pass word&1"}}, form)
 	for n, q := range requests {
-		mySignIn := q.Authorizer.(oauth.ClientCredentials)
-		require.Equal(t, "https://acme.service-now.com"+signIn.path, mySignIn.URL)
-		myForm, err := url.ParseQuery(string(mySignIn.Form))
-		require.NoError(t, err)
-		for name := range form {
-			require.Equal(t, form[name], myForm[name], name)
-		}
-		// the library names the client in a header, which OAuth allows beside the form (RFC 6749, 2.3.1)
-		require.Equal(t, s.client, [2]string{myForm.Get("client_id"), myForm.Get("client_secret")})
-		mine := ours(t, q)
-		require.Equal(t, [2]string{sent[n].method, sent[n].path}, [2]string{mine.method, mine.path})
-		if mine.method != http.MethodGet {
-			require.JSONEq(t, string(sent[n].body), string(mine.body))
+		same(t, s, form, signIn.path, sent[n], q)
+	}
+}
+
+// same holds one of our requests, and how it signs in, against the library's.
+func same(t *testing.T, s *instance, form url.Values, signIn string, sent call, q destination.Request) {
+	t.Helper()
+	mySignIn := q.Authorizer.(oauth.ClientCredentials)
+	require.Equal(t, "https://acme.service-now.com"+signIn, mySignIn.URL)
+	myForm, err := url.ParseQuery(string(mySignIn.Form))
+	require.NoError(t, err)
+	for name := range form {
+		require.Equal(t, form[name], myForm[name], name)
+	}
+	// the library names the client in a header, which OAuth allows beside the form (RFC 6749, 2.3.1)
+	require.Equal(t, s.client, [2]string{myForm.Get("client_id"), myForm.Get("client_secret")})
+	mine := ours(t, q)
+	require.Equal(t, [2]string{sent.method, sent.path}, [2]string{mine.method, mine.path})
+	if mine.method != http.MethodGet {
+		require.JSONEq(t, string(sent.body), string(mine.body))
+		return
+	}
+	for name := range mine.query {
+		if name == "sysparm_fields" { // the library adds sys_id
+			require.Subset(t, strings.Split(sent.query.Get(name), ","), strings.Split(mine.query.Get(name), ","))
 			continue
 		}
-		for name := range mine.query {
-			if name == "sysparm_fields" { // the library adds sys_id
-				require.Subset(t, strings.Split(sent[n].query.Get(name), ","), strings.Split(mine.query.Get(name), ","))
-				continue
-			}
-			require.Equal(t, sent[n].query[name], mine.query[name], name)
-		}
+		require.Equal(t, sent.query[name], mine.query[name], name)
 	}
 }
 
