@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
 	"tocsin/scripts/bench/load"
+	"tocsin/scripts/embedded"
 )
 
 // quietEvents is how many events the quiet tenant publishes, one after the other.
@@ -41,27 +43,7 @@ func (t *trials) crowd() error {
 		return err
 	}
 	c, next := load.Client(1), 0
-	arrive := func(when string) error {
-		took := make([]time.Duration, quietEvents)
-		for n := range took {
-			begin := time.Now()
-			if err := p.PublishRaw(c, load.PutEventsOf("quiet", next, next+1)); err != nil {
-				return err
-			}
-			next++
-			for r.count.Load() < int64(next) {
-				if time.Since(begin) > 10*time.Minute {
-					return fmt.Errorf("%s: event %d did not arrive within ten minutes", when, n)
-				}
-				time.Sleep(time.Millisecond)
-			}
-			took[n] = time.Since(begin)
-		}
-		slices.Sort(took)
-		say("the quiet tenant's events %s: %s in the median, %s at most", when,
-			took[quietEvents/2].Round(time.Millisecond), took[quietEvents-1].Round(time.Millisecond))
-		return nil
-	}
+	arrive := func(when string) error { return arriving(p, c, r, &next, when) }
 	if err := arrive("alone"); err != nil {
 		return err
 	}
@@ -78,5 +60,28 @@ func (t *trials) crowd() error {
 		return err
 	}
 	weigh(p, folder)
+	return nil
+}
+
+// arriving publishes the quiet tenant's events, and says how long they took.
+func arriving(p *embedded.Process, c *http.Client, r *receiver, next *int, when string) error {
+	took := make([]time.Duration, quietEvents)
+	for n := range took {
+		begin := time.Now()
+		if err := p.PublishRaw(c, load.PutEventsOf("quiet", *next, *next+1)); err != nil {
+			return err
+		}
+		*next++
+		for r.count.Load() < int64(*next) {
+			if time.Since(begin) > 10*time.Minute {
+				return fmt.Errorf("%s: event %d did not arrive within ten minutes", when, n)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		took[n] = time.Since(begin)
+	}
+	slices.Sort(took)
+	say("the quiet tenant's events %s: %s in the median, %s at most", when,
+		took[quietEvents/2].Round(time.Millisecond), took[quietEvents-1].Round(time.Millisecond))
 	return nil
 }
