@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -179,4 +180,38 @@ func (o *rush) writeBeside() {
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// What fan-out is handed from memory is what the file has: after a restart it comes again, the same.
+func TestEventsFromMemoryAreThoseOfTheFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(quickDir(t), "state.db")
+	db := reopen(t, path)
+	detail := []byte(`{"version":1,"id":"e0","tenant":"42","data":{}}`)
+	for n := range 40 {
+		e := delivery.Entry{DetailType: "create_user", Detail: detail, Tenant: "42",
+			At: enginetest.At.Add(time.Duration(n)).In(time.FixedZone("", 3600))}
+		switch n % 8 {
+		case 3:
+			e.Trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+		case 7:
+			e.Detail = slices.Concat(detail, make([]byte, 8<<10)) // too long to be kept
+		}
+		require.NoError(t, db.Bus().Put(t.Context(), []delivery.Entry{e, entry(n)}))
+		detail[len(`{"version":1,"id":"e`)]++ // the buffer is used again
+	}
+	var memory, file []delivery.Entry
+	receive := func(db *sqlite.DB) []delivery.Entry {
+		got, err := db.Bus().Receive(t.Context(), 1000)
+		require.NoError(t, err)
+		return got
+	}
+	memory = receive(db)
+	require.Len(t, memory, 14, "up to the one that is too long")
+	require.NoError(t, db.Deliveries().Hasten(t.Context(), enginetest.At, enginetest.At, time.Second))
+	file = receive(db)
+	require.Len(t, file, 80, "another write makes memory void")
+	require.Equal(t, file[:len(memory)], memory)
+	require.NoError(t, db.Close())
+	require.Equal(t, file, receive(reopen(t, path)))
 }

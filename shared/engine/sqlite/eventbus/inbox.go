@@ -40,7 +40,14 @@ func (b *Bus) Receive(ctx context.Context, limit int) (out []delivery.Entry, err
 
 // line reads the oldest entries that fan-out has not passed.
 func (b *Bus) line(ctx context.Context, limit int) (out []delivery.Entry, err error) {
-	after := b.Passed()
+	writes, _ := b.db.Quiet()
+	b.mu.Lock()
+	after := b.passed
+	out = b.recent.after(after, writes, limit)
+	b.mu.Unlock()
+	if len(out) > 0 {
+		return out, nil
+	}
 	err = b.db.Query(ctx, "SELECT seq, at, kind, detail, trace FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
 		func(s *driver.Stmt) {
 			s.BindInt64(1, after)

@@ -23,6 +23,7 @@ type Bus struct {
 	turns   turns
 
 	mu      sync.Mutex
+	recent  recent
 	passed  int64     // progress.fanout
 	batches int64     // that fan-out had accepted since the start
 	looked  int64     // batches when Moving looked last
@@ -59,17 +60,29 @@ func (b *Bus) Load(w *db.Writer) error {
 
 // Put appends entries to the inbox; they are durable when it returns. Receipts are assigned here.
 func (b *Bus) Put(ctx context.Context, entries []delivery.Entry) error {
+	writes, quiet := b.db.Quiet()
+	standing := make([]numbered, 0, len(entries))
 	err := b.db.WriteRepeatable(ctx, func(w *db.Writer) error {
+		standing = standing[:0]
 		shared := map[string]bool{}
 		for _, e := range entries {
+			before := b.seq
 			if err := b.put(w, e, shared); err != nil {
 				return err
+			}
+			if b.seq > before { // else it was deferred
+				standing = append(standing, numbered{b.seq, e})
 			}
 		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("put %d events on the bus: %w", len(entries), err)
+	}
+	if now, _ := b.db.Quiet(); quiet && now == writes {
+		b.mu.Lock()
+		b.recent.keep(writes, standing)
+		b.mu.Unlock()
 	}
 	b.Wake()
 	return nil

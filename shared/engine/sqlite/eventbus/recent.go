@@ -1,0 +1,57 @@
+package eventbus
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"tocsin/shared/delivery"
+)
+
+// The events that came in last are handed to fan-out from memory: it asks for them a moment after they were written.
+
+// recentEvents is how many are kept, and recentBytes how long the detail of one may be: together a few MiB.
+const (
+	recentEvents = 1024
+	recentBytes  = 4 << 10
+)
+
+// recent keeps events by their numbers. It is void once something else than the hot path wrote, which may have taken
+// some of them away.
+type recent struct {
+	writes int64 // of db.File.Quiet
+	ring   [recentEvents]numbered
+}
+
+// numbered is an event that stands in the line.
+type numbered struct {
+	seq int64
+	delivery.Entry
+}
+
+// keep keeps events that were written while the count of other writes was this one.
+func (r *recent) keep(writes int64, events []numbered) {
+	if r.writes != writes {
+		*r = recent{writes: writes}
+	}
+	for _, e := range events {
+		if len(e.Detail) > recentBytes {
+			continue
+		}
+		e.Receipt, e.Tenant = strconv.FormatInt(e.seq, 10), ""
+		e.At = time.Unix(0, e.At.UnixNano()).UTC()
+		e.Detail = slices.Clone(e.Detail) // what they came in is used again
+		r.ring[e.seq%recentEvents] = e
+	}
+}
+
+// after are the events that follow a number without a gap, as the file has them.
+func (r *recent) after(seq, writes int64, limit int) (out []delivery.Entry) {
+	if r.writes != writes {
+		return nil
+	}
+	for n := seq + 1; len(out) < limit && r.ring[n%recentEvents].seq == n; n++ {
+		out = append(out, r.ring[n%recentEvents].Entry)
+	}
+	return out
+}
