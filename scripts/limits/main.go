@@ -28,8 +28,8 @@ func main() {
 	flag.IntVar(&t.tenants, "tenants", 1000, "tenants")
 	flag.IntVar(&t.integrations, "integrations", 10_000, "integrations of one tenant")
 	flag.IntVar(&t.crowded, "crowd", 2000, "integrations of one tenant that all hang")
-	only := flag.String("only", "", "this trial alone: full-disk, slow-disk, little-memory, waiting, integrations, crowd "+
-		"or tenants")
+	only := flag.String("only", "", "this trial alone: full-disk, slow-disk, little-memory, waiting, integrations, "+
+		"crowd or tenants")
 	flag.Parse()
 	failed := false
 	if err := load.Unbounded(); err != nil {

@@ -3,7 +3,6 @@ package sending
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"tocsin/shared/cut"
 	"tocsin/shared/delivery"
@@ -31,7 +30,7 @@ func (w *following) note(index int, q destination.Request) {
 // that made the thing, or those that added to it. Those that looked for the thing are not among them. Of a delivery
 // whose attempts say nothing, it is what an attempt would send now.
 func (w *following) preview(ctx context.Context) ([]RequestPreview, error) {
-	did, then := followed(w.d.Attempts)
+	did, then := delivery.LastFollowed(w.d.Attempts)
 	if did == nil {
 		known, _, err := w.sender.References.Reference(ctx, w.lane, w.key)
 		if err != nil {
@@ -81,27 +80,4 @@ func (w *following) would(id string) *delivery.Followed {
 		return &delivery.Followed{}
 	}
 	return &delivery.Followed{Made: true}
-}
-
-// followed is what came of the thing at the last attempt that says so, and the last request after each index that any
-// attempt at the same thing made of an answer: an attempt goes on where the one before it failed. What is nil was not
-// said.
-func followed(attempts []delivery.Attempt) (last *delivery.Followed, then []delivery.Then) {
-	for _, a := range attempts {
-		f := a.Followed
-		if f == nil {
-			continue
-		}
-		if last == nil || f.Reference != last.Reference {
-			then = nil
-			made := last != nil && last.Made && last.Reference == ""
-			last = &delivery.Followed{Reference: f.Reference, Made: made}
-		}
-		last.Made = last.Made || f.Made
-		for _, t := range f.Then {
-			then = slices.DeleteFunc(then, func(o delivery.Then) bool { return o.After == t.After })
-		}
-		then = append(then, f.Then...)
-	}
-	return last, then
 }

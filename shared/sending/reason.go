@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 )
 
@@ -16,19 +15,7 @@ func (t *try) tally() tally {
 	if t.names == 0 {
 		out.all = len(t.notifications)
 	}
-	for _, p := range t.parts {
-		n := max(1, p.To-p.From)
-		switch p.State {
-		case delivery.PartDelivered:
-			out.arrived += n
-		case delivery.PartRefused:
-			out.refused += n
-		case delivery.PartSkipped:
-			out.skipped += n
-		default:
-			out.failed += n
-		}
-	}
+	out.arrived, out.refused, out.skipped, out.failed = t.parts.Count()
 	out.open = out.all - out.arrived - out.refused - out.skipped
 	return out
 }
@@ -50,7 +37,11 @@ func (t *try) tell(sum tally) string {
 	}
 	var said []string
 	more := 0
-	for _, p := range t.exceptions() {
+	last := ""
+	if t.ended != nil {
+		last = t.reason(t.ended.Reason) // told at the end
+	}
+	for _, p := range t.parts.Exceptions(last) {
 		if len(said) == told {
 			more++
 			continue
@@ -78,38 +69,6 @@ func (t *try) tell(sum tally) string {
 	}
 	if t.ended != nil {
 		out += "; then: " + t.ended.Reason
-	}
-	return out
-}
-
-// exceptions say of each part that did not arrive why; runs with the same reason are told together.
-func (t *try) exceptions() []string {
-	var out []string
-	counts := map[string]int{}
-	last := ""
-	if t.ended != nil {
-		last = t.reason(t.ended.Reason) // told at the end
-	}
-	for _, p := range t.parts {
-		switch {
-		case p.State == delivery.PartDelivered || p.State == delivery.PartFailed && t.ended != nil && p.Reason == last:
-		case p.Run():
-			if counts[p.Reason] == 0 {
-				out = append(out, p.Reason)
-			}
-			counts[p.Reason] += p.To - p.From
-		case p.State == delivery.PartSkipped:
-			out = append(out, p.Whom()+" was not sent it: "+p.Reason)
-		case p.State == delivery.PartRefused:
-			out = append(out, p.Whom()+" was refused: "+p.Reason)
-		default:
-			out = append(out, p.Whom()+" did not: "+p.Reason)
-		}
-	}
-	for n, reason := range out {
-		if count := counts[reason]; count > 0 {
-			out[n] = fmt.Sprintf("%d did not: %s", count, reason)
-		}
 	}
 	return out
 }

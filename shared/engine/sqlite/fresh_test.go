@@ -188,30 +188,33 @@ func TestEventsFromMemoryAreThoseOfTheFile(t *testing.T) {
 	path := filepath.Join(quickDir(t), "state.db")
 	db := reopen(t, path)
 	detail := []byte(`{"version":1,"id":"e0","tenant":"42","data":{}}`)
-	for n := range 40 {
-		e := delivery.Entry{DetailType: "create_user", Detail: detail, Tenant: "42",
+	put := func(n int, tail []byte) {
+		e := delivery.Entry{DetailType: "create_user", Detail: slices.Concat(detail, tail), Tenant: "42",
 			At: enginetest.At.Add(time.Duration(n)).In(time.FixedZone("", 3600))}
-		switch n % 8 {
-		case 3:
+		if n%8 == 3 {
 			e.Trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-		case 7:
-			e.Detail = slices.Concat(detail, make([]byte, 8<<10)) // too long to be kept
 		}
 		require.NoError(t, db.Bus().Put(t.Context(), []delivery.Entry{e, entry(n)}))
-		detail[len(`{"version":1,"id":"e`)]++ // the buffer is used again
+		clear(e.Detail) // the buffer is used again
 	}
-	var memory, file []delivery.Entry
 	receive := func(db *sqlite.DB) []delivery.Entry {
 		got, err := db.Bus().Receive(t.Context(), 1000)
 		require.NoError(t, err)
 		return got
 	}
-	memory = receive(db)
-	require.Len(t, memory, 14, "up to the one that is too long")
+	for n := range 20 {
+		put(n, nil)
+	}
+	memory := receive(db)
+	require.Len(t, memory, 40)
 	require.NoError(t, db.Deliveries().Hasten(t.Context(), enginetest.At, enginetest.At, time.Second))
-	file = receive(db)
-	require.Len(t, file, 80, "another write makes memory void")
-	require.Equal(t, file[:len(memory)], memory)
+	require.Equal(t, memory, receive(db), "another write makes memory void")
+	for n := range 20 {
+		put(20+n, make([]byte, n%8*1000)) // some are too long to be kept
+	}
+	all := receive(db)
+	require.Len(t, all, 80)
+	require.Equal(t, memory, all[:len(memory)])
 	require.NoError(t, db.Close())
-	require.Equal(t, file, receive(reopen(t, path)))
+	require.Equal(t, all, receive(reopen(t, path)))
 }

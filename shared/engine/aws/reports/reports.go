@@ -55,12 +55,13 @@ const (
 	reportPrefix = "report "
 	filePrefix   = "file "
 
-	// waitingBucket is the partition of the index with the reports that wait, selectedBucket that with those by filters.
+	// waitingBucket is the partition of the index with the reports that wait, selectedBucket that with those by
+	// filters.
 	waitingBucket  = "waiting"
 	selectedBucket = "waiting by filters"
 	// selectedVersion is that of the row of a report by filters while it waits. A release that knows no filters would
-	// make it of all events: it refuses the row, and does not look into the partition. Once the report is made its files
-	// say by which filters, and its row is of version 1.
+	// make it of all events: it refuses the row, and does not look into the partition. Once the report is made its
+	// files say by which filters, and its row is of version 1.
 	selectedVersion = 2
 	// pruneLimit is how many old reports are removed when one is made.
 	pruneLimit = 25

@@ -107,12 +107,13 @@ func insert(w *db.Writer, ref int64, items []packed.Item) (Row, error) {
 	}); err != nil {
 		return Row{}, err
 	}
-	return Row{first, body}, w.Do("INSERT INTO open_blocks (ref, first, n, open) VALUES (?, ?, ?, ?)", func(s *driver.Stmt) {
+	err = w.Do("INSERT INTO open_blocks (ref, first, n, open) VALUES (?, ?, ?, ?)", func(s *driver.Stmt) {
 		s.BindInt64(1, ref)
 		s.BindText(2, first)
 		s.BindInt64(3, int64(len(items)))
 		s.BindInt64(4, int64(^uint64(0)>>(packed.MostItems-len(items))))
 	})
+	return Row{first, body}, err
 }
 
 // Find reads the block of a delivery; found is false where it is in none, or has a row of its own.

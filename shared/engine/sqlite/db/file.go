@@ -288,8 +288,8 @@ func (f *File) WriteRepeatable(ctx context.Context, run func(*Writer) error) err
 	return f.writer.write(ctx, true, run)
 }
 
-// Quiet counts the operations of Write that were begun, and reports whether all of them have ended: what is known of the
-// file holds while the count stays, but for what WriteRepeatable does.
+// Quiet counts the operations of Write that were begun, and reports whether all of them have ended: what is known of
+// the file holds while the count stays, but for what WriteRepeatable does.
 func (f *File) Quiet() (writes int64, quiet bool) {
 	ended := f.ended.Load() // first: one that begins in between is counted as not ended
 	writes = f.begun.Load()

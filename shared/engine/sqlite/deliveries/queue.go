@@ -15,6 +15,7 @@ import (
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/packed"
 	"tocsin/shared/engine/sqlite/tables"
+	"tocsin/shared/engine/sqlite/waiting"
 	"tocsin/shared/event"
 	"tocsin/shared/trace"
 )
@@ -56,7 +57,7 @@ func (d *Deliveries) Waiting(ctx context.Context, now time.Time) (lanes []delive
 				lanes = append(lanes, d.laneOf(ref, false))
 			}
 		}
-		retrying, err := refs(conn, "SELECT ref FROM retrying WHERE ref > ? ORDER BY ref LIMIT 1")
+		retrying, err := waiting.Hop(conn, "SELECT ref FROM retrying WHERE ref > ? ORDER BY ref LIMIT 1")
 		if err != nil {
 			return err
 		}
@@ -94,32 +95,17 @@ func nextWindow(conn *driver.Conn, ref int64, now time.Time) (due time.Time, err
 // pendingRefs are the integrations with something that waits for its first request: of a block before what has rows of
 // its own, because that is how a delivery can move meanwhile.
 func pendingRefs(conn *driver.Conn) ([]int64, error) {
-	open, err := refs(conn, "SELECT ref FROM open_blocks WHERE ref > ? ORDER BY ref LIMIT 1")
+	open, err := waiting.Hop(conn, "SELECT ref FROM open_blocks WHERE ref > ? ORDER BY ref LIMIT 1")
 	if err != nil {
 		return nil, err
 	}
-	own, err := refs(conn, "SELECT ref FROM pending WHERE ref > ? ORDER BY ref LIMIT 1")
+	own, err := waiting.Hop(conn, "SELECT ref FROM pending WHERE ref > ? ORDER BY ref LIMIT 1")
 	if err != nil {
 		return nil, err
 	}
 	all := append(open, own...)
 	slices.Sort(all)
 	return slices.Compact(all), nil
-}
-
-// refs hops from one integration to the next through the table's key.
-func refs(conn *driver.Conn, sql string) (out []int64, err error) {
-	for last := int64(-1); ; {
-		found := false
-		err := db.Each(conn, sql, func(s *driver.Stmt) { s.BindInt64(1, last) }, func(s *driver.Stmt) error {
-			last, found = s.ColumnInt64(0), true
-			return nil
-		})
-		if err != nil || !found {
-			return out, err
-		}
-		out = append(out, last)
-	}
 }
 
 // dues says whether a retry of the integration is due at now, and when the next one after now is.
@@ -321,8 +307,8 @@ func (d *Deliveries) fillRows(lane delivery.Lane, ref int64, rows []row, read fu
 	return out, nil
 }
 
-// remembered are the events in memory of leased deliveries, and the numbers of the others, which rise. It notes what the
-// leases carry.
+// remembered are the events in memory of leased deliveries, and the numbers of the others, which rise. It notes what
+// the leases carry.
 func (d *Deliveries) remembered(ref int64, rows []row, carried [][]int64) (events map[int64]event.Event,
 	missing []int64) {
 	events = make(map[int64]event.Event, len(rows))

@@ -20,6 +20,7 @@ const (
 // some of them away.
 type recent struct {
 	writes int64 // of db.File.Quiet
+	newest int64 // the number of the newest that came in, kept or not
 	ring   [recentEvents]numbered
 }
 
@@ -35,6 +36,7 @@ func (r *recent) keep(writes int64, events []numbered) {
 		*r = recent{writes: writes}
 	}
 	for _, e := range events {
+		r.newest = max(r.newest, e.seq)
 		if len(e.Detail) > recentBytes {
 			continue
 		}
@@ -45,13 +47,16 @@ func (r *recent) keep(writes int64, events []numbered) {
 	}
 }
 
-// after are the events that follow a number without a gap, as the file has them.
+// after are the events that follow a number, as the file has them: a batch, or all that came in; else none.
 func (r *recent) after(seq, writes int64, limit int) (out []delivery.Entry) {
 	if r.writes != writes {
 		return nil
 	}
 	for n := seq + 1; len(out) < limit && r.ring[n%recentEvents].seq == n; n++ {
 		out = append(out, r.ring[n%recentEvents].Entry)
+	}
+	if len(out) < limit && seq+int64(len(out)) < r.newest {
+		return nil // one is not kept
 	}
 	return out
 }
