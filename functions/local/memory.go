@@ -11,7 +11,7 @@ import (
 // would let it grow to five times what lives where much waits, and collect it all the time where nothing does: each
 // collection costs about the same there, and every third of them a hundredth of the deliveries per second (make bench).
 const (
-	headroom    = 64 << 20 // bytes
+	headroom    = 52 << 20 // bytes
 	leastGrowth = 50       // per cent: so that a large heap is not collected all the time
 	mostGrowth  = 400
 )
