@@ -24,10 +24,10 @@ func Check(d Document, schema json.RawMessage) error {
 	}
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
-	if err := c.AddResource("configuration.json", doc); err != nil {
+	if err := c.AddResource("urn:tocsin:configuration", doc); err != nil {
 		return fmt.Errorf("read the schema of configurations: %w", err)
 	}
-	compiled, err := c.Compile("configuration.json")
+	compiled, err := c.Compile("urn:tocsin:configuration")
 	if err != nil {
 		return fmt.Errorf("read the schema of configurations: %w", err)
 	}

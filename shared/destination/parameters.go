@@ -119,10 +119,10 @@ func ParametersOf[P any]() Parameters {
 	}
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
-	if err := c.AddResource("parameters.json", doc); err != nil {
+	if err := c.AddResource("urn:tocsin:parameters", doc); err != nil {
 		panic(err)
 	}
-	if p.compiled, err = c.Compile("parameters.json"); err != nil {
+	if p.compiled, err = c.Compile("urn:tocsin:parameters"); err != nil {
 		panic(fmt.Sprintf("parameters of %s: %v", reflect.TypeFor[P](), err))
 	}
 	return p
