@@ -27,9 +27,10 @@ import (
 // Fates is the suite of what filters, quiet hours, mutes, grouping, storm guards, digests and fallbacks make of events
 // together, against a plain oracle: each event is sent at once, or in a digest, or held until a time, or left out for a
 // reason; what dies, and what comes for a disabled integration, falls back once or not at all, and says why; none is
-// unaccounted for, and none is sent twice. A seed has a tenant of its own; an engine has some of them.
+// unaccounted for, and none is sent twice. A seed has a tenant of its own; an engine has some of them. The first hundred
+// seeds try everything, which is held where an engine runs so many; one that is slow runs the first of them.
 func Fates(t *testing.T, open OpenHolds, seeds uint64) {
-	const together = 5
+	const together, whole = 5, 100
 	w := &fates{}
 	for seed := range seeds {
 		if seed%together == 0 {
@@ -37,6 +38,9 @@ func Fates(t *testing.T, open OpenHolds, seeds uint64) {
 		}
 		w.T, w.r, w.seed = t, rand.New(rand.NewPCG(seed, 1904)), seed
 		w.run(enginetest.At.Add(time.Duration(seed) * 24 * time.Hour))
+	}
+	if seeds < whole {
+		return
 	}
 	require.Greater(t, w.seen["storm"], 20)
 	tries := []string{"at once", "group", "quiet", "mute", "held alone", "put off", "left out", "off", "fallback",
