@@ -286,33 +286,3 @@ func TestTheLanguageOfWhatIsSentIsChosenWhereItIsSent(t *testing.T) {
 	b.sees("SOC webhook")
 	b.seesNot(field) // machines get the same in every language
 }
-
-func TestARateIsSetAndThePageSaysUntilWhenWhatWaitsIsSent(t *testing.T) {
-	t.Parallel()
-	at := receive(t)
-	for name, l := range everyLook() {
-		p := program(t, "-allow", at.Host)
-		id := slack(t, p, at, "Ops channel")
-		b := open(t, p, l, "/integrations/"+id)
-		b.act("settled")
-		field := word(l, "Messages at most", "送信数の上限")
-		b.fill(field, "1001")
-		b.click(word(l, "Save", "保存"))
-		b.sees(word(l, "must be a whole number from 1 to 1,000", "1 から 1,000 までの整数にしてください"))
-		b.fill(field, "1")
-		b.click(word(l, "Save", "保存"))
-		b.sees(word(l, "Saved.", "保存しました"))
-		var i struct{ Rate string }
-		require.NoError(t, p.Call("GET", "/v1/integrations/"+id, nil, &i))
-		require.Equal(t, "1/minute", i.Rate)
-		slow := len(at.got())
-		vulnerabilities(t, p, "slow-"+name, 3)
-		eventually(t, "one is sent at once", func() (bool, error) { return len(at.got()) == slow+1, nil })
-		b.follow("/")
-		b.follow("/integrations/" + id)
-		b.sees(word(l, "2 deliveries wait for their turn.", "2 件の配信が順番を待っています。"))
-		b.act("holds", field, "1")
-		b.judgeWhole("rate-"+name, l)
-		require.Len(t, at.got(), slow+1)
-	}
-}

@@ -314,6 +314,22 @@ globalThis.tocsinTest = (() => {
 				at: attempts.querySelector("time")?.getAttribute("datetime") ?? "",
 			};
 		},
+		// publicKey is the first that the page shows.
+		publicKey: () => until("a public key", () => /whpk_[A-Za-z0-9+/=]+/.exec(document.body.innerText)?.[0]),
+		// verifies says whether one of the signatures that are v1a is that of the content by a public key.
+		verifies: async (key, signatures, content) => {
+			const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+			const by = await crypto.subtle.importKey("raw", bytes(key.slice("whpk_".length)), "Ed25519", false, [
+				"verify",
+			]);
+			for (const one of signatures.split(" "))
+				if (
+					one.startsWith("v1a,") &&
+					(await crypto.subtle.verify("Ed25519", by, bytes(one.slice(4)), new TextEncoder().encode(content)))
+				)
+					return true;
+			return false;
+		},
 		address: () => location.pathname + location.search,
 		settled: () => settled().then(() => true),
 		focused: () =>

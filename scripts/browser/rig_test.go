@@ -95,7 +95,13 @@ func browser(t *testing.T) context.Context {
 // program starts Tocsin with a fresh state; it ends with the test.
 func program(t *testing.T, args ...string) *embedded.Process {
 	t.Helper()
-	p, err := embedded.Start(binary, t.TempDir(), args...)
+	return programWith(t, nil, args...)
+}
+
+// programWith is program with variables of its environment.
+func programWith(t *testing.T, variables []string, args ...string) *embedded.Process {
+	t.Helper()
+	p, err := embedded.StartWith(variables, binary, t.TempDir(), args...)
 	require.NoError(t, err)
 	t.Cleanup(func() { _, _ = p.Stop() })
 	return p
@@ -329,6 +335,8 @@ type receiver struct {
 	status int
 	answer string
 	bodies []string
+	heads  []http.Header
+	times  []time.Time // when they came
 }
 
 func receive(t *testing.T) *receiver {
@@ -355,6 +363,7 @@ func receiveTLS(t *testing.T, config *tls.Config) *receiver {
 
 // ServeHTTP keeps what was sent, and answers as told.
 func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	at := time.Now()
 	sent := io.Reader(q.Body)
 	if q.Header.Get("Content-Encoding") == "gzip" {
 		unpacked, err := gzip.NewReader(q.Body)
@@ -367,7 +376,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	body, _ := io.ReadAll(sent)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.bodies = append(r.bodies, string(body))
+	r.bodies, r.heads, r.times = append(r.bodies, string(body)), append(r.heads, q.Header), append(r.times, at)
 	w.WriteHeader(r.status)
 	_, _ = io.WriteString(w, r.answer)
 }
@@ -384,11 +393,32 @@ func (r *receiver) got() []string {
 	return append([]string(nil), r.bodies...)
 }
 
+// last is what was sent last.
+func (r *receiver) last() (h http.Header, body string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := len(r.bodies) - 1
+	return r.heads[n], r.bodies[n]
+}
+
+// arrivals are the times of what came after so many.
+func (r *receiver) arrivals(after int) []time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]time.Time(nil), r.times[after:]...)
+}
+
 // eventually asks the program until it answers what the test waits for.
 func eventually(t *testing.T, what string, there func() (bool, error)) {
 	t.Helper()
+	eventuallyIn(t, patience, what, there)
+}
+
+// eventuallyIn is eventually for what takes its time by itself: the span is a bound that includes that.
+func eventuallyIn(t *testing.T, span time.Duration, what string, there func() (bool, error)) {
+	t.Helper()
 	var last error
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(span); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		ok, err := there()
 		if ok {
 			return

@@ -49,12 +49,17 @@ type Process struct {
 // Start runs the binary with its state in the folder, on free ports of the loopback interface, and waits until
 // it printed that it is ready.
 func Start(binary, folder string, args ...string) (*Process, error) {
+	return StartWith(nil, binary, folder, args...)
+}
+
+// StartWith is Start with variables, as NAME=value, beside those of this process's environment.
+func StartWith(variables []string, binary, folder string, args ...string) (*Process, error) {
 	p := &Process{done: make(chan error, 1), binary: binary, state: folder + "/tocsin.db",
 		email: said(args, "-email", "admin@example.com"), tenant: said(args, "-tenant", "")}
 	p.cmd = exec.Command(binary,
 		append([]string{"-listen", "127.0.0.1:0", "-listen-bus", "127.0.0.1:0", "-state", p.state, "-key",
 			folder + "/tocsin.key"}, args...)...)
-	p.cmd.Env = os.Environ()
+	p.cmd.Env = append(os.Environ(), variables...)
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", binary, err)

@@ -210,8 +210,8 @@ func TestFates(t *testing.T) {
 	fanouttest.Fates(t, func(t *testing.T, h delivery.Holder, clock func() time.Time) fanouttest.HoldEngine {
 		e, _ := open(t).holding(t, h, clock)
 		ready := e.Log.Ready
-		// What is fanned out again has messages again. A worker that has both of them at once sends the delivery twice,
-		// as may be; this one takes them one after the other.
+		// A delivery has several messages where it is fanned out again, and where the clock leaps, so that the sweeper
+		// takes one for lost. Who has both at once sends it twice, as may be; this worker has one after the other.
 		e.Log.Ready = func(t *testing.T, tenant, integration string, limit int) []delivery.Delivery {
 			t.Helper()
 			return slices.CompactFunc(ready(t, tenant, integration, limit), func(a, b delivery.Delivery) bool {

@@ -64,7 +64,7 @@ export function Backlog({ of: { backlog } }) {
 	const { waiting: n, waiting_more: more, done_at: at } = backlog;
 	return html`
 		<${Notice} kind="info">
-			<p>${t(more ? "rate.backlog.more" : "rate.backlog", { n, at: time(at) })}</p>
+			<p>${t(more ? "rate.backlog.more" : "rate.backlog", { n, at: time(at, { seconds: true }) })}</p>
 		<//>
 	`;
 }
