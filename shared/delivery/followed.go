@@ -2,9 +2,9 @@ package delivery
 
 import "slices"
 
-// LastFollowed is what came of the thing at the last attempt that says so, and the last request after each index that any
-// attempt at the same thing made of an answer: an attempt goes on where the one before it failed. What is nil was not
-// said.
+// LastFollowed is what came of the thing at the last attempt that says so, and the last request after each index that
+// any attempt at the same thing made of an answer: an attempt goes on where the one before it failed. What is nil was
+// not said.
 func LastFollowed(attempts []Attempt) (last *Followed, then []Then) {
 	for _, a := range attempts {
 		f := a.Followed

@@ -10,8 +10,8 @@ import (
 	"tocsin/shared/destination"
 )
 
-// A schema has a name of its own. By a relative one the compiler looks for the working directory, and a program panicked
-// whose directory was deleted before its start.
+// A schema has a name of its own. By a relative one the compiler looks for the working directory, and a program
+// panicked whose directory was deleted before its start.
 func TestParametersAreDescribedWhereTheWorkingDirectoryIsGone(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows deletes no working directory")

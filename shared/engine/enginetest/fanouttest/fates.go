@@ -27,8 +27,8 @@ import (
 // Fates is the suite of what filters, quiet hours, mutes, grouping, storm guards, digests and fallbacks make of events
 // together, against a plain oracle: each event is sent at once, or in a digest, or held until a time, or left out for a
 // reason; what dies, and what comes for a disabled integration, falls back once or not at all, and says why; none is
-// unaccounted for, and none is sent twice. A seed has a tenant of its own; an engine has some of them. The first hundred
-// seeds try everything, which is held where an engine runs so many; one that is slow runs the first of them.
+// unaccounted for, and none is sent twice. A seed has a tenant of its own; an engine has some of them. The first
+// hundred seeds try everything, which is held where an engine runs so many; one that is slow runs the first of them.
 func Fates(t *testing.T, open OpenHolds, seeds uint64) {
 	const together, whole = 5, 100
 	w := &fates{}
