@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -54,5 +55,47 @@ func TestAGroupingIsSetAndItsEventsWaitForOneMessage(t *testing.T) {
 		b.follow("/integrations/" + id)
 		b.act("holds", minutes, "10")
 		b.judgeWhole("grouping-"+name, l)
+	}
+}
+
+func TestAGroupIsOneMessageWithTheCountOfItsEvents(t *testing.T) {
+	t.Parallel()
+	at := receive(t)
+	p := program(t, "-allow", at.Host)
+	id := slack(t, p, at, "Ops channel")
+	b := open(t, p, desk, "/integrations/"+id)
+	b.act("settled")
+	b.act("tick", "One message for the events of several minutes", true)
+	b.fill("Minutes of one message", "1")
+	b.click("Save")
+	b.sees("Saved.")
+	group := ""
+	for n := 0; group == ""; n++ { // those that came in two minutes are two messages: then come others
+		before, name := len(at.got()), fmt.Sprint("counted-", n)
+		vulnerabilities(t, p, name, 3)
+		made := map[string]bool{}
+		for event := range 3 {
+			eventuallyIn(t, 2*patience, "the minute of a group ends", func() (bool, error) {
+				items := found(t, p, fmt.Sprintf("event=%s-%d&state=delivered", name, event)).Items
+				for _, d := range items {
+					made[d.ID] = true
+					group = d.ID
+				}
+				return len(items) > 0, nil
+			})
+		}
+		require.Len(t, at.got(), before+len(made), "a message for each group")
+		if len(made) > 1 {
+			group = ""
+		}
+	}
+	_, message := at.last()
+	require.Contains(t, message, "3 events in one message")
+	require.Contains(t, message, "New vulnerability detected (3)")
+	for name, l := range everyLook() {
+		b := open(t, p, l, "/integrations/"+id+"/deliveries/"+group)
+		b.sees(word(l, "3 events are one message", "3 件のイベントが 1 通のメッセージです"))
+		b.sees(word(l, "Arrived", "到着"))
+		b.judgeWhole("group-sent-"+name, l)
 	}
 }
