@@ -48,12 +48,19 @@ func HoldingOf(ctx context.Context, h Holder, tenant, integration string) (Holdi
 }
 
 // keeps tells whether a delivery that is held stays so at a moment, and by what. That is decided by the rules as they
-// are then, and not as they were when it came: a hold can end early, and be made longer.
+// are then, and not as they were when it came: a hold can end early, and be made longer. What gathers for a fallback
+// does so to its end, whatever else is looked at.
 func (h Holding) keeps(d Delivery, now time.Time) (held Held, ok bool) {
 	if h == nil {
 		return held, false
 	}
 	held = h(d.Kinds)
+	if d.Held.By == HeldByFallback && !held.Until.After(d.Due) {
+		guard := held.Guard
+		held = *d.Held
+		held.Guard = guard
+		return held, d.Due.After(now)
+	}
 	held.Merge, held.Join = d.Held.Merge, d.Held.Join
 	if last := d.CreatedAt.Add(HeldAtMost); held.Until.After(last) {
 		held.Until = last

@@ -549,7 +549,9 @@ func (w *fates) reconsidered(i *receiving) {
 
 // keep puts a unit off, or lets it go.
 func (w *fates) keep(i *receiving, u *unit) {
-	u.due = w.now
+	if u.held != delivery.HeldByFallback || i.off != nil || u.due.Before(w.now) {
+		u.due = w.now
+	}
 	for _, k := range u.kinds {
 		if by, _, until := w.holds(i, k, w.now); by != "" && i.off == nil && until.After(u.due) {
 			u.due, u.held = until, by
