@@ -8,8 +8,7 @@ import (
 )
 
 // The heap may grow by headroom beyond what lives before it is collected, within bounds of GOGC. A proportion alone
-// would let it grow to five times what lives where much waits, and collect it all the time where nothing does: each
-// collection costs about the same there, and every third of them a hundredth of the deliveries per second (make bench).
+// would let it grow to five times what lives where much waits, or collect it all the time where little does.
 const (
 	headroom    = 52 << 20 // bytes
 	leastGrowth = 50       // per cent: so that a large heap is not collected all the time

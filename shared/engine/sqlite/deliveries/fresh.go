@@ -126,14 +126,14 @@ func (d *Deliveries) still() still {
 
 // leaseFresh leases from memory; ok is false where the file is to be searched.
 func (d *Deliveries) leaseFresh(ref int64, limit int, now, until time.Time) (rows []row, ok bool, err error) {
-	writes, quiet := d.db.Quiet()
+	writes, _ := d.db.Quiet()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	b := d.leases.fresh.of[ref]
 	switch {
 	case b == nil:
 		return nil, false, nil
-	case !quiet || b.writes != writes:
+	case b.writes != writes:
 		d.leases.fresh.forget(ref)
 		return nil, false, nil
 	}

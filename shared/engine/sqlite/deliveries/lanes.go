@@ -122,4 +122,16 @@ func (c *eventCache) add(seq int64, e event.Event) {
 	}
 }
 
+// find puts the events of these numbers that are kept into a map, and returns the other numbers.
+func (c *eventCache) find(seqs []int64, into map[int64]event.Event) (missing []int64) {
+	for _, seq := range seqs {
+		if e, ok := c.by[seq]; ok {
+			into[seq] = e
+		} else {
+			missing = append(missing, seq)
+		}
+	}
+	return missing
+}
+
 func weight(e event.Event) int { return len(e.Data) + 256 }

@@ -297,12 +297,7 @@ func (d *Deliveries) fillRows(lane delivery.Lane, ref int64, rows []row, read fu
 		}
 	}
 	for i := range out {
-		out[i].Events = make([]event.Event, 0, len(carried[i]))
-		for _, seq := range carried[i] {
-			if e, ok := events[seq]; ok { // else it was pruned
-				out[i].Events = append(out[i].Events, e)
-			}
-		}
+		out[i].Events = inOrder(carried[i], events)
 	}
 	return out, nil
 }
@@ -317,17 +312,22 @@ func (d *Deliveries) remembered(ref int64, rows []row, carried [][]int64) (event
 		if rows[i].body != nil {
 			d.leases.carry(ref, rows[i].id, seqs)
 		}
-		for _, seq := range seqs {
-			if e, ok := d.events.by[seq]; ok {
-				events[seq] = e
-			} else {
-				missing = append(missing, seq)
-			}
-		}
+		missing = append(missing, d.events.find(seqs, events)...)
 	}
 	d.mu.Unlock()
 	slices.Sort(missing)
 	return events, slices.Compact(missing)
+}
+
+// inOrder are the events of these numbers, without those that were pruned.
+func inOrder(seqs []int64, events map[int64]event.Event) []event.Event {
+	out := make([]event.Event, 0, len(seqs))
+	for _, seq := range seqs {
+		if e, ok := events[seq]; ok {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // readEvents reads events whose numbers rise: those that follow one another at once.
@@ -342,7 +342,8 @@ func (d *Deliveries) readEvents(conn *driver.Conn, seqs []int64, into map[int64]
 				s.BindInt64(1, seqs[0])
 				s.BindInt64(2, seqs[n-1])
 			}, func(s *driver.Stmt) error {
-				e, err := decoded(s)
+				e, err := event.Decode(s.ColumnText(0), db.Blob(s, 1))
+				e.Trace = trace.Parent(s.ColumnText(2))
 				into[s.ColumnInt64(3)] = e
 				return err
 			})
@@ -352,13 +353,6 @@ func (d *Deliveries) readEvents(conn *driver.Conn, seqs []int64, into map[int64]
 		seqs = seqs[n:]
 	}
 	return nil
-}
-
-// decoded is the event of a row of the columns kind, detail and trace.
-func decoded(s *driver.Stmt) (event.Event, error) {
-	e, err := event.Decode(s.ColumnText(0), db.Blob(s, 1))
-	e.Trace = trace.Parent(s.ColumnText(2))
-	return e, err
 }
 
 // fill decodes a row's body and loads its events, whose numbers it returns.
@@ -373,36 +367,16 @@ func (d *Deliveries) fill(conn *driver.Conn, id string, body []byte, v *delivery
 // load completes a delivery by its events, and by when it was made.
 func (d *Deliveries) load(conn *driver.Conn, seqs []int64, v *delivery.Delivery) error {
 	v.CreatedAt = tables.MadeAt(v.ID)
-	v.Events = make([]event.Event, 0, len(seqs))
-	for _, seq := range seqs {
-		e, ok, err := d.event(conn, seq)
-		if err != nil {
-			return fmt.Errorf("delivery %s: %w", v.ID, err)
-		}
-		if ok {
-			v.Events = append(v.Events, e)
-		}
-	}
-	return nil
-}
-
-// event reads one event; ok is false when it was pruned.
-func (d *Deliveries) event(conn *driver.Conn, seq int64) (e event.Event, ok bool, err error) {
+	events := make(map[int64]event.Event, len(seqs))
 	d.mu.Lock()
-	e, ok = d.events.by[seq]
+	missing := d.events.find(seqs, events)
 	d.mu.Unlock()
-	if ok {
-		return e, true, nil
+	slices.Sort(missing)
+	if err := d.readEvents(conn, slices.Compact(missing), events); err != nil {
+		return fmt.Errorf("delivery %s: %w", v.ID, err)
 	}
-	err = db.Each(conn, "SELECT kind, detail, trace FROM events WHERE seq = ?",
-		func(s *driver.Stmt) { s.BindInt64(1, seq) },
-		func(s *driver.Stmt) error {
-			ok = true
-			var err error
-			e, err = decoded(s)
-			return err
-		})
-	return e, ok, err
+	v.Events = inOrder(seqs, events)
+	return nil
 }
 
 // Release ends leases without a change.
