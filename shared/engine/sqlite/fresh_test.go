@@ -18,6 +18,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/patience"
+	"tocsin/shared/trigger"
 )
 
 // rush has deliveries come in, be leased, given back and settled all at once.
@@ -217,4 +218,47 @@ func TestEventsFromMemoryAreThoseOfTheFile(t *testing.T) {
 	require.Equal(t, memory, all[:len(memory)])
 	require.NoError(t, db.Close())
 	require.Equal(t, all, receive(reopen(t, path)))
+}
+
+// What others have stand in the line is in the batch, whatever memory holds: what was put off and moves up, and what
+// a fan-out publishes. Memory took what was put for all that came in.
+func TestWhatOthersHaveStandInTheLineIsInTheBatch(t *testing.T) {
+	t.Parallel()
+	db := reopenWith(t, filepath.Join(quickDir(t), "state.db"), sqlite.Options{Share: 2})
+	for _, tenant := range []string{"42", "44"} {
+		require.NoError(t, db.Integrations().Create(t.Context(), enginetest.Sample(tenant, "i"), enginetest.Record(tenant, event.CreateUser)))
+	}
+	put := func(tenants ...string) {
+		for _, tenant := range tenants {
+			e := entry(0)
+			e.Tenant = tenant
+			require.NoError(t, db.Bus().Put(t.Context(), []delivery.Entry{e}))
+		}
+	}
+	receive := func() (numbers []string) {
+		got, err := db.Bus().Receive(t.Context(), 1000)
+		require.NoError(t, err)
+		for _, e := range got {
+			numbers = append(numbers, e.Receipt)
+		}
+		return numbers
+	}
+	pass := func(in fanout.Intake) {
+		got, err := db.Bus().Receive(t.Context(), 1000)
+		require.NoError(t, err)
+		for _, e := range got {
+			in.Repeated = append(in.Repeated, fanout.Accepted{Entry: e})
+		}
+		require.NoError(t, db.Deliveries().Accept(t.Context(), in))
+	}
+	put("44", "44", "44") // the third has to wait
+	pass(fanout.Intake{})
+	put("42", "42")
+	require.Equal(t, []string{"5", "6", "7"}, receive())
+	pass(fanout.Intake{})
+	put("42")
+	pass(fanout.Intake{Triggers: trigger.Outcome{Publish: []event.Event{{ID: "of-1", Tenant: "42",
+		Kind: event.CreateUser, Time: enginetest.At, Data: []byte(`{"user":{"name":"T"}}`)}}}})
+	put("42")
+	require.Equal(t, []string{"9", "10"}, receive())
 }

@@ -40,10 +40,10 @@ func (b *Bus) Receive(ctx context.Context, limit int) (out []delivery.Entry, err
 
 // line reads the oldest entries that fan-out has not passed.
 func (b *Bus) line(ctx context.Context, limit int) (out []delivery.Entry, err error) {
-	writes, _ := b.db.Quiet()
+	count, _ := b.known()
 	b.mu.Lock()
 	after := b.passed
-	out = b.recent.after(after, writes, limit)
+	out = b.recent.after(after, count, limit)
 	b.mu.Unlock()
 	if len(out) > 0 {
 		return out, nil

@@ -17,9 +17,9 @@ const (
 )
 
 // recent keeps events by their numbers. It is void once something else than the hot path wrote, which may have taken
-// some of them away.
+// some of them away, or have others stand behind them.
 type recent struct {
-	writes int64 // of db.File.Quiet
+	count  int64 // see Bus.known
 	newest int64 // the number of the newest that came in, kept or not
 	ring   [recentEvents]numbered
 }
@@ -30,10 +30,17 @@ type numbered struct {
 	delivery.Entry
 }
 
-// keep keeps events that were written while the count of other writes was this one.
-func (r *recent) keep(writes int64, events []numbered) {
-	if r.writes != writes {
-		*r = recent{writes: writes}
+// known counts what makes memory void, and reports whether all of it has ended: operations of everybody else, and
+// events that come into the line by Append.
+func (b *Bus) known() (count int64, quiet bool) {
+	writes, quiet := b.db.Quiet()
+	return writes + b.others.Load(), quiet
+}
+
+// keep keeps events that were written while the count was this one.
+func (r *recent) keep(count int64, events []numbered) {
+	if r.count != count {
+		*r = recent{count: count}
 	}
 	for _, e := range events {
 		r.newest = max(r.newest, e.seq)
@@ -48,8 +55,8 @@ func (r *recent) keep(writes int64, events []numbered) {
 }
 
 // after are the events that follow a number, as the file has them: a batch, or all that came in; else none.
-func (r *recent) after(seq, writes int64, limit int) (out []delivery.Entry) {
-	if r.writes != writes {
+func (r *recent) after(seq, count int64, limit int) (out []delivery.Entry) {
+	if r.count != count {
 		return nil
 	}
 	for n := seq + 1; len(out) < limit && r.ring[n%recentEvents].seq == n; n++ {
