@@ -69,7 +69,7 @@ func Open(ctx context.Context, path string, o Options) (*File, error) {
 }
 
 func (f *File) open(ctx context.Context, o Options) error {
-	if err := keepPages(); err != nil {
+	if err := errors.Join(keepPages(), keepPlans()); err != nil {
 		return err
 	}
 	size, err := size(f.path)
