@@ -37,6 +37,8 @@ type Writer struct {
 
 	// reload reads anew what is remembered of the file, after writes were undone; see File.Begin.
 	reload func(*Writer) error
+	// committed is what to do once the transaction is committed: see OnCommit.
+	committed []func()
 	// generation counts commits, so that a reader can tell whether anything changed meanwhile.
 	generation atomic.Int64
 
@@ -165,6 +167,12 @@ func (w *Writer) commit(group []*operation) {
 			err = errors.Join(err, e)
 		}
 	}
+	if err == nil {
+		for _, do := range w.committed {
+			do()
+		}
+	}
+	clear(w.committed)
 	w.generation.Add(1)
 	for i, op := range group {
 		if err != nil && outcome[i] == nil {
@@ -203,6 +211,7 @@ func (w *Writer) transaction(group []*operation, outcome []error, savepoints boo
 	if err := w.Exec("BEGIN IMMEDIATE"); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
+	w.committed = w.committed[:0]
 	if len(group) == 1 || !savepoints {
 		for i, op := range group {
 			if outcome[i] = op.run(w); outcome[i] != nil {
@@ -215,6 +224,7 @@ func (w *Writer) transaction(group []*operation, outcome []error, savepoints boo
 		if err := w.Exec("SAVEPOINT op"); err != nil {
 			return fmt.Errorf("savepoint: %w", err)
 		}
+		earlier := len(w.committed)
 		if outcome[i] = op.run(w); outcome[i] != nil {
 			if w.Conn.AutocommitEnabled() {
 				return outcome[i] // SQLite gave up the whole transaction: a full disk
@@ -222,6 +232,7 @@ func (w *Writer) transaction(group []*operation, outcome []error, savepoints boo
 			if err := w.Exec("ROLLBACK TO op"); err != nil {
 				return fmt.Errorf("roll back: %w", err)
 			}
+			w.committed = w.committed[:earlier]
 			if err := w.reload(w); err != nil {
 				return err
 			}
@@ -239,6 +250,10 @@ func (w *Writer) end() error {
 	}
 	return nil
 }
+
+// OnCommit has the writer do something once the transaction of an operation is committed, before anybody is told of it:
+// in the order of the operations, and not at all for what is undone.
+func (w *Writer) OnCommit(do func()) { w.committed = append(w.committed, do) }
 
 // Exec runs a statement without parameters.
 func (w *Writer) Exec(sql string) error { return Each(w.Conn, sql, nil, nil) }

@@ -40,10 +40,10 @@ func (b *Bus) Receive(ctx context.Context, limit int) (out []delivery.Entry, err
 
 // line reads the oldest entries that fan-out has not passed.
 func (b *Bus) line(ctx context.Context, limit int) (out []delivery.Entry, err error) {
-	count, _ := b.known()
+	writes, _ := b.db.Quiet()
 	b.mu.Lock()
 	after := b.passed
-	out = b.recent.after(after, count, limit)
+	out = b.recent.after(after, writes, limit)
 	b.mu.Unlock()
 	if len(out) > 0 {
 		return out, nil

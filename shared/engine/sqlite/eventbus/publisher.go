@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	driver "zombiezen.com/go/sqlite"
@@ -22,7 +21,6 @@ type Bus struct {
 	seq     int64         // of the newest event; the writer's own, and newest
 	newest  int64         // the latest time of arrival, in Unix nanoseconds
 	turns   turns
-	others  atomic.Int64 // events that Append wrote: see known
 
 	mu      sync.Mutex
 	recent  recent
@@ -55,7 +53,7 @@ func (b *Bus) Load(w *db.Writer) error {
 	b.seq, b.newest = max(newest, passed), at
 	b.mu.Lock()
 	b.passed = max(b.passed, passed)
-	b.recent.count = -1 // what was undone, or is there against what its writer was told, is in the file only
+	b.recent.writes = void // what is there against what its writer was told is in the file only
 	b.mu.Unlock()
 	b.turns.undone(b.seq)
 	return b.turns.load(w)
@@ -63,17 +61,11 @@ func (b *Bus) Load(w *db.Writer) error {
 
 // Put appends entries to the inbox; they are durable when it returns. Receipts are assigned here.
 func (b *Bus) Put(ctx context.Context, entries []delivery.Entry) error {
-	standing := make([]numbered, 0, len(entries))
-	err := b.inLine(ctx, &standing, func(w *db.Writer) error {
-		standing = standing[:0]
+	err := b.db.WriteRepeatable(ctx, func(w *db.Writer) error {
 		shared := map[string]bool{}
 		for _, e := range entries {
-			before := b.seq
 			if err := b.put(w, e, shared); err != nil {
 				return err
-			}
-			if b.seq > before { // else it was deferred
-				standing = append(standing, numbered{b.seq, e})
 			}
 		}
 		return nil
@@ -85,31 +77,13 @@ func (b *Bus) Put(ctx context.Context, entries []delivery.Entry) error {
 	return nil
 }
 
-// inLine runs a repeatable write of the hot path that has events stand in the line, and keeps them in memory too.
-func (b *Bus) inLine(ctx context.Context, standing *[]numbered, write func(w *db.Writer) error) error {
-	count, quiet := b.known()
-	if err := b.db.WriteRepeatable(ctx, write); err != nil {
-		return err
-	}
-	if now, _ := b.known(); quiet && now == count {
-		b.mu.Lock()
-		b.recent.keep(count, *standing)
-		b.mu.Unlock()
-	}
-	return nil
-}
-
 // Append writes an entry into the line, in the transaction of what leads to it. Wake is due after it.
 func (b *Bus) Append(w *db.Writer, e delivery.Entry) error {
-	b.others.Add(1)
-	return b.stand(w, e)
-}
-
-// stand writes an entry into the line.
-func (b *Bus) stand(w *db.Writer, e delivery.Entry) error {
 	b.seq++
 	b.newest = max(b.newest, e.At.UnixNano())
 	b.turns.stand(e.Tenant, b.seq)
+	written := numbered{b.seq, e}
+	w.OnCommit(func() { b.keep(written) })
 	return w.Do("INSERT INTO events (seq, at, kind, detail, trace) VALUES (?, ?, ?, ?, ?)", func(s *driver.Stmt) {
 		s.BindInt64(1, b.seq)
 		bind(s, e)

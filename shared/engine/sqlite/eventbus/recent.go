@@ -16,13 +16,16 @@ const (
 	recentBytes  = 4 << 10
 )
 
-// recent keeps events by their numbers. It is void once something else than the hot path wrote, which may have taken
-// some of them away, or have others stand behind them.
+// recent keeps events by their numbers, as they were committed. It is void once something else than the hot path
+// wrote, which may have taken some of them away.
 type recent struct {
-	count  int64 // see Bus.known
+	writes int64 // of db.File.Quiet, or void
 	newest int64 // the number of the newest that came in, kept or not
 	ring   [recentEvents]numbered
 }
+
+// void is no count of writes.
+const void = -1
 
 // numbered is an event that stands in the line.
 type numbered struct {
@@ -30,33 +33,36 @@ type numbered struct {
 	delivery.Entry
 }
 
-// known counts what makes memory void, and reports whether all of it has ended: operations of everybody else, and
-// events that come into the line by Append.
-func (b *Bus) known() (count int64, quiet bool) {
+// keep keeps an event whose transaction is committed.
+func (b *Bus) keep(e numbered) {
 	writes, quiet := b.db.Quiet()
-	return writes + b.others.Load(), quiet
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case !quiet: // it may be in this transaction, or in the next one
+		b.recent.writes = void
+	case b.recent.writes != writes:
+		b.recent = recent{writes: writes}
+		fallthrough
+	default:
+		b.recent.keep(e)
+	}
 }
 
-// keep keeps events that were written while the count was this one.
-func (r *recent) keep(count int64, events []numbered) {
-	if r.count != count {
-		*r = recent{count: count}
+func (r *recent) keep(e numbered) {
+	r.newest = e.seq
+	if len(e.Detail) > recentBytes {
+		return
 	}
-	for _, e := range events {
-		r.newest = max(r.newest, e.seq)
-		if len(e.Detail) > recentBytes {
-			continue
-		}
-		e.Receipt, e.Tenant = strconv.FormatInt(e.seq, 10), ""
-		e.At = time.Unix(0, e.At.UnixNano()).UTC()
-		e.Detail = slices.Clone(e.Detail) // what they came in is used again
-		r.ring[e.seq%recentEvents] = e
-	}
+	e.Receipt, e.Tenant = strconv.FormatInt(e.seq, 10), ""
+	e.At = time.Unix(0, e.At.UnixNano()).UTC()
+	e.Detail = slices.Clone(e.Detail) // what they came in is used again
+	r.ring[e.seq%recentEvents] = e
 }
 
 // after are the events that follow a number, as the file has them: a batch, or all that came in; else none.
-func (r *recent) after(seq, count int64, limit int) (out []delivery.Entry) {
-	if r.count != count {
+func (r *recent) after(seq, writes int64, limit int) (out []delivery.Entry) {
+	if r.writes != writes {
 		return nil
 	}
 	for n := seq + 1; len(out) < limit && r.ring[n%recentEvents].seq == n; n++ {

@@ -246,7 +246,7 @@ func (b *Bus) put(w *db.Writer, e delivery.Entry, shared map[string]bool) error 
 		}
 	}
 	if at != apart {
-		return b.stand(w, e)
+		return b.Append(w, e)
 	}
 	return w.Do("INSERT INTO deferred (tenant, at, kind, detail, trace) VALUES (?, ?, ?, ?, ?)", func(s *driver.Stmt) {
 		s.BindText(1, e.Tenant)
@@ -282,12 +282,10 @@ func (b *Bus) moveUp(ctx context.Context, limit int) error {
 		return nil
 	}
 	order := b.turns.order()
-	var standing []numbered
-	err := b.inLine(ctx, &standing, func(w *db.Writer) error {
-		standing = standing[:0]
+	err := b.db.WriteRepeatable(ctx, func(w *db.Writer) error {
 		var gone []string
 		for _, m := range moves {
-			left, err := b.moveOne(w, m, &standing)
+			left, err := b.moveOne(w, m)
 			if err != nil {
 				return err
 			}
@@ -305,8 +303,8 @@ func (b *Bus) moveUp(ctx context.Context, limit int) error {
 	return nil
 }
 
-// moveOne moves events of one tenant up, and notes them; left says that it has more.
-func (b *Bus) moveOne(w *db.Writer, m move, standing *[]numbered) (left bool, err error) {
+// moveOne moves events of one tenant up; left says that it has more.
+func (b *Bus) moveOne(w *db.Writer, m move) (left bool, err error) {
 	through := int64(0)
 	var moved []delivery.Entry
 	err = db.Each(w.Conn, "SELECT n, at, kind, detail, trace FROM deferred WHERE tenant = ? ORDER BY n LIMIT ?",
@@ -326,10 +324,9 @@ func (b *Bus) moveOne(w *db.Writer, m move, standing *[]numbered) (left bool, er
 	for _, e := range moved {
 		// The numbers are in the order of arrival: what looks for a time relies on it.
 		e.At = time.Unix(0, max(e.At.UnixNano(), b.newest)).UTC()
-		if err := b.stand(w, e); err != nil {
+		if err := b.Append(w, e); err != nil {
 			return false, err
 		}
-		*standing = append(*standing, numbered{b.seq, e})
 	}
 	of := func(s *driver.Stmt) {
 		s.BindText(1, m.tenant)
