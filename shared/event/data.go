@@ -616,12 +616,27 @@ func triggerName(name string) error {
 
 type checker interface{ check() error }
 
-// checkHit is checked for hits, which are most of what comes.
-func checkHit(raw json.RawMessage) error {
-	if d, ok := scanHit(raw); ok {
-		return d.check()
+// hitReading is what was read of a hit's data, and of which: hits are most of what comes, and triggers, reports and
+// filters ask for the same.
+type hitReading struct {
+	of   json.RawMessage
+	data HitData
+}
+
+// checkHit is checked for a hit.
+func (e *Event) checkHit() error {
+	d, ok := scanHit(e.Data)
+	if !ok {
+		return checked[HitData](e.Data)
 	}
-	return checked[HitData](raw)
+	e.hit = &hitReading{e.Data, d}
+	return d.check()
+}
+
+// Lean is the event without what was read of its data: for who keeps it.
+func (e Event) Lean() Event {
+	e.hit = nil
+	return e
 }
 
 func checked[T checker](raw json.RawMessage) error {
@@ -633,8 +648,19 @@ func checked[T checker](raw json.RawMessage) error {
 }
 
 // Data reads the event's data as the type that belongs to its kind. It is for data that Validate accepted:
-// what does not fit stays zero.
-func Data[T any](e Event) T { return decode[T](e.Data) }
+// what does not fit stays zero. Its lists are for reading: who asks again gets the same.
+func Data[T any](e Event) (d T) {
+	if hit, ok := any(&d).(*HitData); ok && e.hit != nil && same(e.hit.of, e.Data) {
+		*hit = e.hit.data
+		return d
+	}
+	return decode[T](e.Data)
+}
+
+// same reports whether two texts are one.
+func same(a, b json.RawMessage) bool {
+	return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0]
+}
 
 func decode[T any](raw json.RawMessage) T {
 	var d T

@@ -40,6 +40,8 @@ type Event struct {
 	Data json.RawMessage
 	// Trace says which span its first one is a child of. It is no member of the wire form: engines keep it beside.
 	Trace trace.Parent
+	// hit is what Parse read of a hit's data: see Data.
+	hit *hitReading
 }
 
 // detail is the wire form, the `Detail` of a bus entry.
@@ -81,7 +83,7 @@ func Parse(detailType string, raw []byte) (Event, error) {
 	if err != nil {
 		return e, err
 	}
-	return e, e.Validate()
+	return e, e.validate()
 }
 
 // Decode reads the envelope and leaves the data unchecked. It is for reading back what Parse once accepted; after
@@ -156,7 +158,9 @@ func (e Event) Encode() ([]byte, error) {
 }
 
 // Validate checks every member, the data against its kind. Every error is an *InvalidError.
-func (e Event) Validate() error {
+func (e Event) Validate() error { return e.validate() }
+
+func (e *Event) validate() error {
 	k, known := kinds[e.Kind]
 	switch {
 	case !known:
@@ -177,6 +181,9 @@ func (e Event) Validate() error {
 		return invalid("time", "must be a year from 1970 to 9999")
 	case len(e.Data) == 0 || e.Data[0] != '{':
 		return invalid("data", "must be an object")
+	}
+	if e.Kind == NewHits {
+		return e.checkHit()
 	}
 	return k.check(e.Data)
 }

@@ -2,9 +2,11 @@ package event
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 var hits = []string{
@@ -93,4 +95,32 @@ func BenchmarkHit(b *testing.B) {
 			_ = json.Unmarshal(raw, &hitRead)
 		}
 	})
+}
+
+// What was read of a hit when it was accepted is what a reading of its data gives, and not that of other data.
+func TestWhatWasReadOfAHitIsThatOfItsData(t *testing.T) {
+	parse := func(data string) Event {
+		e, err := Parse("new_hits", []byte(`{"version":1,"id":"e","tenant":"t","time":"2023-03-01T00:00:00Z","data":`+
+			data+`}`))
+		require.NoError(t, err)
+		return e
+	}
+	for _, data := range []string{
+		`{"hit":{"type":"xss"}}`,
+		`{"hit":{"type":"xss","applications":["1","2"],"remote_country":"JP","request_time":1677628800},"experimental":true}`,
+		`{"hit":{"type":"x\u0073s","payloads":["\ud83d\ude00"],"other":[{}]},"sampled_out":true,"more":null}`,
+		`{"HIT":{"Type":"xss"},"hit":{"type":"sqli"}}`,
+	} {
+		e := parse(data)
+		require.Equal(t, Data[HitData](e.Lean()), Data[HitData](e), data)
+		again := e
+		again.Data = slices.Clone(e.Data)
+		require.Equal(t, Data[HitData](e), Data[HitData](again), data)
+		again.Data = json.RawMessage(`{"hit":{"type":"rce"}}`)
+		require.Equal(t, "rce", Data[HitData](again).Hit.Type, data)
+		again.Data = nil
+		require.Zero(t, Data[HitData](again), data)
+	}
+	e := parse(`{"hit":{"type":"xss","domain":"a.example","path":"/login"}}`)
+	require.Zero(t, testing.AllocsPerRun(100, func() { Data[HitData](e) }), "it is read again")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"tocsin/shared/command"
@@ -144,7 +145,8 @@ func (f *Fanout) sample(level slog.Level, tenant, class, text string, args ...an
 func (f *Fanout) begin(ctx context.Context, entries []delivery.Entry) (in Intake, busy []delivery.Entry, err error) {
 	type key struct{ tenant, id string }
 	first := make(map[key]int, len(entries))
-	var valid, copies []Accepted
+	valid := slices.Grow([]Accepted(nil), len(entries))
+	var copies []Accepted
 	for _, entry := range entries {
 		e, err := event.Parse(entry.DetailType, entry.Detail)
 		if f.Tracer != nil {
@@ -165,6 +167,7 @@ func (f *Fanout) begin(ctx context.Context, entries []delivery.Entry) (in Intake
 	if err != nil {
 		return in, nil, fmt.Errorf("claim %d events: %w", len(valid), err)
 	}
+	in.Accepted = slices.Grow(in.Accepted, len(valid))
 	for i, a := range valid {
 		switch standings[i] {
 		case Fresh:

@@ -252,8 +252,10 @@ type dayKey struct {
 }
 
 type entry struct {
-	counts    map[countKey]int64
+	counts    map[countKey]*int64
+	last      [lasts]lastCount
 	attacks   map[AttackKey]*Attack
+	attacked  *Attack // the last one of a hit
 	incidents map[string]Incident
 	vulns     map[string]Vulnerability
 }
@@ -263,11 +265,21 @@ type countKey struct {
 	value     string
 }
 
+// lastCount is where the last hit was counted by a dimension: most hits of a batch have much in common.
+type lastCount struct {
+	value string
+	n     *int64
+}
+
+// lasts is how many dimensions every hit is counted by.
+const lasts = 8
+
 func (g entries) day(tenant string, at time.Time, zone *time.Location) *entry {
 	k := dayKey{tenant, calendar.DayOf(at, zone)}
 	d := g[k]
 	if d == nil {
-		d = &entry{map[countKey]int64{}, map[AttackKey]*Attack{}, map[string]Incident{}, map[string]Vulnerability{}}
+		d = &entry{counts: map[countKey]*int64{}, attacks: map[AttackKey]*Attack{}, incidents: map[string]Incident{},
+			vulns: map[string]Vulnerability{}}
 		g[k] = d
 	}
 	return d
@@ -304,6 +316,14 @@ func (g entries) add(e event.Event, zone *time.Location) {
 	}
 }
 
+// hours are the values of ByHour.
+var hours = func() (out [24]string) {
+	for n := range out {
+		out[n] = string([]byte{'0' + byte(n/10), '0' + byte(n%10)})
+	}
+	return out
+}()
+
 // Blocked reports whether the hit was kept from the application. The facts name `monitored` alone.
 func Blocked(status string) bool { return strings.HasPrefix(status, "blocked") }
 
@@ -319,14 +339,14 @@ func (g entries) hit(e event.Event, zone *time.Location) {
 	if h.ResponseStatus != 0 {
 		status = strconv.Itoa(h.ResponseStatus)
 	}
-	d.count(Total, "")
-	d.count(ByHour, at.In(zone).Format("15"))
-	d.count(ByType, kind)
-	d.count(ByHost, host)
-	d.count(BySource, h.Source())
-	d.count(ByCountry, country)
-	d.count(ByStatus, status)
-	d.count(ByBlock, cmp.Or(h.BlockStatus, "unknown"))
+	for n, c := range [lasts]countKey{{Total, ""}, {ByHour, hours[at.In(zone).Hour()]}, {ByType, kind}, {ByHost, host},
+		{BySource, h.Source()}, {ByCountry, country}, {ByStatus, status},
+		{ByBlock, cmp.Or(h.BlockStatus, "unknown")}} {
+		if l := &d.last[n]; l.n == nil || l.value != c.value {
+			*l = lastCount{c.value, d.counter(c.dimension, c.value)}
+		}
+		*d.last[n].n++
+	}
 	a := Attack{Type: kind, Host: host, Path: clip(h.Path), Parameter: clip(h.Parameter), Method: clip(h.Method),
 		Seen: 1, First: at, Last: at}
 	if Blocked(h.BlockStatus) {
@@ -340,8 +360,13 @@ func (g entries) hit(e event.Event, zone *time.Location) {
 		merge(&a.Applications, []string{clip(name)})
 	}
 	a.MoreApplications = len(h.Applications) > maxSources
+	if l := d.attacked; l != nil && l.Type == a.Type && l.Host == a.Host && l.Path == a.Path &&
+		l.Parameter == a.Parameter {
+		l.Add(a)
+		return
+	}
 	a.Key = keyOf(a)
-	d.attack(a)
+	d.attacked = d.attack(a)
 }
 
 // tooFar is how far a hit's own time may be from its event's before the event's is believed instead.
@@ -404,16 +429,26 @@ func text(p *string) string {
 	return clip(*p)
 }
 
-func (d *entry) count(dimension Dimension, value string) {
-	d.counts[countKey{dimension, clip(value)}]++
+func (d *entry) count(dimension Dimension, value string) { *d.counter(dimension, value)++ }
+
+func (d *entry) counter(dimension Dimension, value string) *int64 {
+	k := countKey{dimension, clip(value)}
+	n := d.counts[k]
+	if n == nil {
+		n = new(int64)
+		d.counts[k] = n
+	}
+	return n
 }
 
-func (d *entry) attack(a Attack) {
+// attack adds an attack, and returns what it is part of.
+func (d *entry) attack(a Attack) *Attack {
 	if known := d.attacks[a.Key]; known != nil {
 		known.Add(a)
-		return
+		return known
 	}
 	d.attacks[a.Key] = &a
+	return &a
 }
 
 // clip bounds a value and keeps it valid text. Most values are short and plain: a hit has ten of them.
@@ -450,7 +485,7 @@ func (g entries) records() []Entry {
 	for k, d := range g {
 		r := Entry{Tenant: k.tenant, Day: k.day}
 		for c, n := range d.counts {
-			r.Counts = append(r.Counts, Count{c.dimension, c.value, n})
+			r.Counts = append(r.Counts, Count{c.dimension, c.value, *n})
 		}
 		for _, a := range d.attacks {
 			r.Attacks = append(r.Attacks, *a)

@@ -113,7 +113,7 @@ func (c *eventCache) add(seq int64, e event.Event) {
 	if _, ok := c.by[seq]; ok {
 		return
 	}
-	c.by[seq] = e
+	c.by[seq] = e.Lean()
 	c.order = append(c.order, seq)
 	for c.size += weight(e); c.size > cacheBytes && len(c.order) > 1; {
 		c.size -= weight(c.by[c.order[0]])
