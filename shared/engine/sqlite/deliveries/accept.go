@@ -19,6 +19,7 @@ import (
 	"tocsin/shared/engine/sqlite/packed"
 	"tocsin/shared/engine/sqlite/settings"
 	"tocsin/shared/engine/sqlite/tables"
+	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 )
 
@@ -62,8 +63,10 @@ type eventKey struct{ tenant, id string }
 type intake struct {
 	fanout.Intake
 	through int64              // the last entry it passes
-	seqs    map[eventKey]int64 // of the accepted events
-	ids     []eventids.ID      // theirs
+	numbers []int64            // of the accepted events
+	seqs    map[eventKey]int64 // the same by event, made when somebody asks out of order
+	next    int                // the accepted event that is asked for next, where all ask in order
+	ids     []eventids.ID      // of the accepted events
 	refs    map[laneKey]int64  // of lanes that are new
 	made    []madeDelivery     // of each lane the oldest at least
 	windows windows
@@ -79,7 +82,7 @@ type madeDelivery struct {
 
 // Accept writes the outcome of one fan-out in one transaction.
 func (d *Deliveries) Accept(ctx context.Context, in fanout.Intake) error {
-	i := intake{Intake: in, seqs: make(map[eventKey]int64, len(in.Accepted))}
+	i := intake{Intake: in, numbers: make([]int64, len(in.Accepted)), ids: make([]eventids.ID, len(in.Accepted))}
 	if err := i.number(); err != nil {
 		return err
 	}
@@ -108,13 +111,12 @@ func (i *intake) number() error {
 		i.through = max(i.through, seq)
 		return seq, err
 	}
-	for _, a := range i.Accepted {
+	for n, a := range i.Accepted {
 		seq, err := pass(a.Entry)
 		if err != nil {
 			return err
 		}
-		i.seqs[eventKey{a.Event.Tenant, a.Event.ID}] = seq
-		i.ids = append(i.ids, eventids.Of(a.Event.Tenant, a.Event.ID, seq))
+		i.numbers[n], i.ids[n] = seq, eventids.Of(a.Event.Tenant, a.Event.ID, seq)
 	}
 	for _, r := range i.Rejected {
 		if _, err := pass(r.Entry); err != nil {
@@ -241,13 +243,32 @@ func (d *Deliveries) enqueuePlain(w *db.Writer, i *intake, ref int64, items []pa
 func (i *intake) carried(v delivery.Delivery) ([]int64, error) {
 	seqs := make([]int64, len(v.Events))
 	for k, e := range v.Events {
-		seq, ok := i.seqs[eventKey{e.Tenant, e.ID}]
+		seq, ok := i.numberOf(e)
 		if !ok {
 			return nil, fmt.Errorf("delivery %s carries event %s, which is not of its batch", v.ID, e.ID)
 		}
 		seqs[k] = seq
 	}
 	return seqs, nil
+}
+
+// numberOf is the number of an accepted event. Deliveries carry them in their order, for each integration anew.
+func (i *intake) numberOf(e event.Event) (int64, bool) {
+	for range 2 {
+		if n := i.next; n < len(i.Accepted) && i.Accepted[n].Event.ID == e.ID && i.Accepted[n].Event.Tenant == e.Tenant {
+			i.next++
+			return i.numbers[n], true
+		}
+		i.next = 0
+	}
+	if i.seqs == nil {
+		i.seqs = make(map[eventKey]int64, len(i.Accepted))
+		for n, a := range i.Accepted {
+			i.seqs[eventKey{a.Event.Tenant, a.Event.ID}] = i.numbers[n]
+		}
+	}
+	seq, ok := i.seqs[eventKey{e.Tenant, e.ID}]
+	return seq, ok
 }
 
 // enqueue writes a new delivery as a row of its own.
@@ -317,7 +338,7 @@ func (d *Deliveries) accepted(i intake) {
 	if len(i.Deliveries) == 0 {
 		return
 	}
-	for _, a := range i.Accepted {
-		d.events.add(i.seqs[eventKey{a.Event.Tenant, a.Event.ID}], a.Event)
+	for n, a := range i.Accepted {
+		d.events.Add(i.numbers[n], a.Event)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/deadletters"
 	"tocsin/shared/engine/sqlite/eventbus"
+	"tocsin/shared/engine/sqlite/eventcache"
 	"tocsin/shared/engine/sqlite/eventids"
 	"tocsin/shared/engine/sqlite/retained"
 	"tocsin/shared/fanout"
@@ -27,7 +28,7 @@ type Deliveries struct {
 
 	mu      sync.Mutex
 	lanes   lanes
-	events  eventCache
+	events  eventcache.Cache
 	leases  leases
 	windows windows
 	// writing counts the writes of the hot path that may have brought something in which memory does not know yet;

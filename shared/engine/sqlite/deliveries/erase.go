@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/blocks"
 	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/engine/sqlite/eventcache"
 	"tocsin/shared/engine/sqlite/packed"
 )
 
@@ -66,7 +67,7 @@ func (d *Deliveries) forget(tenant string) map[laneKey]int64 {
 		delete(d.leases.next, ref)
 		delete(d.windows, ref)
 	}
-	d.events = eventCache{}
+	d.events = eventcache.Cache{}
 	return gone
 }
 

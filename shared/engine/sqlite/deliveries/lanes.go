@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"tocsin/shared/engine/sqlite/tables"
-	"tocsin/shared/event"
 )
 
 // What the process remembers beside the file. All of it is guarded by DB.mu, bounded, and can be lost.
@@ -95,43 +94,3 @@ func (l leases) expire(ref int64, now time.Time) (some bool) {
 	}
 	return some
 }
-
-// eventCache keeps the events that were fanned out last, decoded: they are sent next, to several integrations.
-type eventCache struct {
-	by    map[int64]event.Event
-	order []int64
-	size  int
-}
-
-// cacheBytes bounds the data of the cached events.
-const cacheBytes = 4 << 20
-
-func (c *eventCache) add(seq int64, e event.Event) {
-	if c.by == nil {
-		c.by = map[int64]event.Event{}
-	}
-	if _, ok := c.by[seq]; ok {
-		return
-	}
-	c.by[seq] = e.Lean()
-	c.order = append(c.order, seq)
-	for c.size += weight(e); c.size > cacheBytes && len(c.order) > 1; {
-		c.size -= weight(c.by[c.order[0]])
-		delete(c.by, c.order[0])
-		c.order = c.order[1:]
-	}
-}
-
-// find puts the events of these numbers that are kept into a map, and returns the other numbers.
-func (c *eventCache) find(seqs []int64, into map[int64]event.Event) (missing []int64) {
-	for _, seq := range seqs {
-		if e, ok := c.by[seq]; ok {
-			into[seq] = e
-		} else {
-			missing = append(missing, seq)
-		}
-	}
-	return missing
-}
-
-func weight(e event.Event) int { return len(e.Data) + 256 }

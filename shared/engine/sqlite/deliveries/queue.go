@@ -290,48 +290,64 @@ func (d *Deliveries) fillRows(lane delivery.Lane, ref int64, rows []row, read fu
 		}
 		v.CreatedAt = tables.MadeAt(v.ID)
 	}
-	events, missing := d.remembered(ref, rows, carried)
-	if len(missing) > 0 {
-		if err := read(func(conn *driver.Conn) error { return d.readEvents(conn, missing, events) }); err != nil {
-			return nil, err
-		}
-	}
-	for i := range out {
-		out[i].Events = inOrder(carried[i], events)
-	}
-	return out, nil
-}
-
-// remembered are the events in memory of leased deliveries, and the numbers of the others, which rise. It notes what
-// the leases carry.
-func (d *Deliveries) remembered(ref int64, rows []row, carried [][]int64) (events map[int64]event.Event,
-	missing []int64) {
-	events = make(map[int64]event.Event, len(rows))
 	d.mu.Lock()
+	var missing []int64
 	for i, seqs := range carried {
 		if rows[i].body != nil {
 			d.leases.carry(ref, rows[i].id, seqs)
 		}
-		missing = append(missing, d.events.find(seqs, events)...)
+		out[i].Events, missing = d.remembered(seqs, missing)
 	}
 	d.mu.Unlock()
-	slices.Sort(missing)
-	return events, slices.Compact(missing)
+	if len(missing) == 0 {
+		return out, nil
+	}
+	var events map[int64]event.Event
+	err := read(func(conn *driver.Conn) (err error) {
+		events, err = d.readEvents(conn, missing)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range out {
+		out[i].Events = complete(out[i].Events, carried[i], events)
+	}
+	return out, nil
 }
 
-// inOrder are the events of these numbers, without those that were pruned.
-func inOrder(seqs []int64, events map[int64]event.Event) []event.Event {
-	out := make([]event.Event, 0, len(seqs))
-	for _, seq := range seqs {
-		if e, ok := events[seq]; ok {
+// remembered are the events in memory of these numbers, with a gap for each other, whose numbers it appends to missing.
+// The lock is held.
+func (d *Deliveries) remembered(seqs, missing []int64) (events []event.Event, _ []int64) {
+	events = make([]event.Event, len(seqs))
+	for n, seq := range seqs {
+		var ok bool
+		if events[n], ok = d.events.Find(seq); !ok {
+			missing = append(missing, seq)
+		}
+	}
+	return events, missing
+}
+
+// complete fills the gaps among the events of these numbers; what was pruned is left out.
+func complete(events []event.Event, seqs []int64, read map[int64]event.Event) []event.Event {
+	out := events[:0]
+	for n, e := range events {
+		if e.Kind == "" {
+			e = read[seqs[n]]
+		}
+		if e.Kind != "" {
 			out = append(out, e)
 		}
 	}
 	return out
 }
 
-// readEvents reads events whose numbers rise: those that follow one another at once.
-func (d *Deliveries) readEvents(conn *driver.Conn, seqs []int64, into map[int64]event.Event) error {
+// readEvents reads events by their numbers: those that follow one another at once.
+func (d *Deliveries) readEvents(conn *driver.Conn, seqs []int64) (map[int64]event.Event, error) {
+	slices.Sort(seqs)
+	seqs = slices.Compact(seqs)
+	events := make(map[int64]event.Event, len(seqs))
 	for len(seqs) > 0 {
 		n := 1
 		for n < len(seqs) && seqs[n] == seqs[0]+int64(n) {
@@ -344,15 +360,15 @@ func (d *Deliveries) readEvents(conn *driver.Conn, seqs []int64, into map[int64]
 			}, func(s *driver.Stmt) error {
 				e, err := event.Decode(s.ColumnText(0), db.Blob(s, 1))
 				e.Trace = trace.Parent(s.ColumnText(2))
-				into[s.ColumnInt64(3)] = e
+				events[s.ColumnInt64(3)] = e
 				return err
 			})
 		if err != nil {
-			return fmt.Errorf("read events %d to %d: %w", seqs[0], seqs[n-1], err)
+			return nil, fmt.Errorf("read events %d to %d: %w", seqs[0], seqs[n-1], err)
 		}
 		seqs = seqs[n:]
 	}
-	return nil
+	return events, nil
 }
 
 // fill decodes a row's body and loads its events, whose numbers it returns.
@@ -367,15 +383,14 @@ func (d *Deliveries) fill(conn *driver.Conn, id string, body []byte, v *delivery
 // load completes a delivery by its events, and by when it was made.
 func (d *Deliveries) load(conn *driver.Conn, seqs []int64, v *delivery.Delivery) error {
 	v.CreatedAt = tables.MadeAt(v.ID)
-	events := make(map[int64]event.Event, len(seqs))
 	d.mu.Lock()
-	missing := d.events.find(seqs, events)
+	events, missing := d.remembered(seqs, nil)
 	d.mu.Unlock()
-	slices.Sort(missing)
-	if err := d.readEvents(conn, slices.Compact(missing), events); err != nil {
+	read, err := d.readEvents(conn, missing)
+	if err != nil {
 		return fmt.Errorf("delivery %s: %w", v.ID, err)
 	}
-	v.Events = inOrder(seqs, events)
+	v.Events = complete(events, seqs, read)
 	return nil
 }
 
