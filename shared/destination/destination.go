@@ -235,7 +235,7 @@ const MailNotSent = 299
 // MailNotSent. No answer at all (dial, TLS, sign-in, timeout) is an error and no Response.
 type Response struct {
 	Status int
-	Header http.Header
+	Header http.Header // is only read: answers share it
 	Body   []byte
 	// At is when the answer came, by our own clock: a wait that the system names as a time is measured from it.
 	At time.Time

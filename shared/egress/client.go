@@ -73,34 +73,41 @@ func New(p Policy, o Options) *Client {
 
 // Do sends one request and returns the answer, whatever its status. The error is a *Failure, or the context's own
 // when that ended.
-func (c *Client) Do(ctx context.Context, r destination.Request) (destination.Response, error) {
-	response, err := c.do(ctx, r)
-	var failed *Failure
-	if errors.As(err, &failed) {
-		step.Failed(ctx, failed.Kind.step())
+func (c *Client) Do(ctx context.Context, r destination.Request) (response destination.Response, err error) {
+	if r.Mail != nil {
+		response, err = c.mail(ctx, *r.Mail)
+	} else {
+		x, _ := exchanges.Get().(*exchange)
+		x.client, x.request, x.caller, x.heard = c, r, ctx, step.Heard(ctx)
+		response, err = c.do(x)
+		x.close()
+	}
+	if err != nil {
+		tellFailed(ctx, err)
 	}
 	return response, err
 }
 
-func (c *Client) do(ctx context.Context, r destination.Request) (destination.Response, error) {
-	if r.Mail != nil {
-		return c.mail(ctx, *r.Mail)
+func tellFailed(ctx context.Context, err error) {
+	var failed *Failure
+	if errors.As(err, &failed) {
+		step.Failed(ctx, failed.Kind.step())
 	}
-	way, err := c.route(r.URL)
-	if err != nil {
-		return destination.Response{}, &Failure{Forbidden, "the address " + err.Error()}
+}
+
+func (c *Client) do(x *exchange) (response destination.Response, err error) {
+	if x.at, err = c.route(x.request.URL); err != nil {
+		return response, &Failure{Forbidden, "the address " + err.Error()}
 	}
-	at := place{setting: setting(r.Transport), host: way.url.Host}
+	at := place{setting: setting(x.request.Transport), host: x.at.url.Host}
 	through, err := c.connections(at)
 	if err != nil {
-		return destination.Response{}, err
+		return response, err
 	}
-	open, timeout := deadlines(r.Transport)
-	x := &exchange{client: c, request: r, at: way, caller: ctx, open: open, timeout: timeout, start: time.Now()}
-	x.end = x.start.Add(open + timeout)
-	defer x.close()
-	var response destination.Response
-	if r.Once {
+	x.open, x.timeout = deadlines(x.request.Transport)
+	x.start = time.Now()
+	x.end = x.start.Add(x.open + x.timeout)
+	if x.request.Once {
 		// A connection that had served may be closed by now, so that nobody knows what it carried.
 		response, err = x.do(through.once)
 	} else {
@@ -112,11 +119,11 @@ func (c *Client) do(ctx context.Context, r destination.Request) (destination.Res
 	if (err != nil || response.Broken) && x.late() && (x.reused || x.shared) {
 		c.leave(at, through)
 	}
-	if cause := ctx.Err(); cause != nil && response.Broken {
+	if cause := x.caller.Err(); cause != nil && response.Broken {
 		return destination.Response{}, cause
 	}
 	if err != nil {
-		return destination.Response{}, x.explain(ctx, err, at.host)
+		return destination.Response{}, x.explain(x.caller, err, at.host)
 	}
 	return response, nil
 }

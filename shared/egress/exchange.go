@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +26,7 @@ type exchange struct {
 	request       destination.Request
 	at            *route
 	caller        context.Context
+	heard         bool // the caller waits for the steps
 	open, timeout time.Duration
 	start, end    time.Time // of the whole, repeat included
 	by            time.Time // the time for the answer is up, once there is a connection
@@ -53,11 +55,24 @@ func (x *exchange) bounded() context.Context {
 	return x.ctx
 }
 
-// close ends what bounded made.
+// exchanges are those that are over.
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+// close ends what bounded made. Without that nobody has the exchange any more, and it serves again.
 func (x *exchange) close() {
 	if x.ctx != nil {
 		x.clock.Stop()
 		x.cancel()
+		return
+	}
+	*x = exchange{}
+	exchanges.Put(x)
+}
+
+// done tells of a step.
+func (x *exchange) done(k step.Kind) {
+	if x.heard {
+		step.Done(x.caller, k)
 	}
 }
 

@@ -2,6 +2,7 @@ package egress
 
 import (
 	"bufio"
+	"context"
 	"net/url"
 	"testing"
 	"time"
@@ -63,5 +64,22 @@ func (c *Client) Learn(t testing.TB, r destination.Request) {
 	through.kept.only[hostPort(u)] = true
 }
 
+// Head is that of the answer before.
+type Head = head
+
 // Plain reads an answer as it is tried first: false = net/http is to read it.
-func Plain(from *bufio.Reader) (destination.Response, bool) { return plainAnswer(from) }
+func Plain(from *bufio.Reader, last *Head) (destination.Response, bool) {
+	return plainAnswer(from, last)
+}
+
+// Attention is that of a connection to its callers.
+type Attention struct{ attention }
+
+// Attentive has the connection interrupted by interrupt.
+func Attentive(interrupt func()) *Attention { return &Attention{attention{interrupt: interrupt}} }
+
+// Begin begins a caller's request.
+func (a *Attention) Begin(caller context.Context) { a.begin(caller) }
+
+// Done ends it, and reports whether it was not interrupted.
+func (a *Attention) Done() bool { return a.done() }

@@ -1,7 +1,6 @@
 package egress
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"net/http"
@@ -91,12 +90,9 @@ func (t *http1) exchange(x *exchange) (destination.Response, error) {
 	if err != nil {
 		return destination.Response{}, err
 	}
-	undisturbed := func() bool { return true }
-	if x.caller.Done() != nil {
-		undisturbed = context.AfterFunc(x.caller, w.interrupt)
-	}
+	w.attention.begin(x.caller)
 	answer, serves, err := w.exchange(x, *out)
-	if undisturbed() && serves && w.from.Buffered() == 0 {
+	if w.attention.done() && serves && w.from.Buffered() == 0 {
 		t.keep(w)
 	} else {
 		w.Close()
@@ -110,7 +106,7 @@ func (t *http1) connection(x *exchange) (*wire, error) {
 		until := x.start.Add(x.timeout)
 		if x.start.Sub(w.since) < idleFor && w.SetDeadline(until) == nil && w.watch.quiet() && !w.holds(until) {
 			x.by, x.reused = until, true
-			step.Done(x.caller, step.Reused)
+			x.done(step.Reused)
 			return w, nil
 		}
 		w.Close()

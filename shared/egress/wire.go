@@ -28,16 +28,23 @@ type wire struct {
 	watch     watch
 	bound     atMost // of the header of an answer
 	from      *bufio.Reader
-	interrupt func()    // ends what waits for it
+	last      head      // of its answers
 	since     time.Time // when it became idle
+	attention attention
 }
 
 func newWire(conn net.Conn, address string) *wire {
 	w := &wire{Conn: conn, address: address, watch: newWatch(conn), bound: atMost{Conn: conn}}
 	w.from = bufio.NewReader(&w.bound)
 	// Not Close: under TLS that would wait for a write that stands still.
-	w.interrupt = func() { _ = conn.SetDeadline(time.Unix(1, 0)) }
+	w.attention.interrupt = func() { _ = conn.SetDeadline(time.Unix(1, 0)) }
 	return w
+}
+
+// Close ends the connection.
+func (w *wire) Close() error {
+	w.attention.end()
+	return w.Conn.Close()
 }
 
 // holds reports whether TLS has taken more from the socket than was read of it: what a system sent behind an answer is
@@ -58,7 +65,7 @@ func (w *wire) holds(until time.Time) bool {
 func (w *wire) exchange(x *exchange, request []byte) (answer destination.Response, serves bool, err error) {
 	_, failed := w.Write(request)
 	if failed == nil {
-		step.Done(x.caller, step.Sent)
+		x.done(step.Sent)
 	}
 	// A system may have answered, and closed the connection, without reading all.
 	w.bound.left = maxHeaders
@@ -66,44 +73,66 @@ func (w *wire) exchange(x *exchange, request []byte) (answer destination.Respons
 		return answer, false, x.ended(cmp.Or(failed, err))
 	}
 	x.answered.Store(true)
-	step.Done(x.caller, step.Answered)
-	answer, serves = plainAnswer(w.from)
+	x.done(step.Answered)
+	answer, serves = plainAnswer(w.from, &w.last)
 	if !serves {
 		answer, serves, err = w.anyAnswer(x)
 	}
 	return answer, serves && failed == nil, err
 }
 
+// head is the header of a plain answer, with its first line. A connection keeps the last one: what a system says again
+// byte for byte, as most do within a second (Date), is not read again.
+type head struct {
+	text   []byte // with the empty line; none = no head
+	status int
+	header http.Header // of all answers with this head: nobody writes to it
+	length int         // of the body
+}
+
 // plainAnswer reads an answer as most are: of HTTP/1.1 on a connection that stays, its header in what has come, each
 // line as the rules have it, a body of a length that fits into the buffer, and no coding. Of any other it takes nothing
-// from the reader, and says false: anyAnswer reads it, and judges what is wrong with it.
-func plainAnswer(from *bufio.Reader) (answer destination.Response, ok bool) {
+// from the reader, and says false: anyAnswer reads it, and judges what is wrong with it. last is that of the answer
+// before, and becomes this one's.
+func plainAnswer(from *bufio.Reader, last *head) (answer destination.Response, ok bool) {
 	came, _ := from.Peek(from.Buffered())
-	head := bytes.Index(came, []byte("\r\n\r\n")) + 4
-	if head < 4 {
+	if (len(last.text) == 0 || !bytes.HasPrefix(came, last.text)) && !last.read(came, from.Size()) {
 		return answer, false
 	}
-	line, lines, _ := bytes.Cut(came[:head-2], []byte("\r\n"))
+	size := len(last.text) + last.length
+	whole, err := from.Peek(size)
+	if err != nil {
+		return answer, false
+	}
+	answer = destination.Response{Status: last.status, Header: last.header,
+		Body: append([]byte{}, whole[len(last.text):]...)}
+	_, err = from.Discard(size)
+	return answer, err == nil
+}
+
+// read reads the head of what has come; most is how long it and the body may be. Without one that is plain it is none.
+func (h *head) read(came []byte, most int) bool {
+	h.text = h.text[:0]
+	end := bytes.Index(came, []byte("\r\n\r\n")) + 4
+	if end < 4 {
+		return false
+	}
+	line, lines, _ := bytes.Cut(came[:end-2], []byte("\r\n"))
 	status, ok := plainStatus(line)
 	if !ok {
-		return answer, false
+		return false
 	}
 	header, length, ok := plainHeader(string(lines))
 	switch {
 	case !ok || status == http.StatusNotModified:
-		return answer, false
+		return false
 	case status == http.StatusNoContent && length < 0:
 		length = 0
-	case status == http.StatusNoContent || length < 0 || length > from.Size()-head:
-		return answer, false
+	case status == http.StatusNoContent || length < 0 || length > most-end:
+		return false
 	}
-	whole, err := from.Peek(head + length)
-	if err != nil {
-		return answer, false
-	}
-	answer = destination.Response{Status: status, Header: header, Body: append([]byte{}, whole[head:]...)}
-	_, err = from.Discard(head + length)
-	return answer, err == nil
+	h.text, h.status, h.header, h.length = append(h.text, came[:end]...), status, header, length
+	return true
 }
 
 // plainStatus reads the first line of an answer that is final.

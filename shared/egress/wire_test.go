@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -37,14 +38,29 @@ func (p *pieces) Read(into []byte) (int, error) {
 	return n, nil
 }
 
-// judged has net/http judge what the short way makes of an answer whose first bytes come by themselves.
+// judged has net/http judge what the short way makes of an answer whose first bytes come by themselves: as the first of
+// a connection, after one like it, and after others.
 func judged(t testing.TB, answer string, first int) (plain bool) {
+	t.Helper()
+	plain = judgedAfter(t, &egress.Head{}, answer, first)
+	for _, before := range []string{answer, fine, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok!", closing} {
+		var last egress.Head
+		r := bufio.NewReader(strings.NewReader(before))
+		_, _ = r.Peek(1)
+		_, _ = egress.Plain(r, &last)
+		require.Equal(t, plain, judgedAfter(t, &last, answer, first), "after %.80q", before)
+		require.Equal(t, plain, judgedAfter(t, &last, answer, first), "after itself, and %.80q", before)
+	}
+	return plain
+}
+
+func judgedAfter(t testing.TB, last *egress.Head, answer string, first int) (plain bool) {
 	t.Helper()
 	from := bufio.NewReader(&pieces{answer, first})
 	if _, err := from.Peek(1); err != nil {
 		return false
 	}
-	got, plain := egress.Plain(from)
+	got, plain := egress.Plain(from, last)
 	left, err := io.ReadAll(from)
 	require.NoError(t, err)
 	if !plain {
@@ -205,8 +221,8 @@ func TestAConnectionServesAfterTheDeadlineOfItsLastRequest(t *testing.T) {
 // A caller that goes is not kept until the time for the answer is up, on a new connection or on one that served.
 func TestACallerThatGoesIsAnsweredAtOnce(t *testing.T) {
 	for _, scheme := range []string{"http", "https"} {
-		for _, served := range []bool{false, true} {
-			t.Run(fmt.Sprint(scheme, ", served before: ", served), func(t *testing.T) {
+		for _, before := range []struct{ others, own int }{{}, {others: 1}, {own: 1}, {own: 3}, {others: 3, own: 2}} {
+			t.Run(fmt.Sprintf("%s, served before: %+v", scheme, before), func(t *testing.T) {
 				came, gone := make(chan struct{}), make(chan struct{})
 				s := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
 					if q.Header.Get("X-Wait") != "" {
@@ -225,13 +241,19 @@ func TestACallerThatGoesIsAnsweredAtOnce(t *testing.T) {
 				q := post(s.URL)
 				q.Transport.SkipVerify, q.Transport.Timeout = true, time.Hour
 				c.Learn(t, q)
-				if served {
-					_, err := c.Do(t.Context(), q)
+				other, goes := context.WithCancel(t.Context())
+				for range before.others {
+					_, err := c.Do(other, q)
+					require.NoError(t, err)
+				}
+				goes()
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				for range before.own {
+					_, err := c.Do(ctx, q)
 					require.NoError(t, err)
 				}
 				q.Header = http.Header{"X-Wait": {"yes"}}
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
 				ended := make(chan error, 1)
 				go func() {
 					_, err := c.Do(ctx, q)
@@ -247,5 +269,38 @@ func TestACallerThatGoesIsAnsweredAtOnce(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Whoever goes after its request was answered disturbs no request of another caller, however often its own went before.
+func TestACallerThatGoesDisturbsNobodyElse(t *testing.T) {
+	for range 2000 {
+		var interrupts atomic.Int64
+		a := egress.Attentive(func() { interrupts.Add(1) })
+		one, oneGoes := context.WithCancel(t.Context())
+		two, twoGoes := context.WithCancel(t.Context())
+		for range rand.IntN(3) {
+			a.Begin(one)
+			require.True(t, a.Done())
+		}
+		a.Begin(one)
+		gone := make(chan struct{})
+		go func() {
+			defer close(gone)
+			oneGoes()
+		}()
+		undisturbed := a.Done()
+		before := interrupts.Load()
+		require.Equal(t, undisturbed, before == 0)
+		for range 2 {
+			a.Begin(two)
+			require.True(t, a.Done())
+		}
+		<-gone
+		require.Equal(t, before, interrupts.Load())
+		a.Begin(two)
+		twoGoes()
+		require.Eventually(t, func() bool { return interrupts.Load() == before+1 }, patience.Long, time.Microsecond)
+		require.False(t, a.Done())
 	}
 }
