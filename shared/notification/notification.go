@@ -281,25 +281,56 @@ func (n Notification) writeFacts(b *strings.Builder, t text) {
 }
 
 // Envelope is the JSON object that every machine-readable system receives (facts, 1.6).
-func (n Notification) Envelope() []byte {
-	n = n.forMachines()
-	b := make([]byte, 0, 256+len(n.Event.Data))
+func (n Notification) Envelope() []byte { return AppendEnvelope(make([]byte, 0, EnvelopeSize(&n)), &n) }
+
+// EnvelopeSize is about how many bytes an envelope has; that of a hit seldom has more.
+func EnvelopeSize(n *Notification) int { return 224 + len(n.Event.Data) }
+
+// AppendEnvelope appends the envelope of a notification. Like what it calls it takes no copy of a hit: this is on the
+// way of every one, and copies would outgrow the stack of the goroutine that sends it.
+func AppendEnvelope(b []byte, n *Notification) []byte {
+	if n.Language.Or(wording.English) != wording.English || n.Zone != nil {
+		return appendMachines(b, *n)
+	}
 	b = append(b, `{"summary":`...)
-	b = ijson.AppendString(b, n.summary(true))
-	if d := n.Description(); d != "" {
-		b = append(b, `,"description":`...)
-		b = ijson.AppendString(b, d)
+	if n.usual() {
+		b = ijson.AppendString(b, "["+n.Platform.Name+"] "+hitHeadline)
+	} else {
+		b = appendWords(b, n)
 	}
 	b = append(b, `,"details":`...)
 	b = n.appendDetails(b)
 	return append(b, '}')
 }
 
-// Details is the envelope's `details` object.
-func (n Notification) Details() []byte { return n.appendDetails(nil) }
-
-func (n Notification) appendDetails(b []byte) []byte {
+// appendMachines appends the envelope of a notification that people read in a language and a zone of their own.
+func appendMachines(b []byte, n Notification) []byte {
 	n = n.forMachines()
+	return AppendEnvelope(b, &n)
+}
+
+// usual reports a hit without words of its own.
+func (n *Notification) usual() bool {
+	return n.Event.Kind == event.NewHits && n.Words == nil && !n.Test
+}
+
+// appendWords appends the summary and the description.
+func appendWords(b []byte, n *Notification) []byte {
+	b = ijson.AppendString(b, n.summary(true))
+	if d := n.Description(); d != "" {
+		b = append(b, `,"description":`...)
+		b = ijson.AppendString(b, d)
+	}
+	return b
+}
+
+// Details is the envelope's `details` object.
+func (n Notification) Details() []byte {
+	n = n.forMachines()
+	return n.appendDetails(nil)
+}
+
+func (n *Notification) appendDetails(b []byte) []byte {
 	b = append(b, `{"client_name":`...)
 	b = ijson.AppendString(b, n.Event.Client())
 	b = append(b, `,"cloud":`...)
@@ -312,18 +343,24 @@ func (n Notification) appendDetails(b []byte) []byte {
 	}
 	b = n.FellBack.appendTo(b)
 	if name := linkMember[n.Event.Kind]; name != "" {
-		if link := n.Link(); link != "" {
-			b = append(b, ',')
-			b = ijson.AppendString(b, name)
-			b = append(b, ':')
-			b = ijson.AppendString(b, link)
-		}
+		b = appendLink(b, name, n)
 	}
 	if n.Event.Kind.Command() {
 		b = append(b, `,"command_id":`...) // what POST /v1/commands/{id}/ack takes
 		b = ijson.AppendString(b, n.Event.ID)
 	}
 	return append(n.appendData(b), '}')
+}
+
+func appendLink(b []byte, name string, n *Notification) []byte {
+	link := n.Link()
+	if link == "" {
+		return b
+	}
+	b = append(b, ',')
+	b = ijson.AppendString(b, name)
+	b = append(b, ':')
+	return ijson.AppendString(b, link)
 }
 
 // linkMember is the name that the facts give to the link of a kind (1.6: `details.<entity>_link`).
@@ -341,7 +378,7 @@ var routing = map[string]bool{"object_id": true, "experimental": true, "sampled_
 // appendData appends the members of the event's data, as upstream wrote them where that is safe for every reader
 // (package ijson). It splices bytes: a hit is forwarded without being taken apart, which is most of what a busy
 // tenant's traffic is.
-func (n Notification) appendData(b []byte) []byte {
+func (n *Notification) appendData(b []byte) []byte {
 	data := bytes.TrimSpace(n.Event.Data)
 	// The data stands in the place of the object `details`, in the envelope.
 	if len(data) >= 2 && ijson.Clean(data, detailsDepth-1, n.ours) {
@@ -351,6 +388,11 @@ func (n Notification) appendData(b []byte) []byte {
 		}
 		return b
 	}
+	return n.appendMembers(b, data)
+}
+
+// appendMembers appends those that are safe, and what can be made of the others.
+func (n *Notification) appendMembers(b, data []byte) []byte {
 	for _, m := range members(data) {
 		if n.ours(1, []byte(m.name)) {
 			continue
@@ -375,7 +417,7 @@ func (n Notification) appendData(b []byte) []byte {
 const detailsDepth = 2
 
 // ours reports whether a name in the data is one that does not travel on: see routing, reserved and Headers.
-func (n Notification) ours(level int, name []byte) bool {
+func (n *Notification) ours(level int, name []byte) bool {
 	if level == 1 {
 		return routing[string(name)] || reserved[string(name)] || n.Late && lateMember[string(name)] ||
 			n.FellBack != nil && string(name) == fallbackMember

@@ -33,7 +33,8 @@ func (s *supply) Waiting(context.Context, time.Time) ([]delivery.Lane, time.Time
 	return nil, time.Time{}, nil
 }
 
-func (s *supply) Lease(_ context.Context, l delivery.Lane, limit int, _, _, _ time.Time) ([]delivery.Delivery, error) {
+func (s *supply) Lease(_ context.Context, l delivery.Lane, limit int, _, now, _ time.Time) ([]delivery.Delivery,
+	error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l.Retry {
@@ -42,7 +43,7 @@ func (s *supply) Lease(_ context.Context, l delivery.Lane, limit int, _, _, _ ti
 	out := make([]delivery.Delivery, min(limit, s.left))
 	for n := range out {
 		out[n] = delivery.Delivery{ID: strconv.Itoa(s.left - n), Tenant: l.Tenant, Integration: l.Integration,
-			State: delivery.Pending, Count: 1, Events: s.events}
+			State: delivery.Pending, CreatedAt: now, Count: 1, Events: s.events}
 	}
 	s.left -= len(out)
 	return out, nil

@@ -21,7 +21,6 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/oauth"
 	"tocsin/shared/event"
-	"tocsin/shared/ijson"
 	"tocsin/shared/notification"
 )
 
@@ -184,26 +183,20 @@ func (d Destination) System() destination.System { return d.system }
 // Encode writes the notifications as one array, or as lines, into as few requests as the limits allow.
 func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
 	p := t.Parameters.(*Parameters)
-	lines := p.Format == "jsonl" && !t.Test // facts, 1.12: a test is always an array
-	limit := destination.Batch{Count: max(1, min(p.MaxEvents, maxEvents)), Bytes: maxBytes}
-	envelopes := make([][]byte, len(ns))
-	for i, n := range ns {
-		envelopes[i] = ijson.Fit(n.Envelope(), envelopeLimit)
+	form, kind := destination.Array, typeJSON
+	if p.Format == "jsonl" && !t.Test { // facts, 1.12: a test is always an array
+		form, kind = destination.Lines, typeLines
 	}
+	limit := destination.Batch{Count: max(1, min(p.MaxEvents, maxEvents)), Bytes: maxBytes}
 	requests := 0
-	transport, authorizer := p.transport(), p.authorizer()
-	return destination.Batched(envelopes, limit, func(part [][]byte) destination.Request {
-		body := destination.JoinArray(part)
-		if lines {
-			body = destination.JoinLines(part)
-		}
+	return destination.Envelopes(ns, limit, form, envelopeLimit, func(body []byte) destination.Request {
 		id := t.Delivery
 		if requests++; requests > 1 {
 			id += "-" + strconv.Itoa(requests) // a further message: the receiver must not take it for a repeat
 		}
 		return destination.Request{
-			Method: p.Method, URL: p.URL, Body: body, Header: p.header(id, t, body, lines),
-			Transport: transport, Authorizer: authorizer,
+			Method: p.Method, URL: p.URL, Body: body, Header: p.header(id, &t, body, kind),
+			Transport: p.transport(), Authorizer: p.authorizer(),
 		}
 	}), nil
 }
@@ -281,12 +274,9 @@ var (
 	typeLines = []string{"application/x-ndjson"}
 )
 
-func (p *Parameters) header(id string, t destination.Target, body []byte, lines bool) http.Header {
-	now := t.Now
+func (p *Parameters) header(id string, t *destination.Target, body []byte, kind []string) http.Header {
 	h := make(http.Header, 5+len(p.Headers))
-	if h["Content-Type"] = typeJSON; lines {
-		h["Content-Type"] = typeLines
-	}
+	h["Content-Type"] = kind
 	if len(p.Headers) > 0 {
 		for _, name := range slices.Sorted(maps.Keys(p.Headers)) { // in one order, should two of them mean the same
 			h[http.CanonicalHeaderKey(name)] = []string{p.Headers[name]}
@@ -295,10 +285,10 @@ func (p *Parameters) header(id string, t destination.Target, body []byte, lines 
 	if p.Trace && t.TraceParent != "" {
 		h["Traceparent"] = []string{t.TraceParent}
 	}
-	at := strconv.FormatInt(now.Unix(), 10)
+	at := strconv.FormatInt(t.Now.Unix(), 10)
 	own := []string{id, at}
 	h["Webhook-Id"], h["Webhook-Timestamp"] = own[:1:1], own[1:]
-	if s := p.signatures(id, now, at, body); s != "" {
+	if s := p.signatures(id, t.Now, at, body); s != "" {
 		h["Webhook-Signature"] = []string{s}
 	}
 	return h
