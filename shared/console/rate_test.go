@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -39,6 +40,10 @@ type counted integration.Waiting
 
 func (c counted) CountWaiting(context.Context, string, string, int) (integration.Waiting, error) {
 	return integration.Waiting(c), nil
+}
+
+func (c counted) CountWaitingOf(_ context.Context, _ string, ids []string, _ int) ([]integration.Waiting, error) {
+	return slices.Repeat([]integration.Waiting{integration.Waiting(c)}, len(ids)), nil
 }
 
 func (c counted) CountDead(context.Context, string, string, time.Time, int) (int, error) {

@@ -76,6 +76,10 @@ func (c *counters) Series(_ context.Context, _, _ string, _ int64, since time.Ti
 	return out, c.err
 }
 
+func (c *counters) Several(context.Context, string, []health.SeriesKey, time.Time, func(int, health.Point)) error {
+	panic("the rule is of one integration")
+}
+
 // states is health.Switch: the state of one integration and what its tenant was told.
 type states struct {
 	since    time.Time

@@ -29,6 +29,10 @@ func (f *figures) CountWaiting(context.Context, string, string, int) (integratio
 	return f.waiting, nil
 }
 
+func (f *figures) CountWaitingOf(context.Context, string, []string, int) ([]integration.Waiting, error) {
+	panic("notices are of one integration")
+}
+
 func (f *figures) CountDead(_ context.Context, _, _ string, from time.Time, _ int) (int, error) {
 	f.since = from
 	return f.dead, nil

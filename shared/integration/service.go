@@ -116,6 +116,8 @@ type Backlog interface {
 	// CountWaiting counts the deliveries that wait for their first request or for a retry, and those that are held:
 	// about limit at most of either.
 	CountWaiting(ctx context.Context, tenant, integration string, limit int) (Waiting, error)
+	// CountWaitingOf is CountWaiting of many integrations of a tenant, in their order.
+	CountWaitingOf(ctx context.Context, tenant string, integrations []string, limit int) ([]Waiting, error)
 	// CountDead counts those that are dead and were made at the time or later: about limit at most.
 	CountDead(ctx context.Context, tenant, integration string, from time.Time, limit int) (int, error)
 }

@@ -54,8 +54,8 @@ type Sum struct {
 type Line struct {
 	Integration integration.Integration
 	Sum
-	LeftOut int         // events that its filters stopped
-	Hours   [Hours]Hour // without Events
+	LeftOut int          // events that its filters stopped
+	Hours   *[Hours]Hour // without Events; nil when nothing ended
 }
 
 // Integrations reads the tenant's integrations: the part of integration.Service that this package needs.
@@ -68,6 +68,14 @@ type Integrations interface {
 // Series reads counters: the part of health.Counters that this package needs.
 type Series interface {
 	Series(ctx context.Context, tenant, integration string, window int64, since time.Time) ([]health.Point, error)
+	Several(ctx context.Context, tenant string, of []health.SeriesKey, since time.Time,
+		visit func(n int, p health.Point)) error
+}
+
+// Backlog counts what waits and what was not sent: the part of integration.Backlog that this package needs.
+type Backlog interface {
+	CountWaitingOf(ctx context.Context, tenant string, integrations []string, limit int) ([]integration.Waiting, error)
+	CountDead(ctx context.Context, tenant, integration string, from time.Time, limit int) (int, error)
 }
 
 // Holds knows which systems are spared because they asked for it.
@@ -91,9 +99,9 @@ type Reader struct {
 	Integrations Integrations
 	Systems      Systems
 	Counters     Series
-	Backlog      integration.Backlog // nil: nobody knows what waits
-	Holds        Holds               // nil: nobody knows which systems are spared
-	Commands     Commands            // nil: there are none
+	Backlog      Backlog  // nil: nobody knows what waits
+	Holds        Holds    // nil: nobody knows which systems are spared
+	Commands     Commands // nil: there are none
 	Now          func() time.Time
 }
 
@@ -171,12 +179,22 @@ func (r *Reader) lines(ctx context.Context, tenant string, o *Overview) error {
 		return fmt.Errorf("list the integrations of tenant %s: %w", tenant, err)
 	}
 	o.Integrations = make([]Line, len(all))
+	for n, i := range all {
+		o.Integrations[n].Integration = i
+	}
+	answers, err := r.ended(ctx, tenant, o)
+	if err != nil {
+		return err
+	}
+	if err := r.waiting(ctx, tenant, o); err != nil {
+		return err
+	}
 	troubles := make([]*Trouble, len(all))
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(reads)
-	for n, i := range all {
+	for n := range all {
 		work.Go(func() (err error) {
-			o.Integrations[n], troubles[n], err = r.line(ctx, o, i)
+			troubles[n], err = r.trouble(ctx, o, &o.Integrations[n], answers[n])
 			return err
 		})
 	}
@@ -188,9 +206,11 @@ func (r *Reader) lines(ctx context.Context, tenant string, o *Overview) error {
 		o.All.Merge(l.Ended)
 		o.All.Waiting.Add(l.Waiting)
 		o.All.More, o.All.HeldMore = o.All.More || l.More, o.All.HeldMore || l.HeldMore
-		for h := range l.Hours {
-			o.Hours[h].Delivered += l.Hours[h].Delivered
-			o.Hours[h].Dead += l.Hours[h].Dead
+		if l.Hours != nil {
+			for h, of := range l.Hours {
+				o.Hours[h].Delivered += of.Delivered
+				o.Hours[h].Dead += of.Dead
+			}
 		}
 		if troubles[n] != nil {
 			o.Trouble = append(o.Trouble, *troubles[n])
@@ -199,38 +219,78 @@ func (r *Reader) lines(ctx context.Context, tenant string, o *Overview) error {
 	return nil
 }
 
-// line sums one integration up.
-func (r *Reader) line(ctx context.Context, o *Overview, i integration.Integration) (Line, *Trouble, error) {
-	l := Line{Integration: i}
-	for n := range l.Hours {
-		l.Hours[n].At = o.Hours[n].At
-	}
-	var newest []health.Point // of the present window
-	// A window begins when the integration is enabled, which is a change of it.
-	oldest := i.Window
-	if !i.UpdatedAt.Before(o.From) {
-		oldest = max(min(1, i.Window), i.Window-windows+1)
-	}
-	for window := oldest; window <= i.Window; window++ {
-		points, err := r.Counters.Series(ctx, i.Tenant, i.ID, window, o.From)
-		if err != nil {
-			return l, nil, fmt.Errorf("read what became of deliveries to integration %s: %w", i.ID, err)
+// ended adds what became of deliveries, and what filters stopped, and returns the answers to the newest failures in the
+// present windows.
+func (r *Reader) ended(ctx context.Context, tenant string, o *Overview) (answers map[int]health.Answer, err error) {
+	var keys []health.SeriesKey
+	var lines []int // whose they are
+	for n := range o.Integrations {
+		i := &o.Integrations[n].Integration
+		// A window begins when the integration is enabled, which is a change of it.
+		oldest := i.Window
+		if !i.UpdatedAt.Before(o.From) {
+			oldest = max(min(1, i.Window), i.Window-windows+1)
 		}
-		for _, p := range points {
-			l.Merge(p.Ended)
-			hour := &l.Hours[o.hour(p.At)]
-			hour.Delivered += p.Delivered
-			hour.Dead += p.Dead
+		for window := oldest; window <= i.Window; window++ {
+			keys, lines = append(keys, health.SeriesKey{Integration: i.ID, Window: window}), append(lines, n)
 		}
-		newest = points
+		for _, f := range i.Filters {
+			keys = append(keys, health.SeriesKey{Integration: health.LeftOutOf(i.ID, string(f.ID))})
+			lines = append(lines, n)
+		}
 	}
-	left, err := LeftOut(ctx, r.Counters, i, o.From)
+	answers = map[int]health.Answer{}
+	if err := r.Counters.Several(ctx, tenant, keys, o.From, func(n int, p health.Point) {
+		l := &o.Integrations[lines[n]]
+		if keys[n].Integration != l.Integration.ID {
+			l.LeftOut += p.Attempts
+			return
+		}
+		l.Merge(p.Ended)
+		if p.Delivered > 0 || p.Dead > 0 {
+			l.hour(o, p)
+		}
+		if keys[n].Window == l.Integration.Window && p.Failures > 0 && p.Answer != (health.Answer{}) {
+			answers[lines[n]] = p.Answer
+		}
+	}); err != nil {
+		return nil, fmt.Errorf("read what became of deliveries of tenant %s: %w", tenant, err)
+	}
+	return answers, nil
+}
+
+// hour adds what ended in ten minutes.
+func (l *Line) hour(o *Overview, p health.Point) {
+	if l.Hours == nil {
+		l.Hours = &[Hours]Hour{}
+		for n := range l.Hours {
+			l.Hours[n].At = o.Hours[n].At
+		}
+	}
+	hour := &l.Hours[o.hour(p.At)]
+	hour.Delivered += p.Delivered
+	hour.Dead += p.Dead
+}
+
+// waiting adds what waits for the enabled ones.
+func (r *Reader) waiting(ctx context.Context, tenant string, o *Overview) error {
+	if r.Backlog == nil {
+		return nil
+	}
+	var ids []string
+	var lines []*Line
+	for n := range o.Integrations {
+		if l := &o.Integrations[n]; l.Integration.Enabled() {
+			ids, lines = append(ids, l.Integration.ID), append(lines, l)
+		}
+	}
+	counts, err := r.Backlog.CountWaitingOf(ctx, tenant, ids, integration.WaitingLimit)
 	if err != nil {
-		return l, nil, err
+		return fmt.Errorf("count what waits of tenant %s: %w", tenant, err)
 	}
-	for _, events := range left {
-		l.LeftOut += events
+	for n, w := range counts {
+		l := lines[n]
+		l.Waiting, l.More, l.HeldMore = w, w.More(), w.HeldMore()
 	}
-	t, err := r.trouble(ctx, o, &l, newest)
-	return l, t, err
+	return nil
 }

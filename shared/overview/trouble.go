@@ -1,6 +1,7 @@
 package overview
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -42,13 +43,10 @@ type Trouble struct {
 // retried is how long before its last attempt a delivery was made that died: package retry.
 const retried = time.Hour
 
-// trouble looks what of an integration needs a person, and adds what waits to its line.
-func (r *Reader) trouble(ctx context.Context, o *Overview, l *Line, points []health.Point) (*Trouble, error) {
-	t := &Trouble{Integration: l.Integration}
-	if err := r.count(ctx, t, l); err != nil {
-		return nil, err
-	}
-	dead, err := r.cause(ctx, o, t, l.Dead, points)
+// trouble looks what of an integration needs a person. answer is that to the newest failure; zero where none is known.
+func (r *Reader) trouble(ctx context.Context, o *Overview, l *Line, answer health.Answer) (*Trouble, error) {
+	t := &Trouble{Integration: l.Integration, Waiting: l.Waiting}
+	dead, err := r.cause(ctx, o, t, l.Dead, answer)
 	if err != nil || t.Cause == "" {
 		return nil, err
 	}
@@ -65,21 +63,8 @@ func (r *Reader) trouble(ctx context.Context, o *Overview, l *Line, points []hea
 	return t, nil
 }
 
-// count adds what waits for an integration.
-func (r *Reader) count(ctx context.Context, t *Trouble, l *Line) (err error) {
-	i := l.Integration
-	if r.Backlog == nil || !i.Enabled() {
-		return nil
-	}
-	if t.Waiting, err = r.Backlog.CountWaiting(ctx, i.Tenant, i.ID, integration.WaitingLimit); err != nil {
-		return fmt.Errorf("count what waits for integration %s: %w", i.ID, err)
-	}
-	l.Waiting, l.More, l.HeldMore = t.Waiting, t.Waiting.More(), t.Waiting.HeldMore()
-	return nil
-}
-
 // cause says why an integration needs a person, and since when what died is of that. A person who disabled it knows.
-func (r *Reader) cause(ctx context.Context, o *Overview, t *Trouble, died int, points []health.Point) (dead time.Time,
+func (r *Reader) cause(ctx context.Context, o *Overview, t *Trouble, died int, answer health.Answer) (dead time.Time,
 	err error) {
 	i := t.Integration
 	dead = o.From.Add(-retried)
@@ -106,7 +91,7 @@ func (r *Reader) cause(ctx context.Context, o *Overview, t *Trouble, died int, p
 		t.Cause, t.Reason = Missing, system.Missing
 		return dead, nil
 	case i.State() == integration.StateFailing:
-		t.Cause, t.Since, t.Answer = Failing, i.Failing.Since, lastAnswer(points, i.Failing.Answer)
+		t.Cause, t.Since, t.Answer = Failing, i.Failing.Since, cmp.Or(answer, i.Failing.Answer)
 		return i.Failing.Since.Add(-retried), nil
 	}
 	until, err := r.heldUntil(ctx, t)
@@ -116,7 +101,7 @@ func (r *Reader) cause(ctx context.Context, o *Overview, t *Trouble, died int, p
 	case !until.IsZero():
 		t.Cause, t.Waiting.Next = Held, until
 	case died > 0:
-		t.Cause, t.Answer = NotSent, lastAnswer(points, health.Answer{})
+		t.Cause, t.Answer = NotSent, answer
 	}
 	return dead, nil
 }
@@ -131,14 +116,4 @@ func (r *Reader) heldUntil(ctx context.Context, t *Trouble) (until time.Time, er
 		return until, fmt.Errorf("look whether integration %s is held: %w", i.ID, err)
 	}
 	return until, nil
-}
-
-// lastAnswer is that to the newest failure; other where the counters know none.
-func lastAnswer(points []health.Point, other health.Answer) health.Answer {
-	for _, p := range slices.Backward(points) {
-		if p.Failures > 0 && p.Answer != (health.Answer{}) {
-			return p.Answer
-		}
-	}
-	return other
 }

@@ -3,6 +3,7 @@ package overview_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -51,8 +52,18 @@ func (w *world) Series(_ context.Context, _, id string, _ int64, _ time.Time) ([
 	return w.points, nil
 }
 
-func (w *world) CountWaiting(context.Context, string, string, int) (integration.Waiting, error) {
-	return w.waiting, nil
+func (w *world) Several(_ context.Context, _ string, of []health.SeriesKey, _ time.Time,
+	visit func(int, health.Point)) error {
+	for n := range of {
+		for _, p := range w.points {
+			visit(n, p)
+		}
+	}
+	return nil
+}
+
+func (w *world) CountWaitingOf(_ context.Context, _ string, ids []string, _ int) ([]integration.Waiting, error) {
+	return slices.Repeat([]integration.Waiting{w.waiting}, len(ids)), nil
 }
 
 func (w *world) CountDead(_ context.Context, _, _ string, from time.Time, _ int) (int, error) {

@@ -115,6 +115,10 @@ func (c *tallies) Add(_ context.Context, counts []health.Count) error {
 	return nil
 }
 
+func (c *tallies) Several(context.Context, string, []health.SeriesKey, time.Time, func(int, health.Point)) error {
+	panic("no worker asks for it")
+}
+
 func (c *tallies) Series(_ context.Context, _, id string, _ int64, since time.Time) (out []health.Point, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -190,6 +190,9 @@ func line(l overview.Line) OverviewLine {
 	i := l.Integration
 	v := OverviewLine{ID: i.ID, Name: i.Name, System: i.System, State: i.State(), OverviewSum: sum(l.Sum),
 		LeftOut: l.LeftOut}
+	if l.Hours == nil {
+		return v
+	}
 	for _, h := range l.Hours {
 		if l.Delivered > 0 {
 			v.DeliveredByHour = append(v.DeliveredByHour, h.Delivered)

@@ -40,6 +40,16 @@ func Backlog(t *testing.T, open func(t *testing.T) (Log, integration.Backlog)) {
 		w, err := backlog.CountWaiting(t.Context(), "43", "i", 10)
 		require.NoError(t, err)
 		require.Zero(t, w.Count, "another tenant's")
+		for _, tenant := range []string{"42", "43"} {
+			several, err := backlog.CountWaitingOf(t.Context(), tenant, []string{"another", "i", "nowhere"}, 3)
+			require.NoError(t, err)
+			require.Len(t, several, 3)
+			for n, id := range []string{"another", "i", "nowhere"} {
+				want, err := backlog.CountWaiting(t.Context(), tenant, id, 3)
+				require.NoError(t, err)
+				require.Equal(t, want, several[n], "%s of %s", id, tenant)
+			}
+		}
 	})
 	t.Run("what is dead is counted from a time on, up to the limit", func(t *testing.T) {
 		t.Parallel()

@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ func Counters(t *testing.T, open OpenCounters) {
 	run("the rolling window is that of the rule", rollingWindowIsThatOfTheRule)
 	run("a series lists the buckets of one window in the order of time", seriesIsInOrder)
 	run("a counter knows its first and last failure, its last success and the last answer", counterKnowsItsFailures)
+	run("many series of a tenant are read at once", manySeriesAtOnce)
 	run("a count is taken back", countIsTakenBack)
 	run("what became of deliveries adds up, beside attempts and without any", endsAddUp)
 	run("many writers lose nothing", manyWritersLoseNoCount)
@@ -108,6 +110,42 @@ func counterKnowsItsFailures(t *testing.T, open OpenCounters) {
 	require.NoError(t, c.Add(t.Context(), []health.Count{attempts(20)}))
 	want.Tally, want.LastSuccess = health.Tally{Attempts: 6, Failures: 3}, at(20)
 	require.Equal(t, want, one(), "a success leaves what is known of failures")
+}
+
+// manySeriesAtOnce has more buckets than an engine reads at a time.
+func manySeriesAtOnce(t *testing.T, open OpenCounters) {
+	c := open(t)
+	none := []health.SeriesKey{{Integration: "a", Window: 1}}
+	require.NoError(t, c.Several(t.Context(), "42", none, At, func(int, health.Point) { t.Error("nothing is counted") }))
+	require.NoError(t, c.Several(t.Context(), "42", nil, At, func(int, health.Point) { t.Error("nothing was asked for") }))
+	const integrations, buckets = 15, 140
+	var keys []health.SeriesKey
+	var counts []health.Count
+	for n := range integrations {
+		id := fmt.Sprintf("i%03d", n)
+		keys = append(keys, health.SeriesKey{Integration: id, Window: int64(1 + n%3)})
+		for k := range buckets {
+			counts = append(counts, count(id, int64(1+n%3), At.Add(time.Duration(k)*health.Bucket), k+1, n))
+		}
+	}
+	tomorrow := At.Add(buckets * health.Bucket)
+	keys = append(keys, health.SeriesKey{Integration: "nothing", Window: 1},
+		health.SeriesKey{Integration: "i000", Window: 9}, health.SeriesKey{Integration: health.LeftOutOf("i000", "f")})
+	counts = append(counts, count("i000", 2, At, 1000, 0), // of another window
+		health.LeftOut("42", "i000", "f", At, 12), health.LeftOut("42", "i000", "g", At, 1000),
+		health.Arrived("42", At, 1000), health.Arrived("43", At, 1000))
+	require.NoError(t, c.Add(t.Context(), counts))
+	for _, since := range []time.Time{At.Truncate(health.Bucket), At.Add(time.Hour), tomorrow.Add(time.Hour)} {
+		got := map[int][]health.Point{}
+		require.NoError(t, c.Several(t.Context(), "42", keys, since, func(n int, p health.Point) {
+			got[n] = append(got[n], p)
+		}))
+		for n, k := range keys {
+			want, err := c.Series(t.Context(), "42", k.Integration, k.Window, since)
+			require.NoError(t, err)
+			require.Equal(t, want, got[n], k)
+		}
+	}
 }
 
 func countIsTakenBack(t *testing.T, open OpenCounters) {

@@ -71,7 +71,7 @@ func (d *Deliveries) Accept(_ context.Context, in fanout.Intake) error {
 		d.e.accepted = append(d.e.accepted, accepted{a.Entry.At, a.Event, a.Entry})
 	}
 	for _, n := range in.Counts() {
-		d.e.count(n)
+		d.e.counters.Count(n)
 	}
 	for _, c := range in.Commands {
 		if k := (key{c.Tenant, c.ID}); d.e.commands[k].ID == "" {

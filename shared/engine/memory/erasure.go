@@ -10,6 +10,7 @@ import (
 
 	"tocsin/shared/activity"
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/memory/counters"
 	"tocsin/shared/engine/memory/erasures"
 	"tocsin/shared/engine/memory/parts"
 	"tocsin/shared/erasure"
@@ -52,7 +53,7 @@ func (e *Engine) parts() []parts.Part {
 		parts.Map("suppressions", e.suppressions,
 			func(k suppressionKey, _ mail.Suppression) string { return k.tenant }),
 		parts.Map("reports", e.reports, byKey),
-		parts.Map("counters", e.counters, func(k bucket, _ health.Count) string { return k.tenant }),
+		parts.Map("counters", e.counters, func(k counters.Key, _ health.Count) string { return k.Tenant }),
 		parts.Map("days", e.days, func(k dayOf, _ *daily.Totals) string { return k.tenant }),
 		parts.Map("deliveries", e.deliveries, byKey), parts.Map("merged", e.merged, byKey),
 		parts.Map("batches", e.batches, func(_ string, b worker.Batch) string { return b.Tenant }),

@@ -111,6 +111,19 @@ func (d *Deliveries) CountWaiting(_ context.Context, tenant, id string, limit in
 	return w, nil
 }
 
+// CountWaitingOf counts for one after the other.
+func (d *Deliveries) CountWaitingOf(ctx context.Context, tenant string, integrations []string,
+	limit int) ([]integration.Waiting, error) {
+	out := make([]integration.Waiting, len(integrations))
+	for n, id := range integrations {
+		var err error
+		if out[n], err = d.CountWaiting(ctx, tenant, id, limit); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 // CountDead counts the dead.
 func (d *Deliveries) CountDead(_ context.Context, tenant, id string, from time.Time, limit int) (int, error) {
 	defer d.e.lock()()

@@ -11,9 +11,9 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/command"
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/memory/counters"
 	"tocsin/shared/engine/memory/erasures"
 	"tocsin/shared/engine/memory/references"
-	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
@@ -54,7 +54,7 @@ type Engine struct {
 	firings      map[key][]trigger.Firings
 	commands     map[key]command.Command
 	untaken      map[key]untaken // by tenant and kind
-	counters     map[bucket]health.Count
+	counters     counters.Buckets
 	days         map[dayOf]*daily.Totals
 	settings     map[string]report.Settings
 	reports      map[key]kept
@@ -84,7 +84,7 @@ func New(now func() time.Time) *Engine {
 		batches: map[string]worker.Batch{}, integrations: map[key]integration.Integration{},
 		triggers: map[key]trigger.Trigger{}, seeded: map[string]bool{}, states: map[key]trigger.State{},
 		firings:  map[key][]trigger.Firings{},
-		commands: map[key]command.Command{}, untaken: map[key]untaken{}, counters: map[bucket]health.Count{},
+		commands: map[key]command.Command{}, untaken: map[key]untaken{}, counters: counters.Buckets{},
 		days:     map[dayOf]*daily.Totals{},
 		settings: map[string]report.Settings{}, reports: map[key]kept{},
 		schedule: map[subscription]report.Subscription{}, people: map[key]profile.Profile{},
@@ -100,6 +100,9 @@ func New(now func() time.Time) *Engine {
 
 // References returns what systems call what was made of objects.
 func (e *Engine) References() *references.Store { return e.references }
+
+// Counters returns the counts of attempts.
+func (e *Engine) Counters() counters.Store { return counters.Store{Buckets: e.counters, Lock: e.lock} }
 
 // lock is `defer e.lock()()`.
 func (e *Engine) lock() (unlock func()) {

@@ -11,6 +11,7 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"golang.org/x/sync/errgroup"
 
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/health"
@@ -186,4 +187,30 @@ func (c *Store) Series(ctx context.Context, tenant, integration string, window i
 		}
 	}
 	return points, nil
+}
+
+// atOnce is how many series are read at a time: each is a query.
+const atOnce = 16
+
+// Several reads one series after the other, some at a time.
+func (c *Store) Several(ctx context.Context, tenant string, of []health.SeriesKey, since time.Time,
+	visit func(n int, p health.Point)) error {
+	all := make([][]health.Point, len(of))
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(atOnce)
+	for n, k := range of {
+		work.Go(func() (err error) {
+			all[n], err = c.Series(ctx, tenant, k.Integration, k.Window, since)
+			return err
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return err
+	}
+	for n, points := range all {
+		for _, p := range points {
+			visit(n, p)
+		}
+	}
+	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/integration"
@@ -42,6 +44,24 @@ func (d *Store) CountWaiting(ctx context.Context, tenant, id string, limit int) 
 		}
 	}
 	return w, d.countHeld(ctx, tenant, id, limit, &w)
+}
+
+// atOnce is how many integrations are looked at at a time: each is a query and a read.
+const atOnce = 16
+
+// CountWaitingOf counts for one after the other, some at a time.
+func (d *Store) CountWaitingOf(ctx context.Context, tenant string, integrations []string,
+	limit int) ([]integration.Waiting, error) {
+	out := make([]integration.Waiting, len(integrations))
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(atOnce)
+	for n, id := range integrations {
+		work.Go(func() (err error) {
+			out[n], err = d.CountWaiting(ctx, tenant, id, limit)
+			return err
+		})
+	}
+	return out, work.Wait()
 }
 
 // CountDead counts by the index of what failed.

@@ -297,6 +297,16 @@ func countFollowsEveryChange(t *testing.T, open OpenIntegrations) {
 		require.Equal(t, integration.CountAll(all), got)
 		on, off := got.All()
 		require.Equal(t, []int{enabled, disabled, failing}, []int{on, off, got.Failing})
+		_, err = s.Enabled(ctx, "42")
+		require.NoError(t, err)
+		known, err := s.List(ctx, "42", "", 100)
+		require.NoError(t, err)
+		require.Equal(t, all, known, "what an engine keeps in memory for fan-out changes no list")
+		for n, i := range all {
+			page, err := s.List(ctx, "42", i.ID, 1)
+			require.NoError(t, err)
+			require.Equal(t, all[n+1:min(n+2, len(all))], append([]integration.Integration{}, page...))
+		}
 	}
 	record := func(k event.Kind) activity.Record { return enginetest.Record("42", k) }
 	count(0, 0, 0)

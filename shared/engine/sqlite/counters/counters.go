@@ -92,8 +92,27 @@ func atMillis(n int64) time.Time {
 	return time.UnixMilli(n).UTC()
 }
 
-const series = `SELECT bucket, attempts, failures, first_failure, last_failure, last_success, status, words,
-	delivered, dead, l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12
+// counted are the columns of point.
+const counted = `attempts, failures, first_failure, last_failure, last_success, status, words,
+	delivered, dead, l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12`
+
+// point reads a bucket from a column on.
+func point(s *driver.Stmt, at time.Time, from int) health.Point {
+	ended := health.Ended{Delivered: s.ColumnInt(from + 7), Dead: s.ColumnInt(from + 8)}
+	for class := range ended.Latencies {
+		ended.Latencies[class] = s.ColumnInt(from + 9 + class)
+	}
+	return health.Point{
+		Ended:        ended,
+		At:           at,
+		Tally:        health.Tally{Attempts: s.ColumnInt(from), Failures: s.ColumnInt(from + 1)},
+		FirstFailure: atMillis(s.ColumnInt64(from + 2)), LastFailure: atMillis(s.ColumnInt64(from + 3)),
+		LastSuccess: atMillis(s.ColumnInt64(from + 4)),
+		Answer:      health.Answer{Status: s.ColumnInt(from + 5), Words: s.ColumnText(from + 6)},
+	}
+}
+
+const series = `SELECT bucket, ` + counted + `
 	FROM counters WHERE tenant = ? AND integration = ? AND window = ? AND bucket >= ? ORDER BY bucket`
 
 // Series lists buckets.
@@ -105,21 +124,53 @@ func (c *Counters) Series(ctx context.Context, tenant, integration string, windo
 		s.BindInt64(3, window)
 		s.BindInt64(4, since.Unix())
 	}, func(s *driver.Stmt) error {
-		ended := health.Ended{Delivered: s.ColumnInt(8), Dead: s.ColumnInt(9)}
-		for class := range ended.Latencies {
-			ended.Latencies[class] = s.ColumnInt(10 + class)
-		}
-		points = append(points, health.Point{
-			Ended:        ended,
-			At:           time.Unix(s.ColumnInt64(0), 0).UTC(),
-			Tally:        health.Tally{Attempts: s.ColumnInt(1), Failures: s.ColumnInt(2)},
-			FirstFailure: atMillis(s.ColumnInt64(3)), LastFailure: atMillis(s.ColumnInt64(4)),
-			LastSuccess: atMillis(s.ColumnInt64(5)),
-			Answer:      health.Answer{Status: s.ColumnInt(6), Words: s.ColumnText(7)},
-		})
+		points = append(points, point(s, time.Unix(s.ColumnInt64(0), 0).UTC(), 1))
 		return nil
 	})
 	return points, err
+}
+
+// several is how many buckets of a tenant one reading reads: some milliseconds.
+const several = 2000
+
+const seriesOf = `SELECT integration, window, bucket, ` + counted + ` FROM counters
+	WHERE tenant = ? AND (integration, window, bucket) > (?, ?, ?) ORDER BY integration, window, bucket LIMIT ?`
+
+// Several reads all buckets of the tenant, in which those of most series lie that are asked for: a tenant without any
+// costs one look, however many integrations it has.
+func (c *Counters) Several(ctx context.Context, tenant string, of []health.SeriesKey, since time.Time,
+	visit func(n int, p health.Point)) error {
+	place := make(map[health.SeriesKey]int, len(of))
+	for n, k := range of {
+		place[k] = n
+	}
+	var last health.SeriesKey
+	var bucket int64
+	wanted, ok := place[last]
+	for read := several; read == several; {
+		read = 0
+		if err := c.db.Query(ctx, seriesOf, func(s *driver.Stmt) {
+			s.BindText(1, tenant)
+			s.BindText(2, last.Integration)
+			s.BindInt64(3, last.Window)
+			s.BindInt64(4, bucket)
+			s.BindInt64(5, several)
+		}, func(s *driver.Stmt) error {
+			read++
+			k := health.SeriesKey{Integration: s.ColumnText(0), Window: s.ColumnInt64(1)}
+			if bucket = s.ColumnInt64(2); k != last {
+				last = k
+				wanted, ok = place[k]
+			}
+			if ok && bucket >= since.Unix() {
+				visit(wanted, point(s, time.Unix(bucket, 0).UTC(), 3))
+			}
+			return nil
+		}); err != nil {
+			return fmt.Errorf("read what is counted of tenant %s: %w", tenant, err)
+		}
+	}
+	return nil
 }
 
 // Prune removes buckets that are not read any more.

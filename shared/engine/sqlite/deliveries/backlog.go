@@ -24,6 +24,30 @@ func (d *Deliveries) CountWaiting(ctx context.Context, tenant, id string, limit 
 	return w, nil
 }
 
+// CountWaitingOf looks in the tables which integrations something waits for at all, and counts for those.
+func (d *Deliveries) CountWaitingOf(ctx context.Context, tenant string, integrations []string,
+	limit int) ([]integration.Waiting, error) {
+	refs, err := waiting.Refs(ctx, d.db)
+	if err != nil {
+		return nil, fmt.Errorf("look for what waits of tenant %s: %w", tenant, err)
+	}
+	some := make(map[string]bool, len(refs))
+	for _, ref := range refs {
+		if k := d.laneOf(ref, false); k.Tenant == tenant {
+			some[k.Integration] = true
+		}
+	}
+	out := make([]integration.Waiting, len(integrations))
+	for n, id := range integrations {
+		if some[id] {
+			if out[n], err = d.CountWaiting(ctx, tenant, id, limit); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
 // CountDead counts by the index of the dead.
 func (d *Deliveries) CountDead(ctx context.Context, tenant, id string, from time.Time, limit int) (n int, err error) {
 	ref, ok := d.ref(tenant, id)

@@ -3,6 +3,7 @@ package settings
 import (
 	"context"
 	"fmt"
+	"sort"
 
 	driver "zombiezen.com/go/sqlite"
 
@@ -54,14 +55,17 @@ func (s *Integrations) outlined(ctx context.Context, tenant string) (out []integ
 func (s *Integrations) Find(ctx context.Context, tenant, after string, limit int,
 	matches func(integration.Outline) bool) (out []integration.Integration, err error) {
 	all, err := s.outlined(ctx, tenant)
-	var found []integration.Key
-	for _, o := range all {
-		if len(found) < limit && o.ID > after && matches(o) {
-			found = append(found, integration.Key{Tenant: tenant, ID: o.ID})
+	rest := all[sort.Search(len(all), func(n int) bool { return all[n].ID > after }):]
+	for err == nil && len(out) < limit && len(rest) > 0 {
+		var found []integration.Key
+		for ; len(rest) > 0 && len(out)+len(found) < limit; rest = rest[1:] {
+			if matches(rest[0]) {
+				found = append(found, integration.Key{Tenant: tenant, ID: rest[0].ID})
+			}
 		}
-	}
-	if err == nil {
-		out, err = s.Several(ctx, found)
+		var some []integration.Integration
+		some, err = s.Several(ctx, found) // without those that were deleted meanwhile
+		out = append(out, some...)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look for integrations of tenant %s: %w", tenant, err)
