@@ -112,14 +112,15 @@ func (p *Pool) fetch(ctx context.Context, l *lane) <-chan fetched {
 // sendAll sends a batch, each delivery as soon as it may begin.
 func (p *Pool) sendAll(ctx, sending context.Context, l *lane, f fetched) {
 	l.limiter.keepTo(ctx, f.target.Integration.Rate)
-	for i, d := range f.leased {
+	for i := range f.leased {
+		d := &f.leased[i]
 		places, ok := p.enter(ctx, l, f, d.ID)
 		if !ok {
 			p.release(f.leased[i:])
 			return
 		}
 		p.work.Add(1)
-		go p.send(sending, l, f.target, d, places)
+		p.senders.start(job{sending, l, f.target, d, places})
 	}
 }
 
@@ -186,23 +187,23 @@ func (p *Pool) leave(l *lane, places chan struct{}, after *sending.Outcome) {
 }
 
 // send makes one attempt and hands its outcome over.
-func (p *Pool) send(ctx context.Context, l *lane, t *sending.Target, d delivery.Delivery, places chan struct{}) {
+func (p *Pool) send(j job) {
 	defer p.work.Done()
-	after, err := p.sender.Send(ctx, t, d)
-	l.limiter.learn(ctx, after, err)
+	after, err := p.sender.Send(j.ctx, j.target, *j.delivery)
+	j.lane.limiter.learn(j.ctx, after, err)
 	if err == nil {
-		p.outcomes <- outcomeOf(t, after)
-		p.leave(l, places, &after)
+		p.outcomes <- outcomeOf(j.target, after)
+		p.leave(j.lane, j.places, &after)
 		return
 	}
-	p.leave(l, places, nil)
+	p.leave(j.lane, j.places, nil)
 	if after.Kept {
 		p.outcomes <- outcome{after: after} // it waits as before, and knows what has arrived
 	} else {
-		p.release([]delivery.Delivery{d})
+		p.release([]delivery.Delivery{*j.delivery})
 	}
 	if errors.Is(err, sending.ErrEgress) {
-		p.Wake(l.Lane) // it is tried again when the pause is over
+		p.Wake(j.lane.Lane) // it is tried again when the pause is over
 	}
 }
 

@@ -35,7 +35,8 @@ type Pool struct {
 	outcomes         chan outcome
 	due              chan struct{} // nudges the timer: see look
 
-	paces *pace.Views
+	paces   *pace.Views
+	senders *senders
 
 	mu     sync.Mutex
 	lanes  map[delivery.Lane]*lane
@@ -61,7 +62,7 @@ type PoolConfig struct {
 // NewPool makes a Pool.
 func NewPool(c PoolConfig) *Pool {
 	l := c.Limits.filled()
-	return &Pool{
+	p := &Pool{
 		queue: c.Queue, writer: c.Outcomes, sender: c.Sender, fallbacks: c.Fallbacks,
 		targets:  sending.NewTargetCache(c.Sender, c.Integrations, c.Opener),
 		counting: counting{monitor: c.Monitor, now: c.Sender.Now},
@@ -72,6 +73,8 @@ func NewPool(c PoolConfig) *Pool {
 		lanes: map[delivery.Lane]*lane{}, shares: map[string]*share{},
 		paces: pace.NewViews(nil, c.Logger, c.Sender.Now),
 	}
+	p.senders = newSenders(p.send)
+	return p
 }
 
 // Holds tells which systems are spared.
@@ -129,6 +132,7 @@ func (p *Pool) Run(ctx context.Context) {
 	grace := time.AfterFunc(p.limits.Grace, giveUp)
 	p.work.Wait()
 	grace.Stop()
+	p.senders.end()
 	close(p.outcomes)
 	<-settled
 }
