@@ -137,7 +137,7 @@ func (p *program) settings() {
 		Log: p.log}
 	p.integrations = &integration.Service{
 		Store: p.db.Integrations(), Keys: p.keys, Systems: p.systems, Addresses: p.policy, Now: time.Now, NewID: newID,
-		Random: rand.Reader, Log: p.log, Backlog: p.db.Deliveries(),
+		Random: rand.Reader, Log: p.log, Backlog: p.db.Deliveries(), Tracer: p.tracer,
 	}
 	p.receivers = &receiver.Directory{
 		Integrations: p.db.Integrations(), Opener: p.integrations, Systems: p.systems, People: p.db.People(),
@@ -187,7 +187,7 @@ func (p *program) deliveries() {
 	p.fanout = &fanout.Fanout{
 		Integrations: p.receivers, Systems: p.systems, Store: store, Logger: p.log, People: p.people, Meter: meter,
 		Recorder: &daily.Recorder{Zone: report.ZoneOf(p.db.Reports()), Now: time.Now},
-		Triggers: &trigger.Evaluator{Store: p.db.Triggers(), Now: time.Now, Log: p.log},
+		Triggers: &trigger.Evaluator{Store: p.db.Triggers(), Now: time.Now, Log: p.log, Tracer: p.tracer},
 		Messages: &fanout.MessageCounts{}, Tracer: p.tracer,
 	}
 	p.published = &bus.Quota{Each: p.tenantEvents, Of: p.tenantEventsOf, Now: time.Now, Meter: meter,

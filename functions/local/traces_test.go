@@ -3,8 +3,10 @@ package main_test
 import (
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"tocsin/scripts/embedded"
+	"tocsin/shared/patience"
 	"tocsin/shared/trace/tracetest"
 )
 
@@ -180,6 +183,65 @@ func checkTrace(t *testing.T, got *tracetest.Receiver, asked *tracedHook) {
 	}
 	require.Empty(t, got.Named(strings.Repeat("ab", 16), "PutEvents"))
 	require.Empty(t, got.Named(strings.Repeat("ab", 16), "accept"))
+}
+
+// TestATriggersNoticeLinksToTheHitsThatSetItOff: the notice has a trace of its own, which begins with links to those of
+// the hits that were counted. They came in two calls, and the program was stopped in between.
+func TestATriggersNoticeLinksToTheHitsThatSetItOff(t *testing.T) {
+	got := tracetest.New(t)
+	hooks := httptest.NewServer(&tracedHook{up: true})
+	t.Cleanup(hooks.Close)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", got.URL)
+	t.Setenv("OTEL_TRACES_SAMPLER_ARG", "0") // who publishes decides
+	folder, host := t.TempDir(), strings.TrimPrefix(hooks.URL, "http://")
+	p := running(t, folder, "-allow", host)
+	var receiver struct{ ID string }
+	require.NoError(t, p.Call(http.MethodPost, "/v1/integrations", map[string]any{"system": "web_hooks",
+		"name": "Receiver", "events": []any{}, "parameters": map[string]any{"url": hooks.URL}}, &receiver))
+	require.NoError(t, p.Call(http.MethodPost, "/v1/triggers", map[string]any{"name": "Burst",
+		"template_id": "hits_exceeded", "threshold": map[string]any{"period": 86400, "count": 3},
+		"actions": []any{map[string]any{"id": "send_notification",
+			"params": map[string]any{"integration_ids": []string{receiver.ID}}}}}, nil))
+	hit := func(n int, flag string) (trace string) {
+		trace = strings.Repeat(strconv.Itoa(n), 32)
+		require.NoError(t, p.PublishRaw(&http.Client{Transport: under("00-" + trace + "-" + theirSpan + "-" + flag)},
+			fmt.Appendf(nil, `{"Entries":[{"Source":"test","DetailType":"new_hits","Detail":%q}]}`, fmt.Sprintf(
+				`{"version":1,"id":"hit-%d","tenant":"42","time":"2023-03-01T12:00:0%dZ","data":{"hit":{"type":"sqli"}}}`,
+				n, n))))
+		return trace
+	}
+	want := []string{hit(1, "01"), hit(2, "01")}
+	hit(3, "00")
+	_, err := p.Stop()
+	require.NoError(t, err)
+	p = running(t, folder, "-allow", host)
+	want = append(want, hit(4, "01"))
+	require.Eventually(t, func() bool {
+		var list struct{ Items []any }
+		err := p.Call(http.MethodGet, "/v1/integrations/"+receiver.ID+"/deliveries?state=delivered", nil, &list)
+		return err == nil && len(list.Items) > 0
+	}, patience.Long, 50*time.Millisecond)
+	_, err = p.Stop()
+	require.NoError(t, err)
+
+	var fired []*otlp.Span
+	for _, s := range got.Spans() {
+		if s.GetName() == "trigger" {
+			fired = append(fired, s)
+		}
+	}
+	require.Len(t, fired, 1)
+	require.Len(t, fired[0].GetLinks(), len(want))
+	for n, trace := range want {
+		require.Equal(t, got.Named(trace, "fan-out")[0].GetSpanId(), fired[0].GetLinks()[n].GetSpanId())
+		require.Equal(t, trace, hex.EncodeToString(fired[0].GetLinks()[n].GetTraceId()))
+	}
+	trace := hex.EncodeToString(fired[0].GetTraceId())
+	accept, fanout := got.Named(trace, "accept"), got.Named(trace, "fan-out")
+	require.Len(t, accept, 1)
+	require.Equal(t, fired[0].GetSpanId(), accept[0].GetParentSpanId())
+	require.Equal(t, "attacks_exceeded", tracetest.Attributes(fanout[0])["tocsin.event.kind"])
+	require.Len(t, got.Named(trace, "attempt web_hooks"), 1)
 }
 
 func TestAVariableOfTracesThatIsWrongStopsTheStart(t *testing.T) {

@@ -302,8 +302,9 @@ func (s *Stack) Counter() *counting.Counter {
 		Totals: s.DailyTotals(), Triggers: triggers, Keep: s.keep(),
 	}
 	return &counting.Counter{
-		Source: store, Store: store, Triggers: &trigger.Evaluator{Store: triggers, Now: time.Now, Log: s.Log},
-		Recorder: &daily.Recorder{Zone: report.ZoneOf(s.Reports()), Now: time.Now}, Log: s.Log,
+		Source: store, Store: store, Triggers: &trigger.Evaluator{Store: triggers, Now: time.Now, Log: s.Log,
+			Tracer: s.tracer},
+		Recorder: &daily.Recorder{Zone: report.ZoneOf(s.Reports()), Now: time.Now}, Log: s.Log, Tracer: s.tracer,
 	}
 }
 
@@ -486,7 +487,7 @@ func (s *Stack) Service(store *settings.Integrations) *integration.Service {
 	if s.service == nil {
 		s.service = &integration.Service{
 			Store: store, Systems: s.Systems, Addresses: s.policy, Now: time.Now, NewID: newID, Random: rand.Reader,
-			Log: s.Log,
+			Log: s.Log, Tracer: s.tracer,
 			Keys: &keys.KeyRing{KMS: kms.NewFromConfig(s.sdk), Key: s.env.need("TOCSIN_SECRETS_KEY"),
 				Shared: s.env.get("TOCSIN_KEY"), Now: time.Now},
 		}

@@ -112,11 +112,18 @@ func (p *Poller) gather(ctx context.Context) ([]types.Message, error) {
 	return batch, nil
 }
 
+// traceHeader is a system attribute of SQS. fauxqs keeps none that a sender gives, so it goes as one of the message's.
+const traceHeader = "AWSTraceHeader"
+
 func (p *Poller) invoke(ctx context.Context, batch []types.Message) (failed []string, err error) {
 	var in events.SQSEvent
 	for _, m := range batch {
 		attributes := map[string]events.SQSMessageAttribute{}
 		for name, v := range m.MessageAttributes {
+			if name == traceHeader {
+				m.Attributes[name] = *v.StringValue
+				continue
+			}
 			attributes[name] = events.SQSMessageAttribute{StringValue: v.StringValue, BinaryValue: v.BinaryValue,
 				DataType: *v.DataType}
 		}

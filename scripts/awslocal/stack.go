@@ -30,6 +30,7 @@ import (
 
 	"tocsin/shared/bus"
 	"tocsin/shared/delivery"
+	"tocsin/shared/trace"
 )
 
 // Options of a local stack.
@@ -149,6 +150,7 @@ func (s *Stack) connect(ctx context.Context, servers *Servers) error {
 	events := httptest.NewServer(bus.Handler(bus.Config{
 		Store: router{s}, Name: "tocsin", Now: time.Now, NewID: uuid.NewString, Log: slog.New(slog.DiscardHandler),
 		Publishers: functionKeys{},
+		Tracer:     trace.New(&trace.Config{ParentBased: true}, nil, slog.New(slog.DiscardHandler)),
 	}))
 	s.closers = append(s.closers, events.Close)
 	s.KMS, s.Bus = s.gate(keys), s.gate(events.URL)
@@ -446,9 +448,13 @@ func (r router) Put(ctx context.Context, entries []delivery.Entry) error {
 			if At(target, "SqsParameters", "MessageGroupId") == "$.detail.tenant" && !group(e.Detail) {
 				queue = Target(At(target, "DeadLetterConfig", "Arn"))
 			}
-			batches[queue] = append(batches[queue],
-				types.SendMessageBatchRequestEntry{Id: awssdk.String(strconv.Itoa(n)),
-					MessageBody: awssdk.String(string(body))})
+			message := types.SendMessageBatchRequestEntry{Id: awssdk.String(strconv.Itoa(n)),
+				MessageBody: awssdk.String(string(body))}
+			if header := e.Trace.XRay(); header != "" { // X-Ray, Developer Guide, "Amazon EventBridge and AWS X-Ray"
+				message.MessageAttributes = map[string]types.MessageAttributeValue{
+					traceHeader: {DataType: awssdk.String("String"), StringValue: &header}}
+			}
+			batches[queue] = append(batches[queue], message)
 		}
 		for queue, batch := range batches {
 			url := r.s.Queues[queue]

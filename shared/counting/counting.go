@@ -26,6 +26,7 @@ import (
 	"tocsin/shared/logsample"
 	"tocsin/shared/report/daily"
 	"tocsin/shared/sleep"
+	"tocsin/shared/trace"
 	"tocsin/shared/trigger"
 )
 
@@ -106,6 +107,7 @@ type Counter struct {
 	Recorder Recorder
 	Log      *slog.Logger
 	Now      func() time.Time // of log lines; nil = time.Now
+	Tracer   *trace.Tracer    // that of Triggers
 
 	lines logsample.Sampler
 }
@@ -184,6 +186,9 @@ func (c *Counter) commit(ctx context.Context, tenant string, parts []part) error
 	}
 	if err := c.Store.Write(ctx, o); err != nil {
 		return fmt.Errorf("write what %d events mean: %w", count(parts), err)
+	}
+	for _, s := range o.Triggers.Spans {
+		c.Tracer.Record(s)
 	}
 	now := time.Now
 	if c.Now != nil {

@@ -130,6 +130,9 @@ func (f *Fanout) tell(in Intake) {
 			"tenant", r.Tenant, "detail_type", cut.Keep(r.Entry.DetailType, 64), "event", cut.Keep(r.ID, 64), "reason",
 			r.Reason)
 	}
+	for _, s := range in.Triggers.Spans {
+		f.Tracer.Record(s)
+	}
 	for _, e := range in.Triggers.Publish {
 		f.sample(slog.LevelInfo, e.Tenant, string(e.Kind), "trigger fired", "tenant", e.Tenant, "event", e.ID, "kind",
 			e.Kind)

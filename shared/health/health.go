@@ -21,6 +21,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"tocsin/shared/trace"
 )
 
 // Bucket is the grain of the counters: a window of 12 hours is read as at most 73 of them.
@@ -49,6 +51,8 @@ type Count struct {
 	Answer Answer
 	// FailingSince is that of the integration when it was read; zero when it was not failing. It is not stored.
 	FailingSince time.Time
+	// Spans are those of the attempts that are recorded. They are not stored.
+	Spans trace.Links
 	Ended
 }
 
@@ -122,6 +126,7 @@ func (c *Count) Merge(n Count) {
 	if n.Failures > 0 && !n.LastFailure.Before(c.LastFailure) {
 		c.LastFailure, c.Answer = n.LastFailure, n.Answer
 	}
+	c.Spans.Merge(n.Spans)
 	c.Ended.Merge(n.Ended)
 }
 
@@ -356,7 +361,8 @@ func (r Rule) Since(now time.Time) time.Time {
 }
 
 // Switch changes the state of an integration. Each method does so once: an integration that is in that state already,
-// is disabled, was deleted, or was enabled again since (another window) is left alone, and done is false.
+// is disabled, was deleted, or was enabled again since (another window) is left alone, and done is false. What its
+// tenant is told comes of the spans of the context (trace.By).
 type Switch interface {
 	// BeginFailing marks it as failing and has its tenant told.
 	BeginFailing(ctx context.Context, tenant, id string, window int64, since time.Time, a Answer) (done bool, err error)
@@ -382,7 +388,7 @@ func (m *Monitor) Judge(ctx context.Context, counts []Count) (disabled []string,
 		if c.Attempts == 0 || c.Failures == 0 && c.FailingSince.IsZero() {
 			continue
 		}
-		done, err := m.judge(ctx, c)
+		done, err := m.judge(trace.With(ctx, c.Spans), c)
 		if err != nil {
 			return disabled, err
 		}

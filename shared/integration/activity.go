@@ -2,6 +2,7 @@ package integration
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 
 	"tocsin/shared/activity"
@@ -9,6 +10,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/messagetemplate"
 	"tocsin/shared/notification"
+	"tocsin/shared/trace"
 )
 
 // change is what is told of a change of an integration: to people by its announcement, and to the activity log.
@@ -120,6 +122,14 @@ func (s *Service) announcement(i Integration, c change) event.Event {
 	}
 	e.Data = data
 	return e
+}
+
+// caused begins the trace of an announcement that comes of attempts. The span is to be recorded once it is written.
+func (s *Service) caused(ctx context.Context, i Integration, e *event.Event) (span trace.Span) {
+	span, e.Trace = s.Tracer.Caused("health", e.Tenant, e.ID, e.Time, trace.By(ctx),
+		trace.Attribute{Name: trace.EventKind, Value: string(e.Kind)},
+		trace.Attribute{Name: trace.Integration, Value: i.ID}, trace.Attribute{Name: trace.System, Value: i.System})
+	return span
 }
 
 // by is who made a change, for the integration and our log.

@@ -21,6 +21,7 @@ import (
 	"tocsin/shared/hold"
 	"tocsin/shared/messagetemplate"
 	"tocsin/shared/plaintext"
+	"tocsin/shared/trace"
 	"tocsin/shared/wording"
 )
 
@@ -102,6 +103,8 @@ type Service struct {
 	Held Releaser
 	// Missed counts what it missed while it was disabled, for the notice that it is enabled; nil = that does not say.
 	Missed Missed
+	// Tracer is nil where nothing is traced.
+	Tracer *trace.Tracer
 }
 
 // Missed counts what integrations missed.
@@ -562,13 +565,16 @@ func (s *Service) mark(ctx context.Context, tenant, id string, window int64, f *
 	}
 	before := i
 	i.Failing = f
-	err = s.Store.Mark(ctx, tenant, id, window, f, s.record(i, change{kind: kind, data: d, before: &before}))
+	r := s.record(i, change{kind: kind, data: d, before: &before})
+	span := s.caused(ctx, i, &r.Event)
+	err = s.Store.Mark(ctx, tenant, id, window, f, r)
 	if errors.Is(err, ErrConflict) {
 		return false, nil // another worker was faster
 	}
 	if err != nil {
 		return false, fmt.Errorf("announce %s of integration %s: %w", kind, id, err)
 	}
+	s.Tracer.Record(span)
 	s.Log.Info(string(kind), "tenant", tenant, "integration", id, "system", i.System, "answer", d.Answer, "since",
 		d.Since)
 	return true, nil
@@ -789,9 +795,15 @@ func (s *Service) save(ctx context.Context, i Integration, c change) (Integratio
 	if !i.Enabled() || c.before != nil && i.Window != c.before.Window {
 		i.Failing = nil // the store takes the mark away
 	}
-	if err := s.Store.Update(ctx, i, s.record(i, c)); err != nil {
+	r := s.record(i, c)
+	var span trace.Span
+	if c.kind == event.IntegrationBroken {
+		span = s.caused(ctx, i, &r.Event)
+	}
+	if err := s.Store.Update(ctx, i, r); err != nil {
 		return Integration{}, fmt.Errorf("%s %s: %w", c.kind, i.ID, err)
 	}
+	s.Tracer.Record(span)
 	s.changed(string(c.kind), i, c.by())
 	if c.before != nil {
 		s.changedHold(ctx, *c.before, i, c.waits)

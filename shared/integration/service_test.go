@@ -22,6 +22,8 @@ import (
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/keyring"
+	"tocsin/shared/trace"
+	"tocsin/shared/trace/tracetest"
 )
 
 const secret = "https://hooks.slack.com/services/T0/B0/s3cr3t"
@@ -107,6 +109,52 @@ func TestAFailingIntegrationIsDisabledOnceHoweverManyAskForIt(t *testing.T) {
 	require.Equal(t, "30 of 40 requests failed", told.Reason)
 	require.Equal(t, "answered 503", told.Answer, "the cause is told, not the figures alone")
 	require.Equal(t, "30 of 40 requests failed; its last answer: answered 503", got.Off.Why())
+}
+
+// TestANoticeOfHealthLinksToTheAttemptsThatItComesOf: what Tocsin itself finds is told within the traces of attempts.
+func TestANoticeOfHealthLinksToTheAttemptsThatItComesOf(t *testing.T) {
+	s, db := service(t)
+	got := tracetest.New(t)
+	s.Tracer = got.Tracer
+	i := create(t, s)
+	var want [][]byte
+	told := func(n byte, tell func(context.Context) (bool, error)) {
+		attempt := trace.Context{Trace: [16]byte{n}, Span: [8]byte{n}}
+		want = append(want, attempt.Span[:])
+		ctx := trace.With(t.Context(), trace.Links{Spans: []trace.Context{attempt}})
+		done, err := tell(ctx)
+		require.NoError(t, err)
+		require.True(t, done)
+		done, err = tell(ctx)
+		require.NoError(t, err)
+		require.False(t, done, "once")
+	}
+	told(1, func(ctx context.Context) (bool, error) {
+		return s.BeginFailing(ctx, "42", i.ID, i.Window, time.Now(), health.Answer{Words: "answered 503"})
+	})
+	told(2, func(ctx context.Context) (bool, error) { return s.EndFailing(ctx, "42", i.ID, i.Window) })
+	told(3, func(ctx context.Context) (bool, error) {
+		return s.DisableBroken(ctx, "42", i.ID, i.Window, "30 of 40 failed", health.Answer{Words: "answered 503"})
+	})
+	entries, err := db.Bus().Receive(t.Context(), 100)
+	require.NoError(t, err)
+	require.Len(t, entries, 4)
+	require.Empty(t, entries[0].Trace, "a person made it")
+	spans := got.Spans()
+	require.Len(t, spans, 3)
+	for n, s := range spans {
+		require.Equal(t, "health", s.GetName())
+		require.Len(t, s.GetLinks(), 1)
+		require.Equal(t, want[n], s.GetLinks()[0].GetSpanId())
+		require.Equal(t, i.ID, tracetest.Attributes(s)["tocsin.integration.id"])
+		require.NotContains(t, s.String(), "503")
+		e, err := event.Parse(entries[n+1].DetailType, entries[n+1].Detail)
+		require.NoError(t, err)
+		of := got.Event(entries[n+1].Trace, "42", e.ID)
+		require.Equal(t, s.GetSpanId(), of.Span[:], "the event goes on in the trace that begins here")
+		require.Equal(t, s.GetTraceId(), of.Trace[:])
+		require.Equal(t, string(e.Kind), tracetest.Attributes(s)["tocsin.event.kind"])
+	}
 }
 
 func TestAWindowThatIsOverDisablesNothing(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"tocsin/shared/report"
 	"tocsin/shared/retry"
 	"tocsin/shared/sending/parts"
+	"tocsin/shared/sending/spans"
 )
 
 // Send makes one attempt at a delivery and returns it as it is to be settled: delivered, retrying with its next due
@@ -41,8 +42,11 @@ func (s *Sender) Send(ctx context.Context, r *Target, d delivery.Delivery) (Outc
 	a.Reason = cut.Keep(r.redact.Text(joined(result.Reason, a.said)), maxReason)
 	before := d.Attempts
 	s.conclude(&d, a.Attempt, result)
-	s.record(r, s.trace(&d, start), &d, before, a.Attempt)
-	return Outcome{Delivery: d, Mark: result.mark, Quiet: result.quiet, Slow: result.slow, Own: result.own}, nil
+	span := spans.Of(s.Tracer, &d, start)
+	span.Record(s.Tracer, spans.Made{Attempt: a.Attempt, Delivery: &d, Before: before, System: r.Integration.System,
+		Mails: r.Mails()})
+	return Outcome{Delivery: d, Mark: result.mark, Quiet: result.quiet, Slow: result.slow, Own: result.own,
+		Span: span.Context}, nil
 }
 
 func (s *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *attempt, now time.Time) (result,
@@ -131,7 +135,7 @@ func account(integration string) string {
 
 func (s *Sender) target(r *Target, d *delivery.Delivery, now time.Time) destination.Target {
 	t := destination.Target{Parameters: r.opened.Parameters, Delivery: d.ID, Now: now,
-		TraceParent: s.trace(d, now).String()}
+		TraceParent: spans.Of(s.Tracer, d, now).String()}
 	if s.Unsubscribe != nil {
 		t.Unsubscribe = func(address string) string {
 			return s.Unsubscribe.Link(d.Tenant, account(d.Integration), address)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/trace"
 )
 
 // Outcome is a delivery after an attempt, and what the attempt says beside: package worker goes by it, and nobody
@@ -15,6 +16,7 @@ type Outcome struct {
 	Slow  bool          // it asked for a lower rate
 	Own   bool          // the system was asked nothing: the attempt waits for something of our own
 	Kept  bool          // the attempt broke off, and Parts says what had arrived
+	Span  trace.Context // of the attempt, where it is recorded
 }
 
 // Mark is what an attempt says of the health of its system.

@@ -15,6 +15,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
 	"tocsin/shared/integration"
+	"tocsin/shared/sending/spans"
 )
 
 // RequestPreview is a request of a delivery made once more, for a person to read. It holds no secret.
@@ -50,7 +51,7 @@ func (s *Sender) Preview(ctx context.Context, opener Opener, i integration.Integ
 		at, before = d.Attempts[n-1].At, d.Attempts[:n-1]
 	}
 	as := destination.Target{Parameters: target.opened.Parameters, Delivery: d.ID, Now: at,
-		TraceParent: s.trace(&d, at).String()}
+		TraceParent: spans.Of(s.Tracer, &d, at).String()}
 	notifications, _, err := s.notifications(ctx, target, d, before, at)
 	if err != nil {
 		return nil, fmt.Errorf("write delivery %s again: %w", d.ID, err)

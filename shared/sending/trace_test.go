@@ -2,6 +2,7 @@ package sending_test
 
 import (
 	"log/slog"
+	"strconv"
 	"testing"
 	"time"
 
@@ -62,17 +63,35 @@ func TestAnAttemptIsASpanOfTheEventsThatItSends(t *testing.T) {
 	for n, s := range spans {
 		require.Equal(t, parent.Trace[:], s.GetTraceId())
 		require.Equal(t, parent.Span[:], s.GetParentSpanId())
-		require.Len(t, s.GetLinks(), 19+n, "the other events that are followed, and the attempt before")
+		require.Len(t, s.GetLinks(), 19+n, "the attempt before, and the other events that are followed")
 		require.NotContains(t, s.String(), "s3cret")
 		require.NotContains(t, s.String(), "siem.example.com")
 		require.NotContains(t, s.String(), "Grace")
 	}
-	require.Equal(t, spans[0].GetSpanId(), spans[1].GetLinks()[19].GetSpanId())
+	require.Equal(t, spans[0].GetSpanId(), spans[1].GetLinks()[0].GetSpanId())
 	context := trace.Context{Trace: parent.Trace, Span: [8]byte(spans[0].GetSpanId())}
 	require.Equal(t, context.String(), header)
+
+	checkManyLinks(t, sender, target, d, got)
 
 	sender.Tracer = nil
 	_, err = sender.Send(t.Context(), target, d)
 	require.NoError(t, err)
 	require.NotContains(t, transport.request.Header, "Traceparent")
+}
+
+// checkManyLinks sends a delivery with 300 events more.
+func checkManyLinks(t *testing.T, sender *sending.Sender, target *sending.Target, d delivery.Delivery,
+	got *tracetest.Receiver) {
+	t.Helper()
+	for range 300 {
+		d.Events = append(d.Events, d.Events[1])
+		d.Events[len(d.Events)-1].ID = "more " + strconv.Itoa(len(d.Events))
+	}
+	_, err := sender.Send(t.Context(), target, d)
+	require.NoError(t, err)
+	large := got.Spans()[2]
+	require.Len(t, large.GetLinks(), trace.MaxLinks)
+	require.Equal(t, uint32(19+300-trace.MaxLinks), large.GetDroppedLinksCount())
+	require.Equal(t, int64(19+300-trace.MaxLinks), tracetest.Attributes(large)[trace.LeftOut])
 }

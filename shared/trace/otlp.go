@@ -25,6 +25,7 @@ const (
 	spanEnd        = 8
 	spanAttributes = 9
 	spanLinks      = 13
+	spanLinksLost  = 14
 	spanStatus     = 15
 	spanFlags      = 16
 
@@ -105,8 +106,11 @@ func encodeSpan(s *Span) proto {
 	p = p.text(spanName, s.Name).number(spanKind, uint64(s.Kind)).
 		fixed64(spanStart, uint64(s.Start.UnixNano())).fixed64(spanEnd, uint64(s.End.UnixNano())).
 		attributes(spanAttributes, s.Attributes)
-	for _, l := range s.Links {
+	for _, l := range s.Links.Spans {
 		p = p.bytes(spanLinks, proto(nil).bytes(linkTrace, l.Trace[:]).bytes(linkSpan, l.Span[:]))
+	}
+	if more := s.Links.More; more > 0 {
+		p = p.number(spanLinksLost, uint64(more)).attributes(spanAttributes, []Attribute{{LeftOut, int64(more)}})
 	}
 	if s.Error != "" {
 		p = p.bytes(spanStatus, proto(nil).text(statusMessage, s.Error).number(statusCode, statusError))

@@ -17,6 +17,8 @@ const (
 	Delivery    = "tocsin.delivery.id"
 	State       = "tocsin.delivery.state" // after the attempt
 	Digest      = "tocsin.delivery.digest"
+	Trigger     = "tocsin.trigger.id"
+	LeftOut     = "tocsin.links.left_out" // how many links a span has no room for
 )
 
 // Accepted is the span of an event's wait for fan-out; of is that of Tracer.Event.

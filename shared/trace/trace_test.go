@@ -92,7 +92,8 @@ func TestOpenTelemetrysDefinitionsReadWhatIsSent(t *testing.T) {
 	span := trace.Accepted(of, "42", "e")
 	other := trace.FannedOut(of, "42", "f")
 	tracer.Record(trace.Span{Context: span, Parent: of.Span, Name: "accept", Kind: trace.Consumer, Start: start,
-		End: start.Add(time.Second), Links: []trace.Context{other}, Error: "answer 503", Attributes: []trace.Attribute{
+		End: start.Add(time.Second), Links: trace.Links{Spans: []trace.Context{other}, More: 300},
+		Error: "answer 503", Attributes: []trace.Attribute{
 			{Name: "text", Value: "é"}, {Name: "number", Value: int64(-7)}, {Name: "yes", Value: true},
 			{Name: "no", Value: false}}})
 	tracer.Flush(t.Context())
@@ -124,6 +125,7 @@ func TestOpenTelemetrysDefinitionsReadWhatIsSent(t *testing.T) {
 	require.Equal(t, "answer 503", s.GetStatus().GetMessage())
 	require.Equal(t, other.Span[:], s.GetLinks()[0].GetSpanId())
 	require.Equal(t, other.Trace[:], s.GetLinks()[0].GetTraceId())
+	require.Equal(t, uint32(300), s.GetDroppedLinksCount())
 	require.Equal(t, uint32(1), s.GetFlags()&0xff)
 	values := s.GetAttributes()
 	require.Equal(t, "é", values[0].GetValue().GetStringValue())

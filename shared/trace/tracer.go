@@ -18,6 +18,7 @@ const (
 	Internal Kind = 1
 	Server   Kind = 2
 	Client   Kind = 3
+	Producer Kind = 4
 	Consumer Kind = 5
 )
 
@@ -35,7 +36,7 @@ type Span struct {
 	Kind       Kind
 	Start, End time.Time
 	Attributes []Attribute
-	Links      []Context
+	Links      Links
 	// Error says that it failed, in a word of ours; "" = it did not.
 	Error string
 }
@@ -146,12 +147,15 @@ func (t *Tracer) Event(p Parent, tenant, id string) Context {
 		}
 		return c
 	}
-	c := Context{Trace: [16]byte(digest("event", tenant, id))}
+	c := Context{Trace: ofEvent(tenant, id)}
 	if !within(c.Trace, t.config.Ratio) {
 		return Context{}
 	}
 	return c
 }
+
+// ofEvent is the trace of an event that nobody decided about.
+func ofEvent(tenant, id string) [16]byte { return [16]byte(digest("event", tenant, id)) }
 
 // Child is the context of a step in a trace that is named by ids: the same ids, the same span.
 func (c Context) Child(step string, ids ...string) Context {

@@ -238,7 +238,7 @@ func (s *state) before() []byte {
 		b = binary.AppendVarint(b, s.skipped)
 	}
 	for _, w := range s.windows {
-		of := w.append(nil)
+		of := w.append(nil, stateAddresses)
 		b = append(append(b, of[:8]...), of[9:]...) // the length of the address, which is 0, was not there
 	}
 	return b

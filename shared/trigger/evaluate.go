@@ -16,6 +16,8 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/filter"
 	"tocsin/shared/logsample"
+	"tocsin/shared/trace"
+	"tocsin/shared/trigger/budget"
 )
 
 // Seen is an event with the time at which the bus took it.
@@ -33,6 +35,8 @@ type Evaluator struct {
 	}
 	Now func() time.Time
 	Log *slog.Logger
+	// Tracer is nil where nothing is traced.
+	Tracer *trace.Tracer
 
 	// Clock measures what a tenant's patterns take; nil = time.Now.
 	Clock func() time.Time
@@ -40,7 +44,7 @@ type Evaluator struct {
 	mu       sync.Mutex
 	compiled map[compiledKey]*matcher
 	size     int // of all that is compiled, in instructions
-	meters   meters
+	meters   budget.Meters
 	lines    logsample.Sampler
 }
 
@@ -118,8 +122,8 @@ type reading = func(ctx context.Context, tenant string) ([]Trigger, bool, error)
 
 func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, places []int, read reading,
 	out *Outcome) error {
-	evaluation := v.meters.open(tenant, v.Now(), v.clock())
-	defer v.meters.close(tenant, evaluation)
+	evaluation := v.meters.Open(tenant, v.Now(), v.clock())
+	defer v.meters.Close(tenant, evaluation)
 	matchers, err := v.matchers(ctx, tenant, batch[places[0]].Event.ClientName, read, evaluation)
 	if err != nil || len(matchers) == 0 {
 		return err
@@ -149,11 +153,12 @@ func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, p
 			if s == nil {
 				s = see(e)
 				s.Budget = evaluation
+				s.span = v.span(e)
 			}
-			evaluation.skipped = false
+			evaluation.Skipped = false
 			matched := m.matches(s)
 			switch {
-			case evaluation.skipped:
+			case evaluation.Skipped:
 				skipped[n] = true
 				v.lines.Add(v.Log, v.Now(), slog.LevelWarn, logsample.Kind{Group: tenant, Class: m.ID},
 					"a trigger left an event out: its URI patterns take too long",
@@ -171,7 +176,9 @@ func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, p
 				pending[n] = append(pending[n], counted{place, when(batch[place]), s})
 				continue
 			}
-			m.fire(firing{event: e, client: e.ClientName, now: v.Now()}, out)
+			f := firing{event: e, client: e.ClientName, now: v.Now()}
+			f.by.Add(s.span)
+			v.fire(m, f, out)
 		}
 	}
 	return v.count(ctx, tenant, batch, matchers, pending, skipped, out)
@@ -215,7 +222,7 @@ func deepestOnly(matchers []*matcher, hit []int, s *subject) []int {
 
 // matchers are the tenant's enabled triggers, made ready.
 func (v *Evaluator) matchers(ctx context.Context, tenant, client string, read reading,
-	evaluation *evaluation) ([]*matcher, error) {
+	evaluation *budget.Evaluation) ([]*matcher, error) {
 	list, seeded, err := read(ctx, tenant)
 	if err != nil {
 		return nil, err
@@ -241,7 +248,7 @@ func (v *Evaluator) matchers(ctx context.Context, tenant, client string, read re
 		k := compiledKey{tenant, t.ID}
 		m := v.compiled[k]
 		if m == nil || m.Revision != t.Revision || !m.CreatedAt.Equal(t.CreatedAt) {
-			if evaluation.left <= 0 {
+			if evaluation.Spent() {
 				v.lines.Add(v.Log, v.Now(), slog.LevelWarn, logsample.Kind{Group: tenant, Class: t.ID},
 					"a trigger waits: the patterns of its tenant's triggers take too long", "tenant", tenant, "trigger",
 					t.ID)
@@ -310,7 +317,7 @@ func (v *Evaluator) count(ctx context.Context, tenant string, batch []Seen, matc
 				s.fired = max(s.fired, m.ruler.time(f.step).UnixMilli())
 				f.client, f.now = batch[c.place].Event.ClientName, v.Now()
 				f.last = batch[c.place].Event.ID
-				m.fire(f, out)
+				v.fire(m, f, out)
 			}
 		}
 		if changed {
@@ -332,30 +339,39 @@ func (m *matcher) take(s *state, c counted) (counts bool, fired []firing) {
 	at := m.ruler.at(c.at)
 	rule := m.template.Threshold
 	key, source := uint64(0), ""
+	span := c.span
 	if rule.PerSource {
 		source = c.source()
 		key = c.origin()
 	}
-	note := func(changed, fires bool) {
-		counts = counts || changed
+	add := func(n int64, thing uint64) {
+		changed, fires := s.add(m.ruler, key, at, n, thing)
+		if !changed {
+			return
+		}
+		counts = true
+		w := s.window(key)
+		if span.Recorded() { // once, however many things it tells of
+			w.link(at, thing, span)
+			span = trace.Context{}
+		}
 		if fires {
-			w := s.window(key)
 			step := w.fired
 			// whole seconds, none of it left out
 			to := m.ruler.time(step + 1).Add(time.Second - 1).Truncate(time.Second)
 			fired = append(fired, firing{source: source, step: step, count: w.total(),
-				from: to.Add(-time.Duration(m.Threshold.Period) * time.Second), to: to})
+				from: to.Add(-time.Duration(m.Threshold.Period) * time.Second), to: to, by: w.links()})
 		}
 	}
 	switch {
 	case !rule.Distinct:
-		note(s.add(m.ruler, key, at, c.count, 0))
+		add(c.count, 0)
 	case m.template.ID == Payloads:
 		for _, p := range c.payloads {
-			note(s.add(m.ruler, key, at, 1, digest(p)))
+			add(1, digest(p))
 		}
 	default:
-		note(s.add(m.ruler, key, at, 1, c.attack()))
+		add(1, c.attack())
 	}
 	if counts && source != "" {
 		s.named(key, source)
@@ -373,11 +389,13 @@ type firing struct {
 	count    int64  // of what lies in it
 	last     string // the event that was counted last
 	from, to time.Time
+	by       trace.Links
 }
 
 // fire has a trigger react.
-func (m *matcher) fire(f firing, out *Outcome) {
+func (v *Evaluator) fire(m *matcher, f firing, out *Outcome) {
 	id, events := m.react(f)
+	v.begin(m.ID, events, f.by, out)
 	out.Publish = append(out.Publish, events...)
 	note := Firing{ID: id, At: f.now.UTC(), Source: f.source, Event: cmp.Or(f.event.ID, f.last),
 		Object: cut.Keep(object(f.event), maxObject), Actions: m.Actions}

@@ -9,6 +9,7 @@ import (
 
 	"tocsin/shared/event"
 	"tocsin/shared/filter"
+	"tocsin/shared/trace"
 )
 
 // subject is what a trigger sees of an event.
@@ -20,8 +21,9 @@ type subject struct {
 	key      uint64   // its digest, 0 = not made yet
 	from     uint64   // that of the source, likewise
 	payloads []string
-	dropped  bool // by upstream's sampling
-	ignored  bool // experimental
+	span     trace.Context // of the event, where it is recorded
+	dropped  bool          // by upstream's sampling
+	ignored  bool          // experimental
 }
 
 // source is the address that a condition counts by.

@@ -9,6 +9,7 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/event"
 	"tocsin/shared/filter"
+	"tocsin/shared/trace"
 )
 
 // Errors of a Store. Wrap them; callers use errors.Is.
@@ -168,6 +169,8 @@ type Outcome struct {
 	States []State
 	// Publish are events for the bus.
 	Publish []event.Event
+	// Spans begin the traces of what is published. They are to be recorded once it is written.
+	Spans []trace.Span
 	// Firings are what those came of: one element for each trigger that went off.
 	Firings []Firings
 }

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"tocsin/shared/trace"
 )
 
 // Limits of a state.
@@ -35,6 +37,7 @@ const (
 type window struct {
 	entries []entry // by time
 	sum     int64   // of their n
+	spans   int     // of their links, kept ones
 	fired   int64   // the time, none = never
 
 	looks int              // for keys
@@ -46,6 +49,7 @@ type entry struct {
 	at  int64
 	n   int64
 	key uint64
+	by  *trace.Links // the events whose traces are recorded; nil = none
 }
 
 const none = -1 << 62
@@ -97,7 +101,7 @@ func (w *window) add(r ruler, at, n int64, key uint64) (changed, fires bool) {
 			if w.entries[k].at >= at {
 				return false, false // the newest of them counts
 			}
-			w.sum -= w.entries[k].n
+			w.sum, w.spans = w.sum-w.entries[k].n, w.spans-w.entries[k].links()
 			w.entries = slices.Delete(w.entries, k, k+1)
 		}
 	}
@@ -108,7 +112,7 @@ func (w *window) add(r ruler, at, n int64, key uint64) (changed, fires bool) {
 	if key == 0 && k > 0 && w.entries[k-1].at == at {
 		w.entries[k-1].n += n
 	} else {
-		w.entries = slices.Insert(w.entries, k, entry{at, n, key})
+		w.entries = slices.Insert(w.entries, k, entry{at: at, n: n, key: key})
 	}
 	if w.sum += n; w.at != nil && key != 0 {
 		w.at[key] = at
@@ -155,7 +159,7 @@ func (w *window) trim(r ruler) {
 		if e.at > oldest && total-e.n <= r.most {
 			break
 		}
-		total -= e.n
+		total, w.spans = total-e.n, w.spans-e.links()
 		if w.at != nil {
 			delete(w.at, e.key)
 		}
@@ -226,8 +230,9 @@ func (s *state) window(key uint64) *window {
 }
 
 // Formats of a state: the second has the time of skipped after that of fired, the third the address of each source,
-// too, after its key: its length in bytes and itself.
-const stateFormat, stateSkipped, stateAddresses = 1, 2, 3
+// too, after its key: its length in bytes and itself. The fourth has links of entries, and is written where there are
+// some.
+const stateFormat, stateSkipped, stateAddresses, stateLinks = 1, 2, 3, 4
 
 // encode writes a state whose newest time is now, without what is idle; it forgets sources until the rest fits.
 func (s *state) encode(r ruler) []byte {
@@ -240,26 +245,35 @@ func (s *state) encode(r ruler) []byte {
 		return cmp.Or(cmp.Compare(a.window.newest(), b.window.newest()), cmp.Compare(a.key, b.key))
 	})
 	s.index = nil
-	room := 64
+	room, format := 64, byte(stateAddresses)
 	for _, w := range s.windows {
 		room += 32 + entryBytes*len(w.entries)
+		if w.linked() {
+			format = stateLinks
+		}
 	}
 	for {
-		b := append(make([]byte, 0, room), stateAddresses)
+		b := append(make([]byte, 0, room), format)
 		b = binary.AppendVarint(b, s.epoch)
 		b = binary.AppendVarint(b, s.fired)
 		b = binary.AppendVarint(b, s.skipped)
 		for _, w := range s.windows {
-			b = w.append(b)
+			b = w.append(b, format)
 		}
-		if len(b) <= r.bytes || len(s.windows) <= 1 {
+		switch {
+		case len(b) <= r.bytes:
+			return b
+		case format == stateLinks: // a state that is full forgets traces before it forgets what counts
+			format = stateAddresses
+			continue
+		case len(s.windows) <= 1:
 			return b
 		}
 		s.windows = s.windows[(len(s.windows)+7)/8:] // those quiet longest
 	}
 }
 
-func (s source) append(b []byte) []byte {
+func (s source) append(b []byte, format byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, s.key)
 	addr := s.addr.AsSlice()
 	b = append(append(b, byte(len(addr))), addr...)
@@ -274,9 +288,19 @@ func (s source) append(b []byte) []byte {
 	for _, e := range s.entries {
 		b = binary.AppendVarint(b, e.at-before)
 		before = e.at
-		b = binary.AppendUvarint(b, uint64(e.n)<<1|min(e.key, 1))
+		flags, bits := min(e.key, 1), 1
+		if format == stateLinks {
+			bits = 2
+			if e.by != nil {
+				flags |= hasLinks
+			}
+		}
+		b = binary.AppendUvarint(b, uint64(e.n)<<bits|flags)
 		if e.key != 0 {
 			b = binary.LittleEndian.AppendUint64(b, e.key)
+		}
+		if flags&hasLinks != 0 {
+			b = e.by.Append(b)
 		}
 	}
 	return b
@@ -291,7 +315,7 @@ func decode(b []byte) (s state, err error) {
 	}
 	d := decoder{b: b}
 	format := d.bytes(1)[0]
-	if format < stateFormat || format > stateAddresses {
+	if format < stateFormat || format > stateLinks {
 		return s, errDamaged
 	}
 	s.epoch, s.fired = d.varint(), d.varint()
@@ -300,7 +324,7 @@ func decode(b []byte) (s state, err error) {
 	}
 	for len(d.b) > 0 && !d.bad {
 		w := source{key: d.uint64(), window: window{fired: none}}
-		if format == stateAddresses {
+		if format >= stateAddresses {
 			w.addr, _ = netip.AddrFromSlice(d.bytes(int(d.bytes(1)[0])))
 		}
 		if d.bytes(1)[0] == 1 {
@@ -314,12 +338,8 @@ func decode(b []byte) (s state, err error) {
 		at := int64(0)
 		for range count {
 			at += d.varint()
-			n := d.uvarint()
-			e := entry{at: at, n: int64(n >> 1)}
-			if n&1 == 1 {
-				e.key = d.uint64()
-			}
-			w.entries, w.sum = append(w.entries, e), w.sum+e.n
+			e := d.entry(at, format)
+			w.entries, w.sum, w.spans = append(w.entries, e), w.sum+e.n, w.spans+e.links()
 		}
 		s.windows = append(s.windows, w)
 	}
@@ -327,6 +347,28 @@ func decode(b []byte) (s state, err error) {
 		return state{}, errDamaged
 	}
 	return s, nil
+}
+
+func (d *decoder) entry(at int64, format byte) entry {
+	flags := d.uvarint()
+	e := entry{at: at, n: int64(flags >> 1)}
+	if format == stateLinks {
+		e.n = int64(flags >> 2)
+	} else {
+		flags &= 1
+	}
+	if flags&1 != 0 {
+		e.key = d.uint64()
+	}
+	if flags&hasLinks != 0 {
+		by, rest, ok := trace.ReadLinks(d.b)
+		if !ok {
+			d.b, d.bad = nil, true
+			return e
+		}
+		d.b, e.by = rest, &by
+	}
+	return e
 }
 
 type decoder struct {

@@ -64,7 +64,7 @@ type countKey struct {
 // weighed is what attempts say of one integration.
 type weighed struct {
 	health.Count
-	doubts []delivery.Delivery
+	doubts []sending.Outcome
 }
 
 // weigh adds up what attempts say, one count for each integration's window.
@@ -90,9 +90,9 @@ func (c counting) weigh(ctx context.Context, batch []outcome) ([]health.Count, e
 		switch mark {
 		case sending.Silent: // says nothing of the system
 		case sending.Doubtful:
-			all[n].doubts = append(all[n].doubts, o.after.Delivery)
+			all[n].doubts = append(all[n].doubts, o.after)
 		default:
-			countAttempt(&all[n].Count, o.after.Delivery, mark == sending.Ill)
+			countAttempt(&all[n].Count, o.after, mark == sending.Ill)
 		}
 	}
 	counts := make([]health.Count, 0, len(all))
@@ -120,10 +120,10 @@ func (c counting) judge(ctx context.Context, counts []health.Count) (disabled []
 }
 
 // believe counts those of the doubts as failures after which the system took nothing.
-func (c counting) believe(ctx context.Context, count *health.Count, doubts []delivery.Delivery) error {
+func (c counting) believe(ctx context.Context, count *health.Count, doubts []sending.Outcome) error {
 	oldest := count.At
 	for _, d := range doubts {
-		if at := excused(d, count.At); at.Before(oldest) {
+		if at := excused(d.Delivery, count.At); at.Before(oldest) {
 			oldest = at
 		}
 	}
@@ -138,7 +138,7 @@ func (c counting) believe(ctx context.Context, count *health.Count, doubts []del
 		}
 	}
 	for _, d := range doubts {
-		if last.Before(excused(d, count.At)) {
+		if last.Before(excused(d.Delivery, count.At)) {
 			countAttempt(count, d, true)
 		}
 	}
@@ -176,10 +176,11 @@ func countEnd(e *health.Ended, d delivery.Delivery) {
 }
 
 // countAttempt counts the last attempt at a delivery.
-func countAttempt(c *health.Count, d delivery.Delivery, failed bool) {
+func countAttempt(c *health.Count, d sending.Outcome, failed bool) {
 	if len(d.Attempts) == 0 {
 		return
 	}
 	a := d.Attempts[len(d.Attempts)-1]
+	c.Spans.Add(d.Span)
 	c.Attempt(a.At.Add(a.Took), failed, health.Answer{Status: a.Status, Words: cut.Keep(a.Reason, health.MaxWords)})
 }

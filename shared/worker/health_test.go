@@ -22,6 +22,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/retry"
 	"tocsin/shared/sending"
+	"tocsin/shared/trace"
 	"tocsin/shared/worker"
 	"tocsin/shared/worker/pace"
 )
@@ -157,9 +158,10 @@ type switched struct {
 	*integrations
 	told    map[string][]string
 	answers map[string]health.Answer
+	by      map[string]trace.Links // of what told that something is wrong
 }
 
-func (s *switched) change(id string, window int64, what string, a health.Answer,
+func (s *switched) change(ctx context.Context, id string, window int64, what string, a health.Answer,
 	ready func(*integration.Integration) bool) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,12 +170,15 @@ func (s *switched) change(id string, window int64, what string, a health.Answer,
 		return false, nil
 	}
 	s.all[id], s.told[id], s.answers[id] = i, append(s.told[id], what), a
+	if what != "working" {
+		s.by[id+" "+what] = trace.By(ctx)
+	}
 	return true, nil
 }
 
-func (s *switched) BeginFailing(_ context.Context, _, id string, window int64, since time.Time, a health.Answer) (bool,
-	error) {
-	return s.change(id, window, "failing", a, func(i *integration.Integration) bool {
+func (s *switched) BeginFailing(ctx context.Context, _, id string, window int64, since time.Time,
+	a health.Answer) (bool, error) {
+	return s.change(ctx, id, window, "failing", a, func(i *integration.Integration) bool {
 		was := i.Failing
 		if was == nil {
 			i.Failing = &integration.Failing{Since: since, At: time.Now(), Answer: a}
@@ -182,17 +187,17 @@ func (s *switched) BeginFailing(_ context.Context, _, id string, window int64, s
 	})
 }
 
-func (s *switched) EndFailing(_ context.Context, _, id string, window int64) (bool, error) {
-	return s.change(id, window, "working", health.Answer{}, func(i *integration.Integration) bool {
+func (s *switched) EndFailing(ctx context.Context, _, id string, window int64) (bool, error) {
+	return s.change(ctx, id, window, "working", health.Answer{}, func(i *integration.Integration) bool {
 		was := i.Failing
 		i.Failing = nil
 		return was != nil
 	})
 }
 
-func (s *switched) DisableBroken(_ context.Context, _, id string, window int64, reason string, a health.Answer) (bool,
+func (s *switched) DisableBroken(ctx context.Context, _, id string, window int64, reason string, a health.Answer) (bool,
 	error) {
-	return s.change(id, window, "disabled", a, func(i *integration.Integration) bool {
+	return s.change(ctx, id, window, "disabled", a, func(i *integration.Integration) bool {
 		i.Off, i.Failing = &integration.Off{By: integration.ByPlatform, Reason: reason, At: time.Now(), Answer: &a}, nil
 		return true
 	})
@@ -234,7 +239,7 @@ func play(t *testing.T, o outage, begin func(*testing.T, *outside, *switched) si
 	out := &outside{outage: o, began: time.Now(), n: map[string]int{}, last: map[string]time.Time{},
 		took: map[string]int{}}
 	s := &switched{integrations: &integrations{all: map[string]integration.Integration{}}, told: map[string][]string{},
-		answers: map[string]health.Answer{}}
+		answers: map[string]health.Answer{}, by: map[string]trace.Links{}}
 	receivers := max(1, o.receivers)
 	for n := range receivers {
 		s.set(integration.Integration{ID: fmt.Sprintf("i%d", n), Tenant: fmt.Sprintf("t%d", n), System: "plain",
@@ -274,6 +279,11 @@ func play(t *testing.T, o outage, begin func(*testing.T, *outside, *switched) si
 		if i, _ := s.Get(t.Context(), fmt.Sprintf("t%d", n), id); i.Off != nil {
 			require.NotEmpty(t, s.answers[id].Words, "the cause")
 		}
+		for _, what := range o.told {
+			if what != "working" {
+				require.NotEmpty(t, s.by[id+" "+what].Spans, "the attempts that %s comes of", what)
+			}
+		}
 	}
 	require.Zero(t, w.memory.count(delivery.Pending)+w.memory.count(delivery.Retrying), "nothing waits any more")
 	if !o.lost {
@@ -286,7 +296,8 @@ func play(t *testing.T, o outage, begin func(*testing.T, *outside, *switched) si
 
 func outageSender(o *outside) *sending.Sender {
 	return &sending.Sender{Destinations: systems{}, Transport: o, Schedule: retry.Schedule{}, Now: time.Now,
-		Log: slog.New(slog.DiscardHandler)}
+		Log:    slog.New(slog.DiscardHandler),
+		Tracer: trace.New(&trace.Config{Ratio: 1}, nil, slog.New(slog.DiscardHandler))}
 }
 
 func beginPoolOutage(t *testing.T, o *outside, s *switched) side {

@@ -52,7 +52,7 @@ func (e *Engine) publish(events ...event.Event) error {
 		if err != nil {
 			return fmt.Errorf("encode event %s: %w", v.ID, err)
 		}
-		e.put(delivery.Entry{DetailType: string(v.Kind), Detail: detail, At: v.Time})
+		e.put(delivery.Entry{DetailType: string(v.Kind), Detail: detail, At: v.Time, Trace: v.Trace})
 	}
 	return nil
 }

@@ -104,7 +104,7 @@ func TestDeliveries(t *testing.T) {
 }
 
 func TestPublisher(t *testing.T) {
-	statetest.Publisher(t, func(*testing.T) (event.Publisher, func(t *testing.T) []delivery.Entry) {
+	publisher := func(*testing.T) (event.Publisher, func(t *testing.T) []delivery.Entry) {
 		e := open()
 		return e.Bus(), func(t *testing.T) []delivery.Entry {
 			entries := left(t, e)
@@ -115,7 +115,9 @@ func TestPublisher(t *testing.T) {
 			require.NoError(t, e.Deliveries().Accept(t.Context(), in))
 			return entries
 		}
-	})
+	}
+	statetest.Publisher(t, publisher)
+	statetest.Traces(t, publisher)
 }
 
 func TestCounters(t *testing.T) {

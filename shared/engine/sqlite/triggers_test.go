@@ -18,7 +18,7 @@ import (
 )
 
 func TestPublisher(t *testing.T) {
-	statetest.Publisher(t, func(t *testing.T) (event.Publisher, func(t *testing.T) []delivery.Entry) {
+	publisher := func(t *testing.T) (event.Publisher, func(t *testing.T) []delivery.Entry) {
 		db := open(t)
 		return db.Bus(), func(t *testing.T) []delivery.Entry {
 			entries := left(t, db)
@@ -29,7 +29,9 @@ func TestPublisher(t *testing.T) {
 			require.NoError(t, db.Deliveries().Accept(t.Context(), in))
 			return entries
 		}
-	})
+	}
+	statetest.Publisher(t, publisher)
+	statetest.Traces(t, publisher)
 }
 
 func TestTriggers(t *testing.T) {

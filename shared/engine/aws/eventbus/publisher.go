@@ -44,10 +44,14 @@ func (p *Publisher) Publish(ctx context.Context, events ...event.Event) error {
 			if size += len(detail) + entryOverhead; size > putBytes && len(in.Entries) > 0 {
 				break
 			}
-			in.Entries = append(in.Entries, types.PutEventsRequestEntry{
+			entry := types.PutEventsRequestEntry{
 				EventBusName: &p.Bus, Source: awssdk.String(Source), DetailType: awssdk.String(string(e.Kind)),
 				Detail: awssdk.String(string(detail)), Time: awssdk.Time(e.Time),
-			})
+			}
+			if header := e.Trace.XRay(); header != "" {
+				entry.TraceHeader = &header
+			}
+			in.Entries = append(in.Entries, entry)
 		}
 		chunk := events[:len(in.Entries)]
 		events = events[len(in.Entries):]

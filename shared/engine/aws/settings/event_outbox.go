@@ -17,6 +17,7 @@ import (
 	"tocsin/shared/engine/aws/activitylog"
 	"tocsin/shared/engine/aws/table"
 	"tocsin/shared/event"
+	"tocsin/shared/trace"
 )
 
 // outboxPrefix begins the names of the partitions of events that are to be published still. They can be no tenant's:
@@ -90,7 +91,7 @@ func (a EventOutbox) Write(events []event.Event) ([]types.TransactWriteItem, err
 			if err != nil {
 				return nil, fmt.Errorf("encode event %s for the outbox: %w", e.ID, err)
 			}
-			r.Events = append(r.Events, outboxEvent{string(e.Kind), detail})
+			r.Events = append(r.Events, outboxEvent{string(e.Kind), detail, e.Trace})
 		}
 		row, err := table.Marshal(r)
 		if err != nil {
@@ -191,8 +192,9 @@ type outboxRow struct {
 }
 
 type outboxEvent struct {
-	Kind   string `dynamodbav:"kind"`
-	Detail []byte `dynamodbav:"detail"` // as the bus takes it
+	Kind   string       `dynamodbav:"kind"`
+	Detail []byte       `dynamodbav:"detail"` // as the bus takes it
+	Trace  trace.Parent `dynamodbav:"trace,omitempty"`
 }
 
 func readOutboxRow(row table.Item) ([]event.Event, error) {
@@ -203,6 +205,7 @@ func readOutboxRow(row table.Item) ([]event.Event, error) {
 	out := make([]event.Event, len(r.Events))
 	for n := 0; err == nil && n < len(r.Events); n++ {
 		out[n], err = event.Decode(r.Events[n].Kind, r.Events[n].Detail)
+		out[n].Trace = r.Events[n].Trace
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the row %q of the outbox: %w", table.TextOf(row, "id"), err)

@@ -28,6 +28,18 @@ func Publisher(t *testing.T, open OpenPublisher) {
 	run("of many who publish at once each reaches the bus", publishSideBySide)
 }
 
+// Traces is the suite of engines whose bus keeps with an event which span it comes of. EventBridge has a header for it.
+func Traces(t *testing.T, open OpenPublisher) {
+	p, taken := open(t)
+	traced := enginetest.Note("42", event.CreateIntegration)
+	traced.Trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	require.NoError(t, p.Publish(t.Context(), traced, enginetest.Note("42", event.CreateIntegration)))
+	got := taken(t)
+	require.Len(t, got, 2)
+	require.Equal(t, traced.Trace, got[0].Trace)
+	require.Empty(t, got[1].Trace)
+}
+
 // parsed are the events of entries, in the order of their ids.
 func parsed(t *testing.T, entries []delivery.Entry) []event.Event {
 	t.Helper()

@@ -108,5 +108,5 @@ func Entry(e event.Event) (delivery.Entry, error) {
 	if err != nil {
 		return delivery.Entry{}, fmt.Errorf("encode event %s: %w", e.ID, err)
 	}
-	return delivery.Entry{DetailType: string(e.Kind), Detail: detail, At: e.Time}, nil
+	return delivery.Entry{DetailType: string(e.Kind), Detail: detail, At: e.Time, Trace: e.Trace}, nil
 }

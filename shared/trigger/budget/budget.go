@@ -1,4 +1,10 @@
-package trigger
+// Package budget bounds the time that the URI patterns of a tenant's triggers take.
+//
+// They run in the same process as every other tenant's events. Go's regular expressions take time in proportion to the
+// length of the text times the size of the compiled program (package regexp), and the size can be large: `.{0,900}` is
+// 1,800 instructions. So there are three bounds: of what is saved, of what one match may take, and of what a tenant may
+// take.
+package budget
 
 import (
 	"time"
@@ -6,10 +12,6 @@ import (
 	"tocsin/shared/cache"
 )
 
-// A tenant's patterns run in the same process as every other tenant's events. Go's regular expressions take time in
-// proportion to the length of the text times the size of the compiled program (package regexp), and the size can be
-// large: `.{0,900}` is 1,800 instructions. So there are three bounds: of what is saved, of what one match may take, and
-// of what a tenant may take.
 const (
 	// maxMatch bounds one match, in instructions times bytes: a tenth of a second. Only what an earlier release saved
 	// can be larger; on a URI that is too long for it a trigger is not evaluated.
@@ -29,16 +31,16 @@ type meter struct {
 	at   time.Time
 }
 
-// meters are those of all tenants.
-type meters struct {
+// Meters are those of all tenants.
+type Meters struct {
 	of cache.LRU[string, meter]
 }
 
 // maxMeters bounds the tenants whose meters are remembered; a full one is as good as none.
 const maxMeters = 10_000
 
-// open begins a evaluation of a tenant.
-func (m *meters) open(tenant string, now time.Time, clock func() time.Time) *evaluation {
+// Open begins an evaluation of a tenant.
+func (m *Meters) Open(tenant string, now time.Time, clock func() time.Time) *Evaluation {
 	v, ok := m.of.Get(tenant)
 	switch elapsed := now.Sub(v.at); {
 	case !ok || elapsed < 0:
@@ -49,11 +51,11 @@ func (m *meters) open(tenant string, now time.Time, clock func() time.Time) *eva
 		v.left = burst
 	}
 	v.at = now
-	return &evaluation{meter: v, clock: clock}
+	return &Evaluation{meter: v, clock: clock}
 }
 
-// close notes what a evaluation left.
-func (m *meters) close(tenant string, t *evaluation) {
+// Close notes what an evaluation left.
+func (m *Meters) Close(tenant string, t *Evaluation) {
 	if !t.used {
 		return
 	}
@@ -61,30 +63,31 @@ func (m *meters) close(tenant string, t *evaluation) {
 	m.of.Keep(tenant, t.meter, maxMeters)
 }
 
-// evaluation is the evaluation of one tenant's part of a batch.
-type evaluation struct {
+// Evaluation is the evaluation of one tenant's part of a batch.
+type Evaluation struct {
 	meter
 	clock   func() time.Time
 	began   time.Time
 	running bool
 	used    bool
 	steps   int
-	skipped bool // something was not matched since the flag was put down
+	// Skipped: something was not matched since the flag was put down.
+	Skipped bool
 }
 
 // Begin starts the clock.
-func (t *evaluation) Begin() {
+func (t *Evaluation) Begin() {
 	t.began, t.running, t.used = t.clock(), true, true
 }
 
 // End stops the clock.
-func (t *evaluation) End() {
+func (t *Evaluation) End() {
 	t.look()
 	t.running = false
 }
 
 // look takes what has passed off the meter.
-func (t *evaluation) look() {
+func (t *Evaluation) look() {
 	if !t.running {
 		return
 	}
@@ -95,13 +98,16 @@ func (t *evaluation) look() {
 
 // May reports whether a match of so many steps may be made now. Where it may not, the evaluation remembers that it
 // skipped one.
-func (t *evaluation) May(steps int) bool {
+func (t *Evaluation) May(steps int) bool {
 	if t.steps += steps; t.steps >= lookEvery {
 		t.look()
 	}
 	if t.left <= 0 || steps > maxMatch {
-		t.skipped = true
+		t.Skipped = true
 		return false
 	}
 	return true
 }
+
+// Spent reports whether nothing is left.
+func (t *Evaluation) Spent() bool { return t.left <= 0 }
