@@ -143,7 +143,7 @@ func Open(ctx context.Context, getenv func(string) string) (*Stack, error) {
 	}
 	s.sdk.APIOptions = append(s.sdk.APIOptions, metrics.Watch)
 	s.db = dynamodb.NewFromConfig(s.sdk)
-	return s, s.traces(getenv)
+	return s, s.traces("")
 }
 
 // give sets what depends on secrets.
@@ -154,6 +154,12 @@ func (s *Stack) give(v secretValues) (err error) {
 			return fmt.Errorf("the secret of the proxy (the parameter ProxyUrl) %w", err)
 		}
 		s.proxy.Resolves = s.env.get("TOCSIN_PROXY_RESOLVES") == "on"
+	}
+	if v.traces != "" {
+		if err := s.traces(v.traces); err != nil { // nothing else stands still for that
+			s.Log.Error("spans are sent without headers: the secret of the parameter TracesHeaders can not be used",
+				"error", err.Error())
+		}
 	}
 	s.bot = telegram.Bot{Token: v.telegram, API: s.env.get("TOCSIN_TELEGRAM_API")}
 	s.Systems = catalogue.Default(telegram.New(s.bot), s3.New(s.assumes()))

@@ -104,6 +104,7 @@ type secretValues struct {
 	proxy       string
 	signIn      string   // JSON of signIn
 	unsubscribe []string // the newest signs
+	traces      string   // headers of requests to the receiver of spans
 }
 
 // readSecrets reads all at once. A function that is given none makes no call.
@@ -124,6 +125,12 @@ func (s *Stack) readSecrets(ctx context.Context) (secretValues, error) {
 		calls.Go(func() (err error) {
 			v.unsubscribe, err = manager.Versions(ctx, id)
 			return err
+		})
+	}
+	if id := s.env.get("TOCSIN_SECRET_TRACES"); id != "" {
+		calls.Go(func() error {
+			v.traces = s.readHeaders(ctx, manager, id)
+			return nil
 		})
 	}
 	err := calls.Wait()

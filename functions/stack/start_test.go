@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/trace"
 )
 
 // manager answers GetSecretValue as Secrets Manager does (API reference).
@@ -168,4 +171,61 @@ func TestAFunctionWhoseSecretCanNotBeReadDoesNotStart(t *testing.T) {
 	err := f.open(t.Context())
 	require.ErrorContains(t, err, "read the secret arn:of:it")
 	require.False(t, strings.Contains(err.Error(), "SecretString"))
+}
+
+// spanning is a function that records a span in each call.
+func spanning(s *Stack) Handler[string, string] {
+	return func(_ context.Context, in string) (string, error) {
+		c, _ := s.Tracer().Call("")
+		s.Tracer().Record(trace.Span{Context: c, Name: in})
+		return in, nil
+	}
+}
+
+// TestSpansGoWithTheHeadersOfTheSecret: they are taken up when they are rotated, and no event waits for them.
+func TestSpansGoWithTheHeadersOfTheSecret(t *testing.T) {
+	got := make(chan string, 10) // a call sends before it ends
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
+		got <- q.Header.Get("Api-Key")
+	}))
+	t.Cleanup(receiver.Close)
+	m := &manager{values: map[string]string{"h AWSCURRENT": "api-key=s3cr%20et,x-team=blue"}}
+	server := httptest.NewServer(m)
+	t.Cleanup(server.Close)
+	var lines strings.Builder
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	f := &function[string, string]{now: func() time.Time { return now }, build: func(s *Stack) Handler[string, string] {
+		s.Log = slog.New(slog.NewTextHandler(&lines, nil))
+		return spanning(s)
+	}, getenv: func(name string) string {
+		return map[string]string{"TOCSIN_SECRET_TRACES": "h", "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.URL,
+			"OTEL_TRACES_SAMPLER_ARG": "1"}[name]
+	}}
+	for name, value := range map[string]string{"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "a",
+		"AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL_SECRETS_MANAGER": server.URL} {
+		t.Setenv(name, value)
+	}
+	m.setAway(true)
+	require.NoError(t, f.open(t.Context()), "no event waits for a trace")
+	f.must(t, "a")
+	m.setAway(false)
+	now = now.Add(secretsGood)
+	f.must(t, "b")
+	m.set("h", "AWSCURRENT", "api-key=second")
+	now = now.Add(secretsGood)
+	f.must(t, "c")
+	m.setAway(true)
+	now = now.Add(secretsGood)
+	f.must(t, "d")
+	m.setAway(false)
+	m.set("h", "AWSCURRENT", "hunter2")
+	now = now.Add(secretsGood)
+	f.must(t, "e")
+	for _, key := range []string{"", "s3cr et", "second", "second", ""} {
+		require.Equal(t, key, <-got)
+	}
+	require.Contains(t, lines.String(), "those in use stay")
+	for _, secret := range []string{"s3cr", "second", "hunter2"} {
+		require.NotContains(t, lines.String(), secret)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"tocsin/shared/engine/aws/keys"
 	"tocsin/shared/trace"
 )
 
@@ -12,8 +13,15 @@ import (
 // paid for.
 const flushTime = 2 * time.Second
 
-// traces reads what the variables of OpenTelemetry ask for.
-func (s *Stack) traces(getenv func(string) string) error {
+// traces reads what the variables of OpenTelemetry ask for. headers are those of the function's secret, "" for none: a
+// variable would show them.
+func (s *Stack) traces(headers string) error {
+	getenv := func(name string) string {
+		if name == "OTEL_EXPORTER_OTLP_HEADERS" && headers != "" {
+			return headers
+		}
+		return s.env.get(name)
+	}
 	c, err := trace.FromEnvironment(getenv, "tocsin",
 		trace.Attribute{Name: "faas.name", Value: getenv("AWS_LAMBDA_FUNCTION_NAME")},
 		trace.Attribute{Name: "cloud.provider", Value: "aws"},
@@ -26,6 +34,17 @@ func (s *Stack) traces(getenv func(string) string) error {
 	}
 	s.tracer = trace.New(c, trace.NewClient(), s.Log)
 	return nil
+}
+
+// readHeaders reads the secret of traces. What can not be read leaves what is in use, or spans are sent without headers:
+// no event waits for a trace.
+func (s *Stack) readHeaders(ctx context.Context, manager keys.Secrets, id string) string {
+	headers, err := manager.Current(ctx, id)
+	if err != nil {
+		s.Log.Error("read the headers of traces: those in use stay", "error", err.Error())
+		return s.secrets.traces
+	}
+	return headers
 }
 
 // Tracer records spans; nil where nothing is traced.
