@@ -39,6 +39,8 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 	orders.MailQuota, service.Backlog, service.Missed = relay, deliveries, recovery
 	held := s.Releaser(store)
 	service.Held, orders.Held = held, held
+	leaving := s.Leaving()
+	leaving.Integrations = service
 	handler := console.New(console.Config{
 		Ready: ready.New(ready.Clock(time.Now), ready.Check{Name: "table", Probe: func(ctx context.Context) error {
 			if _, err := store.Get(ctx, "readyz", "readyz"); err != nil && !errors.Is(err, integration.ErrNotFound) {
@@ -53,7 +55,7 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 		Health: s.Monitor(service), Holds: pace.Holds{Store: s.Paces(), Now: time.Now},
 		Tester: sender, Telegram: s.Telegram(service), Sessions: sessions, Provider: provider,
 		Authenticator: access.Chain{s.APITokens(), provider, access.StrangeBearer{}, sessions}, Recorder: s.Recorder(),
-		Erasures: s.Leaving(), Activity: s.ActivityLog(), Now: time.Now,
+		Erasures: leaving, Activity: s.ActivityLog(), Now: time.Now,
 		NewID: func() string { return ulid.Make().String() }, Log: s.Log,
 		Recovery: recovery, EgressAddresses: s.EgressAddresses(),
 		Triggers: s.TriggerService(triggers, store), Commands: triggers.Commands(), NoPages: s.NoPages(),

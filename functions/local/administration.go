@@ -15,8 +15,10 @@ import (
 	"tocsin/functions/local/commandline"
 	"tocsin/shared/account"
 	"tocsin/shared/activity"
+	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/erasure"
+	"tocsin/shared/integration"
 	"tocsin/shared/session"
 	"tocsin/shared/tenant"
 	"tocsin/shared/token"
@@ -39,7 +41,9 @@ func newAdministration(db *sqlite.DB, log *slog.Logger) *administration {
 		Log: log}
 	links := &account.Links{Store: db.SignInLinks(), People: db.Accounts(), Now: time.Now, Random: rand.Reader}
 	leaving := &erasure.Service{Store: db.Erasure(), Source: db.Erasure(), Jobs: db.Erasures(), Log: db.ActivityLog(),
-		Now: time.Now, NewID: newID, Logger: log, Settle: settle}
+		Now: time.Now, NewID: newID, Logger: log, Settle: settle,
+		Integrations: db.Erasure().Overwriting(&integration.Service{Store: db.Integrations(), Now: time.Now,
+			NewID: newID, Systems: catalogue.Default(), Log: log})}
 	return &administration{links: links, erasure: leaving, tokens: tokens, log: done,
 		tenants: &tenant.Service{Store: db.Tenants(), Now: time.Now, NewID: newID, Log: log},
 		people: &account.Service{Store: db.Accounts(), Links: links, Now: time.Now, NewID: newID, Log: log,

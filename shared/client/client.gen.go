@@ -327,6 +327,14 @@ const (
 	PeriodViewFrequencyWeekly  PeriodViewFrequency = "weekly"
 )
 
+// Defines values for PersonErasureViewState.
+const (
+	PersonErasureViewStateDone     PersonErasureViewState = "done"
+	PersonErasureViewStateFailed   PersonErasureViewState = "failed"
+	PersonErasureViewStateRunning  PersonErasureViewState = "running"
+	PersonErasureViewStateSettling PersonErasureViewState = "settling"
+)
+
 // Defines values for ReplayInputBodyStates.
 const (
 	ReplayInputBodyStatesDead      ReplayInputBodyStates = "dead"
@@ -717,6 +725,16 @@ type Change struct {
 	Before *string `json:"before,omitempty"`
 	Field  string  `json:"field"`
 	Secret *bool   `json:"secret,omitempty"`
+}
+
+// ChangedView defines model for ChangedView.
+type ChangedView struct {
+	// Disabled it can not work without: say where it sends to, and enable it
+	Disabled bool   `json:"disabled"`
+	Id       string `json:"id"`
+
+	// Name Examples: Weekly report
+	Name string `json:"name"`
 }
 
 // ChoiceView defines model for ChoiceView.
@@ -1140,6 +1158,17 @@ type EntryViewSource string
 type EraseInputBody struct {
 	// Confirm the tenant's id once more
 	Confirm string `json:"confirm"`
+}
+
+// ErasePersonInputBody defines model for ErasePersonInputBody.
+type ErasePersonInputBody struct {
+	// Confirm the address once more
+	Confirm string `json:"confirm"`
+
+	// Person the person's address
+	//
+	// Examples: ada@example.com
+	Person string `json:"person"`
 }
 
 // ErasureView defines model for ErasureView.
@@ -2321,6 +2350,42 @@ type PeriodView struct {
 // PeriodViewFrequency defines model for PeriodView.Frequency.
 type PeriodViewFrequency string
 
+// PersonErasureView defines model for PersonErasureView.
+type PersonErasureView struct {
+	Began   time.Time  `json:"began"`
+	Changed time.Time  `json:"changed"`
+	Ended   *time.Time `json:"ended,omitempty"`
+
+	// Integrations those that the person was taken out of, as a receiver or as who made them
+	Integrations []ChangedView `json:"integrations"`
+
+	// Next when it is looked through again, of one that is settling
+	Next *time.Time `json:"next,omitempty"`
+
+	// Problem why it failed, or why the last part is tried again
+	Problem *string `json:"problem,omitempty"`
+
+	// Pseudonym what stands for the person from now on, in the activity log too; always the same for one person of a tenant
+	//
+	// Examples: erased person 3f2a9c0144d2
+	Pseudonym string `json:"pseudonym"`
+
+	// Rows removed so far, by table
+	Rows map[string]int64 `json:"rows"`
+
+	// State settling: what was on its way gets its time, then all is looked through once more; done: nothing was found after that; failed: more came in again and again
+	State PersonErasureViewState `json:"state"`
+
+	// Tenant Examples: 42
+	Tenant string `json:"tenant"`
+
+	// Total of all tables
+	Total int64 `json:"total"`
+}
+
+// PersonErasureViewState settling: what was on its way gets its time, then all is looked through once more; done: nothing was found after that; failed: more came in again and again
+type PersonErasureViewState string
+
 // PersonView defines model for PersonView.
 type PersonView struct {
 	Email string `json:"email"`
@@ -3069,6 +3134,12 @@ type TokensOutputBody struct {
 	// Items newest first; those that ended go after 30 days
 	Items      []TokenView `json:"items"`
 	NextCursor *string     `json:"next_cursor,omitempty"`
+}
+
+// TrialView defines model for TrialView.
+type TrialView struct {
+	// Integrations those that the person would be taken out of
+	Integrations []ChangedView `json:"integrations"`
 }
 
 // TriggerDraft defines model for TriggerDraft.
@@ -3936,6 +4007,30 @@ type LinkTenantParams struct {
 	Tenant *Tenant `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
+// GetPersonErasureParams defines parameters for GetPersonErasure.
+type GetPersonErasureParams struct {
+	// Person the person's address
+	Person string `form:"person" json:"person"`
+
+	// Tenant The tenant that the call is for, when a global role acts for one that is linked to its own (`GET /v1/tenants` lists them); without it your own, or the only one that your API token is for. A plain role, and a tenant that is not linked or does not exist, are answered 403. What belongs to a person (`/v1/profile/…`) stays that of the home tenant.
+	Tenant *Tenant `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// ErasePersonParams defines parameters for ErasePerson.
+type ErasePersonParams struct {
+	// Tenant The tenant that the call is for, when a global role acts for one that is linked to its own (`GET /v1/tenants` lists them); without it your own, or the only one that your API token is for. A plain role, and a tenant that is not linked or does not exist, are answered 403. What belongs to a person (`/v1/profile/…`) stays that of the home tenant.
+	Tenant *Tenant `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// TryPersonErasureParams defines parameters for TryPersonErasure.
+type TryPersonErasureParams struct {
+	// Person the person's address
+	Person string `form:"person" json:"person"`
+
+	// Tenant The tenant that the call is for, when a global role acts for one that is linked to its own (`GET /v1/tenants` lists them); without it your own, or the only one that your API token is for. A plain role, and a tenant that is not linked or does not exist, are answered 403. What belongs to a person (`/v1/profile/…`) stays that of the home tenant.
+	Tenant *Tenant `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
 // ListTokensParams defines parameters for ListTokens.
 type ListTokensParams struct {
 	// Cursor next_cursor of the page before
@@ -4118,6 +4213,9 @@ type EraseTenantJSONRequestBody = EraseInputBody
 
 // LinkTenantJSONRequestBody defines body for LinkTenant for application/json ContentType.
 type LinkTenantJSONRequestBody = SetLinkInputBody
+
+// ErasePersonJSONRequestBody defines body for ErasePerson for application/json ContentType.
+type ErasePersonJSONRequestBody = ErasePersonInputBody
 
 // MakeTokenJSONRequestBody defines body for MakeToken for application/json ContentType.
 type MakeTokenJSONRequestBody = MakeTokenInputBody
@@ -4835,6 +4933,38 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/tenants/{id}/linked/{tenant} (the `LinkTenant` operationId).
 	LinkTenant(ctx context.Context, id string, tenant string, params *LinkTenantParams, body LinkTenantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPersonErasure Tell how far the erasure of a person is
+	//
+	// For the platform's operators: the last one, with a count for each table.
+	//
+	// Corresponds with GET /v1/tenants/{id}/people/erasure (the `GetPersonErasure` operationId).
+	GetPersonErasure(ctx context.Context, id string, params *GetPersonErasureParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ErasePersonWithBody Erase a person of a tenant
+	//
+	// For the platform's operators. What is the person's own is removed for good: their notifications, sessions, tokens, suppressions and mails. What else names them by the address (entries of the activity log, who made what, events, deliveries) stays, with a pseudonym in their place. Integrations that they made work on; their address is taken out of receivers, and an integration that has no other is disabled with the reason. Integrations are changed at once; the rest goes on in the background, and `GET` tells how far it is. One that is at work already is answered. Who asks is noted in the tenant's activity log, under the pseudonym.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/tenants/{id}/people/erasure (the `ErasePerson` operationId).
+	ErasePersonWithBody(ctx context.Context, id string, params *ErasePersonParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ErasePerson Erase a person of a tenant
+	//
+	// For the platform's operators. What is the person's own is removed for good: their notifications, sessions, tokens, suppressions and mails. What else names them by the address (entries of the activity log, who made what, events, deliveries) stays, with a pseudonym in their place. Integrations that they made work on; their address is taken out of receivers, and an integration that has no other is disabled with the reason. Integrations are changed at once; the rest goes on in the background, and `GET` tells how far it is. One that is at work already is answered. Who asks is noted in the tenant's activity log, under the pseudonym.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/tenants/{id}/people/erasure (the `ErasePerson` operationId).
+	ErasePerson(ctx context.Context, id string, params *ErasePersonParams, body ErasePersonJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TryPersonErasure Tell which integrations an erasure of a person would change
+	//
+	// For the platform's operators. Nothing is changed. What else is kept of the person is what the export with `person` has.
+	//
+	// Corresponds with GET /v1/tenants/{id}/people/erasure/trial (the `TryPersonErasure` operationId).
+	TryPersonErasure(ctx context.Context, id string, params *TryPersonErasureParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTokens List API tokens
 	//
@@ -6431,6 +6561,78 @@ func (c *Client) LinkTenantWithBody(ctx context.Context, id string, tenant strin
 // Corresponds with PUT /v1/tenants/{id}/linked/{tenant} (the `LinkTenant` operationId).
 func (c *Client) LinkTenant(ctx context.Context, id string, tenant string, params *LinkTenantParams, body LinkTenantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewLinkTenantRequest(c.Server, id, tenant, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPersonErasure Tell how far the erasure of a person is
+//
+// For the platform's operators: the last one, with a count for each table.
+//
+// Corresponds with GET /v1/tenants/{id}/people/erasure (the `GetPersonErasure` operationId).
+func (c *Client) GetPersonErasure(ctx context.Context, id string, params *GetPersonErasureParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPersonErasureRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ErasePersonWithBody Erase a person of a tenant
+//
+// For the platform's operators. What is the person's own is removed for good: their notifications, sessions, tokens, suppressions and mails. What else names them by the address (entries of the activity log, who made what, events, deliveries) stays, with a pseudonym in their place. Integrations that they made work on; their address is taken out of receivers, and an integration that has no other is disabled with the reason. Integrations are changed at once; the rest goes on in the background, and `GET` tells how far it is. One that is at work already is answered. Who asks is noted in the tenant's activity log, under the pseudonym.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/tenants/{id}/people/erasure (the `ErasePerson` operationId).
+func (c *Client) ErasePersonWithBody(ctx context.Context, id string, params *ErasePersonParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewErasePersonRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ErasePerson Erase a person of a tenant
+//
+// For the platform's operators. What is the person's own is removed for good: their notifications, sessions, tokens, suppressions and mails. What else names them by the address (entries of the activity log, who made what, events, deliveries) stays, with a pseudonym in their place. Integrations that they made work on; their address is taken out of receivers, and an integration that has no other is disabled with the reason. Integrations are changed at once; the rest goes on in the background, and `GET` tells how far it is. One that is at work already is answered. Who asks is noted in the tenant's activity log, under the pseudonym.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/tenants/{id}/people/erasure (the `ErasePerson` operationId).
+func (c *Client) ErasePerson(ctx context.Context, id string, params *ErasePersonParams, body ErasePersonJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewErasePersonRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TryPersonErasure Tell which integrations an erasure of a person would change
+//
+// For the platform's operators. Nothing is changed. What else is kept of the person is what the export with `person` has.
+//
+// Corresponds with GET /v1/tenants/{id}/people/erasure/trial (the `TryPersonErasure` operationId).
+func (c *Client) TryPersonErasure(ctx context.Context, id string, params *TryPersonErasureParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTryPersonErasureRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -11946,6 +12148,218 @@ func NewLinkTenantRequestWithBody(server string, id string, tenant string, param
 	return req, nil
 }
 
+// NewGetPersonErasureRequest constructs an http.Request for the GetPersonErasure method
+func NewGetPersonErasureRequest(server string, id string, params *GetPersonErasureParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tenants/%s/people/erasure", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", false, "person", params.Person, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Tenant != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant", *params.Tenant, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewErasePersonRequest calls the generic ErasePerson builder with application/json body
+func NewErasePersonRequest(server string, id string, params *ErasePersonParams, body ErasePersonJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewErasePersonRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewErasePersonRequestWithBody constructs an http.Request for the ErasePerson method, with any body, and a specified content type
+func NewErasePersonRequestWithBody(server string, id string, params *ErasePersonParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tenants/%s/people/erasure", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Tenant != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant", *params.Tenant, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewTryPersonErasureRequest constructs an http.Request for the TryPersonErasure method
+func NewTryPersonErasureRequest(server string, id string, params *TryPersonErasureParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tenants/%s/people/erasure/trial", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", false, "person", params.Person, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Tenant != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tenant", *params.Tenant, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListTokensRequest constructs an http.Request for the ListTokens method
 func NewListTokensRequest(server string, params *ListTokensParams) (*http.Request, error) {
 	var err error
@@ -13890,6 +14304,42 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/tenants/{id}/linked/{tenant} (the `LinkTenant` operationId).
 	LinkTenantWithResponse(ctx context.Context, id string, tenant string, params *LinkTenantParams, body LinkTenantJSONRequestBody, reqEditors ...RequestEditorFn) (*LinkTenantResponse, error)
+
+	// GetPersonErasureWithResponse Tell how far the erasure of a person is
+	//
+	// For the platform's operators: the last one, with a count for each table.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/tenants/{id}/people/erasure (the `GetPersonErasure` operationId).
+	GetPersonErasureWithResponse(ctx context.Context, id string, params *GetPersonErasureParams, reqEditors ...RequestEditorFn) (*GetPersonErasureResponse, error)
+
+	// ErasePersonWithBodyWithResponse Erase a person of a tenant
+	//
+	// For the platform's operators. What is the person's own is removed for good: their notifications, sessions, tokens, suppressions and mails. What else names them by the address (entries of the activity log, who made what, events, deliveries) stays, with a pseudonym in their place. Integrations that they made work on; their address is taken out of receivers, and an integration that has no other is disabled with the reason. Integrations are changed at once; the rest goes on in the background, and `GET` tells how far it is. One that is at work already is answered. Who asks is noted in the tenant's activity log, under the pseudonym.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/tenants/{id}/people/erasure (the `ErasePerson` operationId).
+	ErasePersonWithBodyWithResponse(ctx context.Context, id string, params *ErasePersonParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ErasePersonResponse, error)
+
+	// ErasePersonWithResponse Erase a person of a tenant
+	//
+	// For the platform's operators. What is the person's own is removed for good: their notifications, sessions, tokens, suppressions and mails. What else names them by the address (entries of the activity log, who made what, events, deliveries) stays, with a pseudonym in their place. Integrations that they made work on; their address is taken out of receivers, and an integration that has no other is disabled with the reason. Integrations are changed at once; the rest goes on in the background, and `GET` tells how far it is. One that is at work already is answered. Who asks is noted in the tenant's activity log, under the pseudonym.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/tenants/{id}/people/erasure (the `ErasePerson` operationId).
+	ErasePersonWithResponse(ctx context.Context, id string, params *ErasePersonParams, body ErasePersonJSONRequestBody, reqEditors ...RequestEditorFn) (*ErasePersonResponse, error)
+
+	// TryPersonErasureWithResponse Tell which integrations an erasure of a person would change
+	//
+	// For the platform's operators. Nothing is changed. What else is kept of the person is what the export with `person` has.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/tenants/{id}/people/erasure/trial (the `TryPersonErasure` operationId).
+	TryPersonErasureWithResponse(ctx context.Context, id string, params *TryPersonErasureParams, reqEditors ...RequestEditorFn) (*TryPersonErasureResponse, error)
 
 	// ListTokensWithResponse List API tokens
 	//
@@ -15841,6 +16291,81 @@ func (r LinkTenantResponse) StatusCode() int {
 	return 0
 }
 
+type GetPersonErasureResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PersonErasureView
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPersonErasureResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPersonErasureResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type ErasePersonResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *PersonErasureView
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r ErasePersonResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ErasePersonResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type TryPersonErasureResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TrialView
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// Status returns HTTPResponse.Status
+func (r TryPersonErasureResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TryPersonErasureResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
 type ListTokensResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -17523,6 +18048,66 @@ func (c *ClientWithResponses) LinkTenantWithResponse(ctx context.Context, id str
 		return nil, err
 	}
 	return ParseLinkTenantResponse(rsp)
+}
+
+// GetPersonErasureWithResponse Tell how far the erasure of a person is
+//
+// For the platform's operators: the last one, with a count for each table.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/tenants/{id}/people/erasure (the `GetPersonErasure` operationId).
+func (c *ClientWithResponses) GetPersonErasureWithResponse(ctx context.Context, id string, params *GetPersonErasureParams, reqEditors ...RequestEditorFn) (*GetPersonErasureResponse, error) {
+	rsp, err := c.GetPersonErasure(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPersonErasureResponse(rsp)
+}
+
+// ErasePersonWithBodyWithResponse Erase a person of a tenant
+//
+// For the platform's operators. What is the person's own is removed for good: their notifications, sessions, tokens, suppressions and mails. What else names them by the address (entries of the activity log, who made what, events, deliveries) stays, with a pseudonym in their place. Integrations that they made work on; their address is taken out of receivers, and an integration that has no other is disabled with the reason. Integrations are changed at once; the rest goes on in the background, and `GET` tells how far it is. One that is at work already is answered. Who asks is noted in the tenant's activity log, under the pseudonym.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/tenants/{id}/people/erasure (the `ErasePerson` operationId).
+func (c *ClientWithResponses) ErasePersonWithBodyWithResponse(ctx context.Context, id string, params *ErasePersonParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ErasePersonResponse, error) {
+	rsp, err := c.ErasePersonWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseErasePersonResponse(rsp)
+}
+
+// ErasePersonWithResponse Erase a person of a tenant
+//
+// For the platform's operators. What is the person's own is removed for good: their notifications, sessions, tokens, suppressions and mails. What else names them by the address (entries of the activity log, who made what, events, deliveries) stays, with a pseudonym in their place. Integrations that they made work on; their address is taken out of receivers, and an integration that has no other is disabled with the reason. Integrations are changed at once; the rest goes on in the background, and `GET` tells how far it is. One that is at work already is answered. Who asks is noted in the tenant's activity log, under the pseudonym.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/tenants/{id}/people/erasure (the `ErasePerson` operationId).
+func (c *ClientWithResponses) ErasePersonWithResponse(ctx context.Context, id string, params *ErasePersonParams, body ErasePersonJSONRequestBody, reqEditors ...RequestEditorFn) (*ErasePersonResponse, error) {
+	rsp, err := c.ErasePerson(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseErasePersonResponse(rsp)
+}
+
+// TryPersonErasureWithResponse Tell which integrations an erasure of a person would change
+//
+// For the platform's operators. Nothing is changed. What else is kept of the person is what the export with `person` has.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/tenants/{id}/people/erasure/trial (the `TryPersonErasure` operationId).
+func (c *ClientWithResponses) TryPersonErasureWithResponse(ctx context.Context, id string, params *TryPersonErasureParams, reqEditors ...RequestEditorFn) (*TryPersonErasureResponse, error) {
+	rsp, err := c.TryPersonErasure(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTryPersonErasureResponse(rsp)
 }
 
 // ListTokensWithResponse List API tokens
@@ -20289,6 +20874,105 @@ func ParseLinkTenantResponse(rsp *http.Response) (*LinkTenantResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest LinkView
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetPersonErasureResponse parses an HTTP response from a GetPersonErasureWithResponse call
+func ParseGetPersonErasureResponse(rsp *http.Response) (*GetPersonErasureResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPersonErasureResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PersonErasureView
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseErasePersonResponse parses an HTTP response from a ErasePersonWithResponse call
+func ParseErasePersonResponse(rsp *http.Response) (*ErasePersonResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ErasePersonResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest PersonErasureView
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseTryPersonErasureResponse parses an HTTP response from a TryPersonErasureWithResponse call
+func ParseTryPersonErasureResponse(rsp *http.Response) (*TryPersonErasureResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TryPersonErasureResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TrialView
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

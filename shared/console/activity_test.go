@@ -176,6 +176,10 @@ func (r *rig) driveOthers(out map[string]driven) {
 			activity.LinkedTenant, activity.Link, "", ""},
 		"erase-tenant": {func() answer { return as(access.Operator, "POST", "/v1/tenants/47/erasure", `{"confirm":"47"}`) },
 			activity.Tenant, activity.Erase, "", ""},
+		"erase-person": {func() answer {
+			return as(access.Operator, "POST", "/v1/tenants/42/people/erasure",
+				`{"person":"eve@example.com","confirm":"eve@example.com"}`)
+		}, activity.User, activity.Erase, "", ""},
 		"unlink-tenant": {func() answer {
 			as(access.Operator, "PUT", linked, `{"client_name":"Other"}`)
 			r.forgetLog()

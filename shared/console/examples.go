@@ -35,6 +35,7 @@ var requestExamples = map[string]string{
 	"end-session":  `{"everywhere":false}`,
 	"link-tenant":  `{"client_name":"Acme Japan"}`,
 	"erase-tenant": `{"confirm":"42"}`,
+	"erase-person": `{"person":"ada@example.com","confirm":"ada@example.com"}`,
 	"make-token":   `{"name":"CI","kind":"shared","role":"administrator","expires_at":"2027-11-01T00:00:00Z"}`,
 	"create-trigger": `{"template_id":"user_created","name":"New people","actions":[{"id":"send_notification",
 		"params":{"integration_ids":["01JD0000000000000000000000"]}}]}`,

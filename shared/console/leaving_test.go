@@ -86,3 +86,52 @@ func (r *rig) keptOf(t *testing.T, tenant string) map[string][]json.RawMessage {
 		}
 	}
 }
+
+// TestAnOperatorErasesAPerson over both engines: whose integration sends on, and who is in the log under a pseudonym.
+func TestAnOperatorErasesAPerson(t *testing.T) {
+	overEngines(t, func(t *testing.T, open func(*testing.T) engine) {
+		r := startOver(t, open(t))
+		r.token = r.issue("42", access.Administrator)
+		made := r.call("POST", "/v1/integrations", `{"system":"email","name":"Mails","parameters":{"addresses":["`+
+			strings.ToUpper(r.email)+`"]},"events":[{"event":"system"}]}`)
+		require.Equal(t, 201, made.status, made.raw)
+		at := "/v1/integrations/" + made.body["id"].(string)
+		mine := r.token
+
+		r.token = r.issue("1", access.Operator)
+		const path = "/v1/tenants/42/people/erasure"
+		of := "?person=" + strings.ReplaceAll(r.email, "@", "%40")
+		require.Equal(t, 404, r.call("GET", path+of, "").status)
+		require.Equal(t, 422, r.call("GET", path, "").status)
+		for _, body := range []string{`{}`, `{"person":"` + r.email + `","confirm":"42"}`, `{"confirm":"42"}`,
+			`{"person":"   ","confirm":"   "}`, `{"person":"example.com","confirm":"example.com"}`} {
+			require.Equal(t, 422, r.call("POST", path, body).status, body)
+		}
+		require.Equal(t, 422, r.call("POST", "/v1/tenants/*/people/erasure",
+			`{"person":"`+r.email+`","confirm":"`+r.email+`"}`).status)
+		try := r.call("GET", path+"/trial"+of, "")
+		require.Equal(t, 200, try.status, try.raw)
+		require.Equal(t, []any{map[string]any{"id": made.body["id"], "name": "Mails", "disabled": true}},
+			try.body["integrations"])
+		a := r.call("POST", path, `{"person":"`+r.email+`","confirm":"`+r.email+`"}`)
+		require.Equal(t, 202, a.status, a.raw)
+		require.Equal(t, try.body["integrations"], a.body["integrations"])
+		_, err := r.config.Erasures.Work(t.Context(), time.Now().Add(time.Hour))
+		require.NoError(t, err)
+		a = r.call("GET", path+of, "")
+		require.Equal(t, "done", a.body["state"], a.raw)
+		require.NotContains(t, a.raw, r.email)
+		require.Greater(t, a.body["total"], float64(2))
+
+		r.token = mine
+		shown := r.call("GET", at, "")
+		require.Equal(t, a.body["pseudonym"], shown.body["created_by"], shown.raw)
+		require.Equal(t, false, shown.body["enabled"])
+		require.Contains(t, shown.raw, "say where it sends to")
+		require.NotContains(t, strings.ToLower(shown.raw), r.email)
+		log, err := r.db.ActivityLog.List(t.Context(), activity.Query{Tenant: "42", Limit: 100,
+			Person: a.body["pseudonym"].(string)})
+		require.NoError(t, err)
+		require.NotEmpty(t, log.Entries)
+	})
+}

@@ -1,5 +1,6 @@
 // Package erasure is what is done when a tenant leaves: all that is kept of it is exported, for it to take along, and
-// then erased, with a count for each table. Both are for the platform's operators.
+// then erased, with a count for each table. One person of a tenant is exported and erased likewise. All of it is for the
+// platform's operators.
 package erasure
 
 import (
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"tocsin/shared/activity"
+	"tocsin/shared/erasure/pseudonym"
 	"tocsin/shared/tenant"
 )
 
@@ -59,13 +61,24 @@ type Store interface {
 	// Erase removes a part of what is kept of a tenant, from a place on, "" = from the beginning of a pass; each part
 	// can be done again. next is the place to go on at, "" = the pass is over. What comes in meanwhile may be left.
 	Erase(ctx context.Context, tenant, from string) (rows Counts, next string, err error)
+	// ErasePerson removes in the same way what is one person's own: what they are told, their sessions and tokens, mails
+	// to them. In what else names them it puts the pseudonym, and counts it by Pseudonymous. What it can not change, and
+	// still names them, it counts by table: the pass is not the last. What the parameters of integrations say it leaves
+	// to Integrations.
+	ErasePerson(ctx context.Context, tenant string, w pseudonym.Writer, from string) (rows Counts, next string,
+		err error)
 }
 
-// Service erases tenants.
+// Pseudonymous is what rows of a table are counted as that stay, under a pseudonym.
+func Pseudonymous(table string) string { return table + " (under the pseudonym)" }
+
+// Service erases tenants and people.
 type Service struct {
 	Store  Store
 	Source Source
 	Jobs   Jobs // of those that the API asks for
+	// Integrations are asked where a person's erasure begins.
+	Integrations Integrations
 	// Log gets the one entry that stays, which names no person.
 	Log    activity.Appender
 	Now    func() time.Time

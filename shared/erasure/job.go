@@ -41,6 +41,23 @@ type Job struct {
 	Found    int       `json:"found,omitempty"`   // rows in the pass at work
 	Passes   int       `json:"passes,omitempty"`  // those that are over
 	Revision int64     `json:"revision"`
+
+	// Of the erasure of one person alone. Person and Called name them until it is over.
+	Person       Person    `json:"person,omitempty"`
+	Called       []string  `json:"called,omitempty"`
+	Learned      bool      `json:"learned,omitempty"` // Called is all that they are called
+	Pseudonym    string    `json:"pseudonym,omitempty"`
+	Integrations []Changed `json:"integrations,omitempty"` // that they were taken out of
+
+	Secret []byte `json:"secret,omitempty"` // see pseudonymsKey
+}
+
+// Key names a job: by the tenant, that of a person by the pseudonym too. No tenant has a space in its id.
+func (j Job) Key() string {
+	if j.Pseudonym == "" {
+		return j.Tenant
+	}
+	return j.Tenant + " " + j.Pseudonym
 }
 
 // Over reports whether nothing is left to do.
@@ -54,10 +71,10 @@ func (j Job) Forget() time.Time {
 	return activity.Expires(j.Ended)
 }
 
-// Jobs keeps jobs: one for each tenant, which is no row of the tenant's.
+// Jobs keeps jobs: one for each tenant and each erased person, which is no row of the tenant's.
 type Jobs interface {
-	// Job reads one. Error: ErrNotFound.
-	Job(ctx context.Context, tenant string) (Job, error)
+	// Job reads one by its key. Error: ErrNotFound.
+	Job(ctx context.Context, key string) (Job, error)
 	// SaveJob replaces that of the revision before, of 1 none, with the entries of it. Error: ErrConflict.
 	SaveJob(ctx context.Context, j Job, entries ...activity.Entry) error
 	// DueJobs lists those that are due, the oldest first.
@@ -143,14 +160,14 @@ func (s *Service) work(ctx context.Context, j Job, until time.Time) error {
 		return err
 	}
 	for {
-		rows, next, err := s.Store.Erase(ctx, j.Tenant, j.From)
+		rows, next, over, err := s.part(ctx, &j)
 		j.Rows.add(rows)
 		if j.Found += rows.Total(); err != nil {
 			j.Problem = "a part failed and is tried again: " + err.Error()
 			return errors.Join(err, s.save(context.WithoutCancel(ctx), &j, s.Now().Add(again)))
 		}
 		j.Problem = ""
-		if j.From = next; next == "" {
+		if j.From = next; over {
 			s.passed(&j)
 		}
 		now := s.Now()
@@ -180,6 +197,9 @@ func (s *Service) passed(j *Job) {
 		j.State, j.Ended = Done, now
 	case j.Passes > passes:
 		j.State, j.Ended, j.Problem = Failed, now, ErrStillComing.Error()
+		if len(j.Person) > 0 {
+			j.Problem = errNamedAgain.Error()
+		}
 	default:
 		j.State, j.Due = Settling, now.Add(s.Settle)
 	}
@@ -195,6 +215,9 @@ func (s *Service) save(ctx context.Context, j *Job, due time.Time) error {
 func (s *Service) end(ctx context.Context, j Job) error {
 	j.Revision++
 	j.Changed, j.Due = s.Now(), time.Time{}
+	if len(j.Person) > 0 {
+		return s.endPerson(ctx, j)
+	}
 	if j.State == Failed {
 		s.Logger.Error("tenant not erased", "tenant", j.Tenant, "rows", j.Rows.Total(), "problem", j.Problem)
 		return s.Jobs.SaveJob(ctx, j)

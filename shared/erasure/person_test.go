@@ -4,10 +4,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/erasure/pseudonym"
 )
 
 func TestAPersonIsNamedByTheWholeAddress(t *testing.T) {
-	name := texts{"ada@example.com"}
+	name := pseudonym.NamesOf([]string{"Ada@example.com"})
 	for text, want := range map[string]bool{
 		"ada@example.com": true, "Ada <ADA@example.com>": true, "to ada@example.com.": true,
 		`{"email":"ada@example.com"}`: true, "dada@example.com, ada@example.com": true, "mailto:ada@example.com?x": true,
@@ -15,8 +17,8 @@ func TestAPersonIsNamedByTheWholeAddress(t *testing.T) {
 		"ada@example.community": false,
 		"grace.ada@example.com": false, "ada@example": false, "": false, "ada+x@example.com": false,
 	} {
-		require.Equal(t, want, name.in(text), text)
-		require.Equal(t, want, name.in(map[string]any{"a": []any{1.0, map[string]any{text: true}}}), text)
+		require.Equal(t, want, name.In(text), text)
+		require.Equal(t, want, name.In(map[string]any{"a": []any{1.0, map[string]any{text: true}}}), text)
 	}
 	require.Nil(t, Person(nil).Of(nil), "nobody in particular: all rows")
 }

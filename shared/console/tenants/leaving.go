@@ -15,7 +15,7 @@ import (
 	"tocsin/shared/profile"
 )
 
-// Leaving is the operations on a tenant that leaves.
+// Leaving is the operations on a tenant that leaves, and on a person of one.
 type Leaving struct {
 	rest.Kit
 	Erasures *erasure.Service
@@ -35,6 +35,42 @@ type ErasureView struct {
 }
 
 type erasureOutput struct{ Body ErasureView }
+
+// PersonErasureView is an erasure of one person.
+type PersonErasureView struct {
+	ErasureView
+	Pseudonym    string        `json:"pseudonym" example:"erased person 3f2a9c0144d2" doc:"what stands for the person from now on, in the activity log too; always the same for one person of a tenant"`
+	Integrations []ChangedView `json:"integrations" nullable:"false" doc:"those that the person was taken out of, as a receiver or as who made them"`
+}
+
+// ChangedView is an integration that a person was taken out of.
+type ChangedView struct {
+	ID       string `json:"id"`
+	Name     string `json:"name" example:"Weekly report"`
+	Disabled bool   `json:"disabled" doc:"it can not work without: say where it sends to, and enable it"`
+}
+
+type personErasureOutput struct{ Body PersonErasureView }
+
+// TrialView is what an erasure of a person would do.
+type TrialView struct {
+	Integrations []ChangedView `json:"integrations" nullable:"false" doc:"those that the person would be taken out of"`
+}
+
+type trialOutput struct{ Body TrialView }
+
+type personInput struct {
+	ID     string `path:"id" doc:"the tenant"`
+	Person string `query:"person" required:"true" minLength:"3" maxLength:"254" doc:"the person's address" example:"ada@example.com"`
+}
+
+type erasePersonInput struct {
+	ID   string `path:"id" doc:"the tenant"`
+	Body struct {
+		Person  string `json:"person" minLength:"3" maxLength:"254" doc:"the person's address" example:"ada@example.com"`
+		Confirm string `json:"confirm" doc:"the address once more"`
+	}
+}
 
 type tenantInput struct {
 	ID string `path:"id" doc:"the tenant"`
@@ -91,6 +127,32 @@ func (s *Leaving) Register(api huma.API) {
 		Description: "For the platform's operators: the last one, with a count for each table. It is told for as " +
 			"long as the entry of it in the activity log.",
 	}), s.state)
+	s.registerPeople(api, tags)
+}
+
+func (s *Leaving) registerPeople(api huma.API, tags []string) {
+	huma.Register(api, rest.Operation(access.Leaving, huma.Operation{
+		OperationID: "erase-person", Method: http.MethodPost, Path: "/v1/tenants/{id}/people/erasure", Tags: tags,
+		DefaultStatus: http.StatusAccepted, Errors: []int{413, 415, 422}, Summary: "Erase a person of a tenant",
+		Description: "For the platform's operators. What is the person's own is removed for good: their " +
+			"notifications, sessions, tokens, suppressions and mails. What else names them by the address (entries of the " +
+			"activity log, who made what, events, deliveries) stays, with a pseudonym in their place. Integrations " +
+			"that they made work on; their address is taken out of receivers, and an integration that has no other is " +
+			"disabled with the reason. Integrations are changed at once; the rest goes on in the background, and `GET` " +
+			"tells how far it is. One that is at work already is answered. Who asks is noted in the tenant's activity log, " +
+			"under the pseudonym.",
+	}), s.erasePerson)
+	huma.Register(api, rest.Operation(access.Leaving, huma.Operation{
+		OperationID: "get-person-erasure", Method: http.MethodGet, Path: "/v1/tenants/{id}/people/erasure", Tags: tags,
+		Errors: []int{404, 422}, Summary: "Tell how far the erasure of a person is",
+		Description: "For the platform's operators: the last one, with a count for each table.",
+	}), s.personState)
+	huma.Register(api, rest.Operation(access.Leaving, huma.Operation{
+		OperationID: "try-person-erasure", Method: http.MethodGet, Path: "/v1/tenants/{id}/people/erasure/trial",
+		Tags: tags, Errors: []int{422}, Summary: "Tell which integrations an erasure of a person would change",
+		Description: "For the platform's operators. Nothing is changed. What else is kept of the person is what the " +
+			"export with `person` has.",
+	}), s.tryPerson)
 }
 
 func noTenant() error {
@@ -98,7 +160,9 @@ func noTenant() error {
 		"printable ASCII characters without spaces")
 }
 
-func viewOf(j erasure.Job) *erasureOutput {
+func viewOf(j erasure.Job) *erasureOutput { return &erasureOutput{statedOf(j)} }
+
+func statedOf(j erasure.Job) ErasureView {
 	v := ErasureView{Tenant: j.Tenant, State: string(j.State), Rows: map[string]int{}, Total: j.Rows.Total(),
 		Began: j.Began, Changed: j.Changed, Problem: j.Problem}
 	for table, n := range j.Rows {
@@ -112,7 +176,60 @@ func viewOf(j erasure.Job) *erasureOutput {
 	if j.State == erasure.Settling {
 		v.Next = &j.Due
 	}
-	return &erasureOutput{v}
+	return v
+}
+
+func personViewOf(j erasure.Job) *personErasureOutput {
+	return &personErasureOutput{PersonErasureView{statedOf(j), j.Pseudonym, changedOf(j.Integrations)}}
+}
+
+func changedOf(all []erasure.Changed) []ChangedView {
+	out := []ChangedView{}
+	for _, c := range all {
+		out = append(out, ChangedView(c))
+	}
+	return out
+}
+
+// answer words what an erasure of a person was asked wrongly.
+func (s *Leaving) answer(err error) error {
+	switch {
+	case errors.Is(err, erasure.ErrName):
+		return noTenant()
+	case errors.Is(err, erasure.ErrPerson):
+		return rest.NewProblem(http.StatusUnprocessableEntity, "name the person by the address")
+	case errors.Is(err, erasure.ErrNotFound):
+		return rest.NewProblem(http.StatusNotFound, "nobody asked for an erasure of this person")
+	}
+	return s.Answer(err)
+}
+
+func (s *Leaving) erasePerson(ctx context.Context, in *erasePersonInput) (*personErasureOutput, error) {
+	if in.Body.Confirm != in.Body.Person {
+		return nil, rest.NewProblem(http.StatusUnprocessableEntity,
+			"what is the person's would be gone for good: say the address in `confirm` too")
+	}
+	j, err := s.Erasures.StartPerson(ctx, rest.Person(ctx), in.ID, profile.Names(in.Body.Person))
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	return personViewOf(j), nil
+}
+
+func (s *Leaving) personState(ctx context.Context, in *personInput) (*personErasureOutput, error) {
+	j, err := s.Erasures.PersonJob(ctx, in.ID, profile.Names(in.Person))
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	return personViewOf(j), nil
+}
+
+func (s *Leaving) tryPerson(ctx context.Context, in *personInput) (*trialOutput, error) {
+	changed, err := s.Erasures.TryPerson(ctx, in.ID, profile.Names(in.Person))
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	return &trialOutput{TrialView{changedOf(changed)}}, nil
 }
 
 func (s *Leaving) erase(ctx context.Context, in *eraseInput) (*erasureOutput, error) {

@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +35,7 @@ import (
 	"tocsin/shared/fanout"
 	"tocsin/shared/health"
 	"tocsin/shared/mail"
+	"tocsin/shared/profile"
 	"tocsin/shared/report"
 	"tocsin/shared/report/calendar"
 	"tocsin/shared/report/daily"
@@ -204,7 +207,8 @@ func legible(t *testing.T, item map[string]map[string]json.RawMessage) string {
 	look = func(v any) {
 		switch v := v.(type) {
 		case map[string]any:
-			for name, one := range v {
+			for _, name := range slices.Sorted(maps.Keys(v)) {
+				one := v[name]
 				if b, ok := one.(string); ok && name == "B" {
 					stored, err := base64.StdEncoding.DecodeString(b)
 					require.NoError(t, err)
@@ -239,26 +243,43 @@ func (w *world) erasure(dead string) *awserasure.Store {
 }
 
 func TestErasure(t *testing.T) {
-	erasuretest.Erasure(t, func(t *testing.T) erasuretest.Engine {
-		w := open(t)
-		q, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: awssdk.String(w.prefix + "dead")})
-		require.NoError(t, err)
-		dead := *q.QueueUrl
-		store := w.erasure(dead)
-		return erasuretest.Engine{Store: store, Source: store, Log: w.activityLog(),
-			Jobs: &awserasure.Jobs{DB: w.db, Table: w.prefix + "AccountsTable", Activity: w.prefix + "ActivityTable"},
-			Fill: func(t *testing.T, of string) { leavingTenant{t, w, of, dead}.fill() },
-			Rows: func(t *testing.T) map[string][]string { return w.everything(t, dead) },
-			Named: map[string]string{"IntegrationsTable": "integrations", "TriggersTable": "triggers",
-				"PeopleTable": "people", "ReportsTable": "reports", "AccountsTable": "accounts",
-				"OutboxTable": "outbox", "BatchesTable": "batches", "DeliveriesTable": "deliveries",
-				"IntakesTable": "intakes",
-				"EventsTable":  "events", "EventLogTable": "event_log", "DeadLettersTable": "dead_letters",
-				"CountersTable": "counters", "PacesTable": "paces", "DailyTotalsTable": "daily_totals",
-				"ActivityTable": "activity", "dead letters": "messages of DeadLetters"},
-			NotExported: []string{"messages of DeadLetters", "dead_letters (found by others)",
-				"accounts (found by others)"}}
-	})
+	erasuretest.Erasure(t, erasable)
+}
+
+func TestErasureOfAPerson(t *testing.T) { erasuretest.People(t, erasable) }
+
+// erasable is an engine with a queue of what failed.
+func erasable(t *testing.T) erasuretest.Engine {
+	w := open(t)
+	q, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: awssdk.String(w.prefix + "dead")})
+	require.NoError(t, err)
+	dead := *q.QueueUrl
+	store := w.erasure(dead)
+	return erasuretest.Engine{Store: store, Source: store, Log: w.activityLog(),
+		Jobs: &awserasure.Jobs{DB: w.db, Table: w.prefix + "AccountsTable", Activity: w.prefix + "ActivityTable"},
+		Fill: func(t *testing.T, of string) { leavingTenant{t, w, of, dead}.fill() },
+		Rows: func(t *testing.T) map[string][]string { return w.everything(t, dead) },
+		Named: map[string]string{"IntegrationsTable": "integrations", "TriggersTable": "triggers",
+			"PeopleTable": "people", "ReportsTable": "reports", "AccountsTable": "accounts",
+			"OutboxTable": "outbox", "BatchesTable": "batches", "DeliveriesTable": "deliveries",
+			"IntakesTable": "intakes",
+			"EventsTable":  "events", "EventLogTable": "event_log", "DeadLettersTable": "dead_letters",
+			"CountersTable": "counters", "PacesTable": "paces", "DailyTotalsTable": "daily_totals",
+			"ActivityTable": "activity", "dead letters": "messages of DeadLetters"},
+		NotExported: []string{"messages of DeadLetters", "dead_letters (found by others)",
+			"accounts (found by others)"},
+		Stores: erasuretest.Stores{Integrations: w.integrations(&published{}), Triggers: w.triggers(&published{}),
+			People: w.people(), Tokens: w.tokens(), Suppressions: w.suppressions(), Reports: w.reports(),
+			Sessions: &accounts.Sessions{DB: w.db, Table: w.prefix + "AccountsTable"}, Deliveries: w.deliveries(),
+			Arrive: func(_ *testing.T, entries []delivery.Entry) []delivery.Entry { return entries },
+			More: func(t *testing.T, of string) {
+				lane := delivery.Lane{Tenant: of, Integration: profile.ID(erasuretest.Address)}
+				require.NoError(t, w.counters().Add(t.Context(), []health.Count{{Tenant: of,
+					Integration: lane.Integration, Window: 1, At: enginetest.At, Attempts: 1}}))
+				_, err := (&paces.Store{DB: w.db, Table: w.prefix + "PacesTable", Now: now}).Swap(t.Context(), lane,
+					0, pace.Pace{})
+				require.NoError(t, err)
+			}}}
 }
 
 // TestWhatFindsATenantsRowsGoesWithThem: parts of dead letters and what finds sessions and tokens name no tenant.

@@ -30,9 +30,9 @@ var (
 
 // accepted is an event that counted.
 type accepted struct {
-	at    time.Time
-	event event.Event
-	entry delivery.Entry
+	At    time.Time
+	Event event.Event
+	Entry delivery.Entry
 }
 
 // Begin tells which events are known. One fan-out is at work here: nothing is claimed.

@@ -1,9 +1,7 @@
 package memory
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,6 +12,7 @@ import (
 	"tocsin/shared/engine/memory/erasures"
 	"tocsin/shared/engine/memory/parts"
 	"tocsin/shared/erasure"
+	"tocsin/shared/erasure/pseudonym"
 	"tocsin/shared/event"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
@@ -46,7 +45,7 @@ func (e *Engine) parts() []parts.Part {
 		parts.Map("states", e.states, byKey), parts.Map("firings", e.firings, byKey),
 		parts.Map("commands", e.commands, byKey),
 		parts.Map("untaken", e.untaken, byKey),
-		{Name: "references", Rows: e.references.Of, Remove: e.references.Remove},
+		e.references.Part(),
 		parts.Map("settings", e.settings, func(tenant string, _ report.Settings) string { return tenant }),
 		parts.Map("schedule", e.schedule, func(k subscription, _ report.Subscription) string { return k.tenant }),
 		parts.Map("people", e.people, byKey), parts.Map("tokens", e.tokens, byKey),
@@ -59,7 +58,7 @@ func (e *Engine) parts() []parts.Part {
 		parts.Map("batches", e.batches, func(_ string, b worker.Batch) string { return b.Tenant }),
 		parts.List("queue", &e.queue, func(b worker.MessageBatch) string { return b.Tenant }),
 		parts.List("deadLetters", &e.deadLetters, func(l delivery.DeadLetter) string { return l.Tenant }),
-		parts.List("accepted", &e.accepted, func(a accepted) string { return a.event.Tenant }), e.onBus(),
+		parts.List("accepted", &e.accepted, func(a accepted) string { return a.Event.Tenant }), e.onBus(),
 		parts.Map("known", e.known, byKey), parts.Map("links", e.links, byKey),
 		parts.Map("links", e.links, func(k key, _ tenant.Link) string { return k.id }),
 		parts.List("activity", &e.activity, func(a activity.Entry) string { return a.Tenant }),
@@ -93,7 +92,9 @@ func (e *Engine) onBus() parts.Part {
 		}
 		return n
 	}
-	return parts.Part{Name: "entries", Rows: parts.List("", &e.entries, of).Rows, Remove: remove}
+	all := parts.List("entries", &e.entries, of)
+	all.Remove = remove
+	return all
 }
 
 // Erase makes a whole pass.
@@ -106,25 +107,17 @@ func (s *Erasure) Erase(_ context.Context, tenant, _ string) (erasure.Counts, st
 	return rows, "", nil
 }
 
+// ErasePerson makes a whole pass.
+func (s *Erasure) ErasePerson(_ context.Context, tenant string, w pseudonym.Writer, _ string) (erasure.Counts, string,
+	error) {
+	defer s.e.lock()()
+	return parts.ErasePerson(s.e.parts(), tenant, w), "", nil
+}
+
 // Page reads one of the collections.
 func (s *Erasure) Page(_ context.Context, tenant, after string) (rows []erasure.Row, next string, err error) {
 	defer s.e.lock()()
-	all := s.e.parts()
-	n, err := strconv.Atoi(cmp.Or(after, "0"))
-	if err != nil || n < 0 || n >= len(all) {
-		return nil, "", fmt.Errorf("%q is no place in an export", after)
-	}
-	for _, v := range all[n].Rows(tenant) {
-		body, err := json.Marshal(shown(v))
-		if err != nil {
-			return nil, "", err
-		}
-		rows = append(rows, erasure.Row{Table: all[n].Name, Body: body})
-	}
-	if n++; n < len(all) {
-		next = strconv.Itoa(n)
-	}
-	return rows, next, nil
+	return parts.Page(s.e.parts(), tenant, after, shown)
 }
 
 // shown is a value with what its type keeps for itself, and without what is secret.
@@ -136,10 +129,8 @@ func shown(v any) any {
 	case token.Token:
 		v.Digest = nil
 		return v
-	case kept:
-		return map[string]any{"report": v.report, "files": v.files}
 	case accepted:
-		return v.event
+		return v.Event
 	case *daily.Totals:
 		return map[string]any{"totals": fmt.Sprintf("%+v", *v)}
 	case delivery.Entry:

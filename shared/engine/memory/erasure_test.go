@@ -115,11 +115,20 @@ func ownRows(e *memory.Engine) map[string][]string {
 }
 
 func TestErasure(t *testing.T) {
-	erasuretest.Erasure(t, func(*testing.T) erasuretest.Engine {
+	open := func(*testing.T) erasuretest.Engine {
 		e := open()
 		return erasuretest.Engine{Store: e.Erasure(), Source: e.Erasure(), Jobs: e.Erasures(), Log: e.ActivityLog(),
+			Stores: erasuretest.Stores{Integrations: e.Integrations(), Triggers: e.Triggers(), People: e.People(),
+				Tokens: e.Tokens(), Suppressions: e.SuppressionList(), Reports: e.Reports(), Deliveries: e.Deliveries(),
+				Arrive: func(t *testing.T, entries []delivery.Entry) []delivery.Entry {
+					before := len(left(t, e))
+					require.NoError(t, e.Bus().Put(t.Context(), entries))
+					return left(t, e)[before:]
+				}},
 			Fill: func(t *testing.T, of string) { fill(t, e, of) }, Rows: func(*testing.T) map[string][]string {
 				return ownRows(e)
 			}, Unnamed: []string{"erasures"}}
-	})
+	}
+	erasuretest.Erasure(t, open)
+	erasuretest.People(t, open)
 }

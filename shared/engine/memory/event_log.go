@@ -21,10 +21,10 @@ func (d *Deliveries) Arrived(_ context.Context, tenant string, from, to time.Tim
 		}
 	}
 	for n, a := range d.e.accepted[min(first, len(d.e.accepted)):] {
-		if a.event.Tenant != tenant || a.at.Before(from) || !a.at.Before(to) {
+		if a.Event.Tenant != tenant || a.At.Before(from) || !a.At.Before(to) {
 			continue
 		}
-		out = append(out, fanout.Accepted{Event: a.event, Entry: a.entry})
+		out = append(out, fanout.Accepted{Event: a.Event, Entry: a.Entry})
 		if len(out) == limit {
 			return out, strconv.Itoa(first + n + 1), nil
 		}
@@ -42,7 +42,7 @@ func (d *Deliveries) Carried(_ context.Context, tenant, integration string, even
 		}
 	}
 	for _, m := range d.e.merged[key{tenant, integration}] {
-		for _, e := range m.was.Events {
+		for _, e := range m.Was.Events {
 			carried[key{e.Tenant, e.ID}] = true
 		}
 	}

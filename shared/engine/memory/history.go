@@ -20,7 +20,7 @@ func (d *Deliveries) Get(_ context.Context, tenant, integration, id string) (del
 	k := key{tenant, integration}
 	v, ok := d.e.deliveries[k][id]
 	if m, merged := d.e.merged[k][id]; !ok && merged {
-		v, ok = d.e.deliveries[k][m.into]
+		v, ok = d.e.deliveries[k][m.Into]
 	}
 	if !ok {
 		return v, fmt.Errorf("get delivery %s: %w", id, delivery.ErrNotFound)

@@ -12,8 +12,8 @@ import (
 
 // merged is a delivery that was held and that another carries the events of since.
 type merged struct {
-	was  delivery.Delivery
-	into string
+	Was  delivery.Delivery
+	Into string
 }
 
 // Reconsider lets go what the rules do not hold any more.

@@ -45,8 +45,8 @@ func (d *Deliveries) Lookup(_ context.Context, tenant string, names []deliverylo
 func (d *Deliveries) Event(_ context.Context, tenant, id string) (deliverylog.Event, error) {
 	defer d.e.lock()()
 	for _, a := range d.e.accepted {
-		if a.event.Tenant == tenant && a.event.ID == id {
-			return deliverylog.Event{Accepted: fanout.Accepted{Event: a.event, Entry: a.entry}}, nil
+		if a.Event.Tenant == tenant && a.Event.ID == id {
+			return deliverylog.Event{Accepted: fanout.Accepted{Event: a.Event, Entry: a.Entry}}, nil
 		}
 	}
 	return deliverylog.Event{}, fmt.Errorf("find event %s of tenant %s: %w", id, tenant, deliverylog.ErrNoEvent)
@@ -59,9 +59,9 @@ func (d *Deliveries) Carrying(_ context.Context, tenant, integration string, e d
 	from, to := e.Entry.At.Add(-fanout.CarriedWithin), e.Entry.At.Add(time.Millisecond)
 	near := d.e.of(key{tenant, integration}, from, to)
 	for id, m := range d.e.merged[key{tenant, integration}] {
-		holds := slices.ContainsFunc(m.was.Events, func(c event.Event) bool { return c.ID == e.Accepted.Event.ID })
+		holds := slices.ContainsFunc(m.Was.Events, func(c event.Event) bool { return c.ID == e.Accepted.Event.ID })
 		if holds && id >= delivery.FirstID(from) && id < delivery.FirstID(to) {
-			return m.into, true, nil
+			return m.Into, true, nil
 		}
 	}
 	for n, v := range slices.Backward(near) {

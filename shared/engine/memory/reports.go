@@ -22,8 +22,8 @@ var _ report.Store = (*Reports)(nil)
 
 // kept is a report with its files.
 type kept struct {
-	report report.Report
-	files  []report.File
+	Report report.Report
+	Files  []report.File
 }
 
 type subscription struct {
@@ -85,7 +85,7 @@ func (r *Reports) Save(_ context.Context, v report.Report, files []report.File, 
 	r.e.activity = append(r.e.activity, clone(entries)...)
 	k := key{v.Tenant, v.ID}
 	if len(files) == 0 {
-		files = r.e.reports[k].files
+		files = r.e.reports[k].Files
 	}
 	r.e.reports[k] = kept{clone(v), slices.Clone(files)}
 	return nil
@@ -95,8 +95,8 @@ func (r *Reports) Save(_ context.Context, v report.Report, files []report.File, 
 func (r *Reports) where(test func(report.Report) bool) (out []report.Report) {
 	defer r.e.lock()()
 	for _, v := range r.e.reports {
-		if test(v.report) {
-			out = append(out, clone(v.report))
+		if test(v.Report) {
+			out = append(out, clone(v.Report))
 		}
 	}
 	slices.SortFunc(out, func(a, b report.Report) int {
@@ -110,9 +110,9 @@ func (r *Reports) Get(_ context.Context, tenant, id string) (report.Report, erro
 	defer r.e.lock()()
 	v, ok := r.e.reports[key{tenant, id}]
 	if !ok {
-		return v.report, fmt.Errorf("read report %s: %w", id, report.ErrNotFound)
+		return v.Report, fmt.Errorf("read report %s: %w", id, report.ErrNotFound)
 	}
-	return clone(v.report), nil
+	return clone(v.Report), nil
 }
 
 // Recent returns the newest.
@@ -131,7 +131,7 @@ func (r *Reports) Waiting(_ context.Context, limit int) ([]report.Report, error)
 // File returns one file of a report.
 func (r *Reports) File(_ context.Context, tenant, id, name string) (report.File, error) {
 	defer r.e.lock()()
-	for _, f := range r.e.reports[key{tenant, id}].files {
+	for _, f := range r.e.reports[key{tenant, id}].Files {
 		if f.Name == name {
 			return f, nil
 		}

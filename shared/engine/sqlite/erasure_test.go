@@ -19,9 +19,11 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"tocsin/shared/account"
+	"tocsin/shared/activity"
 	"tocsin/shared/command"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
+	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/engine/enginetest/erasuretest"
 	"tocsin/shared/engine/sqlite"
@@ -29,7 +31,9 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/health"
+	"tocsin/shared/integration"
 	"tocsin/shared/mail"
+	"tocsin/shared/profile"
 	"tocsin/shared/report"
 	"tocsin/shared/report/calendar"
 	"tocsin/shared/report/daily"
@@ -43,7 +47,7 @@ import (
 const leaving, staying = erasuretest.Leaving, erasuretest.Staying
 
 func TestErasure(t *testing.T) {
-	erasuretest.Erasure(t, func(t *testing.T) erasuretest.Engine {
+	open := func(t *testing.T) erasuretest.Engine {
 		path := filepath.Join(quickDir(t), "state.db")
 		db := reopen(t, path)
 		return erasuretest.Engine{Store: db.Erasure(), Source: db.Erasure(), Jobs: db.Erasures(), Log: db.ActivityLog(),
@@ -56,8 +60,63 @@ func TestErasure(t *testing.T) {
 			}, Unnamed: []string{"progress", "numbers", "used_once", "erasures", "sqlite_sequence", "event_digests",
 				"event_filters", "dead_letters_resent", "session_logouts", "event_ids", "events", "finished",
 				"gathering", "merged", "pending", "retrying", "blocks", "open_blocks", "outcomes", "sqlite_stat1"},
+			Stores: storesOf(db),
 		}
-	})
+	}
+	erasuretest.Erasure(t, open)
+	erasuretest.People(t, open)
+}
+
+// storesOf are those that can name a person.
+func storesOf(db *sqlite.DB) erasuretest.Stores {
+	return erasuretest.Stores{Integrations: db.Integrations(), Triggers: db.Triggers(), People: db.People(),
+		Tokens: db.Tokens(), Suppressions: db.SuppressionList(), Sessions: db.Sessions(), Reports: db.Reports(),
+		Deliveries: db.Deliveries(), Overwriting: db.Erasure().Overwriting,
+		Arrive: func(t *testing.T, entries []delivery.Entry) []delivery.Entry {
+			withinTenant{t, db, leaving, enginetest.At}.pass()
+			require.NoError(t, db.Bus().Put(t.Context(), entries))
+			received, err := db.Bus().Receive(t.Context(), 1000)
+			require.NoError(t, err)
+			return received
+		}, More: func(t *testing.T, of string) {
+			f := withinTenant{t, db, of, enginetest.At}
+			ctx, end := t.Context(), time.Date(2126, 3, 1, 12, 0, 0, 0, time.UTC)
+			f.ok(db.Accounts().Save(ctx, account.Person{Tenant: of, Email: erasuretest.Address, Revision: 1,
+				Name: erasuretest.Called}))
+			f.ok(db.SignInLinks().Keep(ctx, account.Link{Digest: [32]byte([]byte(fmt.Sprintf("%-32s", "p"+of))),
+				Tenant: of, Address: strings.ToLower(erasuretest.Address), Expires: end}, f.at))
+			f.ok(db.MailLog().Keep(ctx, destination.Mail{Tenant: of, To: erasuretest.Address}, f.at))
+			f.ok(db.MailLog().Keep(ctx, destination.Mail{Tenant: of, To: "grace@example.com",
+				Text: erasuretest.Called + " <" + erasuretest.Address + "> was added."}, f.at))
+			f.ok(db.Bus().Put(ctx, []delivery.Entry{{DetailType: "create_user", At: f.at, Detail: fmt.Appendf(nil,
+				`{"version":1,"id":"waits","tenant":%q,"time":"2023-03-01T12:00:00Z","data":{"user":{"email":%q}}}`, of,
+				erasuretest.Address)}})) // it waits for fan-out
+			f.ok(db.Counters().Add(ctx, []health.Count{{Tenant: of, Integration: profile.ID(erasuretest.Address),
+				Window: 1, At: f.at, Attempts: 1}}))
+		}}
+}
+
+// TestAPersonWhoIsErasedIsInNoPageOfTheFile: neither in pages that nothing uses, nor in the log of the file.
+func TestAPersonWhoIsErasedIsInNoPageOfTheFile(t *testing.T) {
+	path := filepath.Join(quickDir(t), "state.db")
+	db := reopen(t, path)
+	e := erasuretest.Engine{Stores: storesOf(db), Log: db.ActivityLog()}
+	e.FillPerson(t, leaving)
+	s := eraser(db)
+	s.Source, s.Jobs = db.Erasure(), db.Erasures()
+	s.Integrations = db.Erasure().Overwriting(&integration.Service{Store: db.Integrations(), Now: s.Now, NewID: s.NewID,
+		Systems: catalogue.Default(), Log: s.Logger})
+	_, err := s.ErasePerson(t.Context(), activity.System(leaving), leaving, profile.Names(erasuretest.Address))
+	require.NoError(t, err)
+	for _, file := range []string{path, path + "-wal"} {
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, name := range []string{erasuretest.Address, erasuretest.Called, erasuretest.Subject,
+			profile.ID(erasuretest.Address)} {
+			require.False(t, bytes.Contains(bytes.ToLower(raw), bytes.ToLower([]byte(name))), "%s is in %s", name,
+				filepath.Base(file))
+		}
+	}
 }
 
 // withinTenant is whatever a tenant can have, through the stores that keep it.

@@ -358,6 +358,11 @@ export function Off({ of }) {
 					: html`
 							<${Told} message="off.someone" at=${d.at} />
 						`}
+				${d.reason &&
+				html`
+					${": "}
+					<${Said} text=${d.reason} />
+				`}
 			</span>
 		`;
 	return html`

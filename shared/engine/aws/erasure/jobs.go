@@ -35,15 +35,15 @@ const jobsKey = "erasures"
 type jobRow struct {
 	table.First
 	PK       string `dynamodbav:"pk"`   // jobsKey
-	SK       string `dynamodbav:"sk"`   // the tenant
+	SK       string `dynamodbav:"sk"`   // erasure.Job.Key
 	Body     []byte `dynamodbav:"body"` // JSON of erasure.Job
 	Revision int64  `dynamodbav:"revision"`
 	Due      int64  `dynamodbav:"due,omitempty"`     // Unix nanoseconds
 	Expires  int64  `dynamodbav:"expires,omitempty"` // epoch seconds
 }
 
-func jobKey(tenant string) table.Item {
-	return table.Item{"pk": table.Text(jobsKey), "sk": table.Text(tenant)}
+func jobKey(key string) table.Item {
+	return table.Item{"pk": table.Text(jobsKey), "sk": table.Text(key)}
 }
 
 func (r jobRow) job() (j erasure.Job, err error) {
@@ -54,8 +54,8 @@ func (r jobRow) job() (j erasure.Job, err error) {
 }
 
 // Job reads one.
-func (s *Jobs) Job(ctx context.Context, tenant string) (j erasure.Job, err error) {
-	row, found, err := table.Get[jobRow](ctx, s.DB, s.Table, jobKey(tenant))
+func (s *Jobs) Job(ctx context.Context, key string) (j erasure.Job, err error) {
+	row, found, err := table.Get[jobRow](ctx, s.DB, s.Table, jobKey(key))
 	if err == nil && !found {
 		err = erasure.ErrNotFound
 	}
@@ -63,7 +63,7 @@ func (s *Jobs) Job(ctx context.Context, tenant string) (j erasure.Job, err error
 		j, err = row.job()
 	}
 	if err != nil {
-		return j, fmt.Errorf("read the erasure of tenant %s: %w", tenant, err)
+		return j, fmt.Errorf("read the erasure of tenant %s: %w", key, err)
 	}
 	return j, nil
 }
@@ -74,7 +74,7 @@ func (s *Jobs) SaveJob(ctx context.Context, j erasure.Job, entries ...activity.E
 	if err != nil {
 		return err
 	}
-	r := jobRow{PK: jobsKey, SK: j.Tenant, Body: body, Revision: j.Revision, Due: table.UnixNano(j.Due)}
+	r := jobRow{PK: jobsKey, SK: j.Key(), Body: body, Revision: j.Revision, Due: table.UnixNano(j.Due)}
 	if at := j.Forget(); !at.IsZero() {
 		r.Expires = at.Unix()
 	}
@@ -96,7 +96,7 @@ func (s *Jobs) SaveJob(ctx context.Context, j erasure.Job, entries ...activity.E
 		err = erasure.ErrConflict
 	}
 	if err != nil {
-		return fmt.Errorf("save the erasure of tenant %s: %w", j.Tenant, err)
+		return fmt.Errorf("save the erasure of tenant %s: %w", j.Key(), err)
 	}
 	return nil
 }

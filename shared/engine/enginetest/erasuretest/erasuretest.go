@@ -33,6 +33,7 @@ type Engine struct {
 	Source erasure.Source
 	Jobs   erasure.Jobs
 	Log    activity.Store
+	Stores // of people
 	// Fill makes one of each kind of row of a tenant.
 	Fill func(t *testing.T, tenant string)
 	// Rows are all rows of all tables, and all messages of all queues, as text in which the id of a tenant is found.

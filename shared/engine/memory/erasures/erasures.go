@@ -26,17 +26,18 @@ var _ erasure.Jobs = (*Store)(nil)
 func New(log func([]activity.Entry)) *Store { return &Store{log: log, all: map[string]erasure.Job{}} }
 
 func clone(j erasure.Job) erasure.Job {
-	j.Rows = maps.Clone(j.Rows)
+	j.Rows, j.Person, j.Called = maps.Clone(j.Rows), slices.Clone(j.Person), slices.Clone(j.Called)
+	j.Integrations, j.Secret = slices.Clone(j.Integrations), slices.Clone(j.Secret)
 	return j
 }
 
 // Job reads one.
-func (s *Store) Job(_ context.Context, tenant string) (erasure.Job, error) {
+func (s *Store) Job(_ context.Context, key string) (erasure.Job, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	j, ok := s.all[tenant]
+	j, ok := s.all[key]
 	if !ok {
-		return j, fmt.Errorf("read the erasure of tenant %s: %w", tenant, erasure.ErrNotFound)
+		return j, fmt.Errorf("read the erasure of tenant %s: %w", key, erasure.ErrNotFound)
 	}
 	return clone(j), nil
 }
@@ -45,10 +46,10 @@ func (s *Store) Job(_ context.Context, tenant string) (erasure.Job, error) {
 func (s *Store) SaveJob(_ context.Context, j erasure.Job, entries ...activity.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.all[j.Tenant].Revision != j.Revision-1 {
-		return fmt.Errorf("save the erasure of tenant %s: %w", j.Tenant, erasure.ErrConflict)
+	if s.all[j.Key()].Revision != j.Revision-1 {
+		return fmt.Errorf("save the erasure of tenant %s: %w", j.Key(), erasure.ErrConflict)
 	}
-	s.all[j.Tenant] = clone(j)
+	s.all[j.Key()] = clone(j)
 	s.log(entries)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/engine/memory/parts"
 	"tocsin/shared/sending"
 )
 
@@ -20,29 +21,10 @@ type Store struct {
 // New makes an empty one with a clock.
 func New(now func() time.Time) *Store { return &Store{now: now, all: map[key]Reference{}} }
 
-// Of is those of a tenant.
-func (s *Store) Of(tenant string) (out []any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for k, r := range s.all {
-		if k.tenant == tenant {
-			out = append(out, r.Reference)
-		}
-	}
-	return out
-}
-
-// Remove removes those of a tenant.
-func (s *Store) Remove(tenant string) (n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for k := range s.all {
-		if k.tenant == tenant {
-			delete(s.all, k)
-			n++
-		}
-	}
-	return n
+// Part is what tenants have of it.
+func (s *Store) Part() parts.Part {
+	p := parts.Map("references", s.all, func(k key, _ Reference) string { return k.tenant })
+	return p.Locked(&s.mu)
 }
 
 var _ sending.References = (*Store)(nil)

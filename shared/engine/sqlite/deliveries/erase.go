@@ -18,28 +18,33 @@ import (
 // laneTables hold the deliveries of lanes.
 var laneTables = append([]string{"pending", "retrying", "gathering", "merged", "finished"}, blocks.Tables...)
 
-// EraseLanes removes a tenant's lanes in one transaction, with what is left of their deliveries, and forgets them: the
-// next event of the tenant gets new ones.
-func (d *Deliveries) EraseLanes(ctx context.Context, tenant string) (lanes int, rows map[string]int, err error) {
+// EraseLanes removes a tenant's lanes, or that of one receiver alone, in one transaction, with what is left of their
+// deliveries, and forgets them: the next event gets new ones.
+func (d *Deliveries) EraseLanes(ctx context.Context, tenant, receiver string) (lanes int, rows map[string]int,
+	err error) {
+	const of = "tenant = ?1 AND (?2 = '' OR integration = ?2)"
 	var gone map[laneKey]int64
 	err = d.db.Write(ctx, func(w *db.Writer) error {
 		rows = map[string]int{}
 		remove := func(sql string) (int, error) {
-			err := w.Do(sql, func(s *driver.Stmt) { s.BindText(1, tenant) })
+			err := w.Do(sql, func(s *driver.Stmt) {
+				s.BindText(1, tenant)
+				s.BindText(2, receiver)
+			})
 			return w.Conn.Changes(), err
 		}
 		for _, table := range laneTables {
-			n, err := remove("DELETE FROM " + table + " WHERE ref IN (SELECT ref FROM lanes WHERE tenant = ?1)")
+			n, err := remove("DELETE FROM " + table + " WHERE ref IN (SELECT ref FROM lanes WHERE " + of + ")")
 			if rows[table] = n; err != nil {
 				return err
 			}
 		}
-		n, err := remove("DELETE FROM lanes WHERE tenant = ?1")
+		n, err := remove("DELETE FROM lanes WHERE " + of)
 		if lanes = n; err != nil {
 			return err
 		}
 		// Within the write: what comes for the tenant from here on asks the file for its lane.
-		gone = d.forget(tenant)
+		gone = d.forget(tenant, receiver)
 		return nil
 	})
 	if err != nil {
@@ -53,12 +58,14 @@ func (d *Deliveries) EraseLanes(ctx context.Context, tenant string) (lanes int, 
 	return lanes, rows, nil
 }
 
-// forget drops what is in memory of a tenant, and the events of all: they are in the file.
-func (d *Deliveries) forget(tenant string) map[laneKey]int64 {
+// forget drops what is in memory of a receiver or of all of a tenant, and the events of all: they are in the file.
+func (d *Deliveries) forget(tenant, receiver string) map[laneKey]int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	gone := maps.Clone(d.lanes.ref)
-	maps.DeleteFunc(gone, func(k laneKey, _ int64) bool { return k.tenant != tenant })
+	maps.DeleteFunc(gone, func(k laneKey, _ int64) bool {
+		return k.tenant != tenant || receiver != "" && k.integration != receiver
+	})
 	for k, ref := range gone {
 		delete(d.lanes.ref, k)
 		delete(d.lanes.key, ref)

@@ -63,7 +63,7 @@ func (e *Tenants) erase(ctx context.Context, tenant string, counts erasure.Count
 
 // eraseDeliveries removes the lanes with what came to them meanwhile, and the events.
 func (e *Tenants) eraseDeliveries(ctx context.Context, tenant string, counts erasure.Counts) error {
-	lanes, rows, err := e.Deliveries.EraseLanes(ctx, tenant)
+	lanes, rows, err := e.Deliveries.EraseLanes(ctx, tenant, "")
 	if err != nil {
 		return fmt.Errorf("remove its lanes: %w", err)
 	}

@@ -148,12 +148,29 @@ func keyOf(t table, s *driver.Stmt, from, columns int) place {
 
 // read reads rows of a table, those after the last row where that is one of it.
 func (p *pages) read(ctx context.Context, conn *driver.Conn, t table) error {
+	if t.where == byLane { // a row says by a number whose it is
+		t.columns = append(slices.Clip(t.columns), "integration")
+	}
+	return p.each(ctx, conn, t, func(s *driver.Stmt) error {
+		body, err := rowOf(t, s)
+		if err != nil {
+			return err
+		}
+		p.rows, p.bytes = append(p.rows, erasure.Row{Table: t.name, Body: body}), p.bytes+len(body)
+		return nil
+	})
+}
+
+// ofLane is the integration of a row that says by a number whose it is.
+const ofLane = "(SELECT integration FROM lanes WHERE lanes.ref = %s.ref)"
+
+// each visits rows of a table, those after the last one where that is one of it, until the page is full.
+func (p *pages) each(ctx context.Context, conn *driver.Conn, t table, visit func(*driver.Stmt) error) error {
 	key := strings.Trim(t.key, "()")
 	keys := strings.Count(key, ",") + 1
 	columns := strings.Join(t.columns, ", ")
-	if t.where == byLane { // a row says by a number whose it is
-		columns += ", (SELECT integration FROM lanes WHERE lanes.ref = " + t.name + ".ref)"
-		t.columns = append(slices.Clip(t.columns), "integration")
+	if t.where == byLane && t.columns[len(t.columns)-1] == "integration" {
+		columns = strings.Join(t.columns[:len(t.columns)-1], ", ") + ", " + fmt.Sprintf(ofLane, t.name)
 	}
 	query := "SELECT " + columns + ", " + key + " FROM " + t.name + " WHERE (" + t.where + ")"
 	from := p.last
@@ -182,12 +199,7 @@ func (p *pages) read(ctx context.Context, conn *driver.Conn, t table) error {
 				return nil
 			}
 		}
-		body, err := rowOf(t, s)
-		if err != nil {
-			return err
-		}
-		p.rows, p.bytes = append(p.rows, erasure.Row{Table: t.name, Body: body}), p.bytes+len(body)
-		return nil
+		return visit(s)
 	})
 }
 

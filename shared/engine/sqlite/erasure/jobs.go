@@ -30,13 +30,13 @@ func (s Jobs) query(ctx context.Context, where string, bind func(*driver.Stmt)) 
 }
 
 // Job reads one.
-func (s Jobs) Job(ctx context.Context, tenant string) (erasure.Job, error) {
-	found, err := s.query(ctx, "tenant = ?", func(q *driver.Stmt) { q.BindText(1, tenant) })
+func (s Jobs) Job(ctx context.Context, key string) (erasure.Job, error) {
+	found, err := s.query(ctx, "tenant = ?", func(q *driver.Stmt) { q.BindText(1, key) })
 	if err == nil && len(found) == 0 {
 		err = erasure.ErrNotFound
 	}
 	if err != nil {
-		return erasure.Job{}, fmt.Errorf("read the erasure of tenant %s: %w", tenant, err)
+		return erasure.Job{}, fmt.Errorf("read the erasure of tenant %s: %w", key, err)
 	}
 	return found[0], nil
 }
@@ -47,34 +47,43 @@ func (s Jobs) SaveJob(ctx context.Context, j erasure.Job, entries ...activity.En
 	if err != nil {
 		return err
 	}
-	err = s.DB.Write(ctx, func(w *db.Writer) error {
-		if err := w.Do(`INSERT INTO erasures (tenant, revision, due, forget, body) SELECT ?1, ?2, ?3, ?4, ?5
+	save := func() error {
+		return s.DB.Write(ctx, func(w *db.Writer) error { return write(w, j, body, entries) })
+	}
+	if j.Pseudonym != "" { // until it is over it names the person
+		err = s.DB.Overwriting(ctx, save)
+	} else {
+		err = save()
+	}
+	if err != nil {
+		return fmt.Errorf("save the erasure of tenant %s: %w", j.Key(), err)
+	}
+	return nil
+}
+
+func write(w *db.Writer, j erasure.Job, body []byte, entries []activity.Entry) error {
+	if err := w.Do(`INSERT INTO erasures (tenant, revision, due, forget, body) SELECT ?1, ?2, ?3, ?4, ?5
 			WHERE ?2 = 1 + coalesce((SELECT revision FROM erasures WHERE tenant = ?1), 0)
 			ON CONFLICT DO UPDATE SET revision = excluded.revision, due = excluded.due, forget = excluded.forget,
 				body = excluded.body`, func(q *driver.Stmt) {
-			q.BindText(1, j.Tenant)
-			q.BindInt64(2, j.Revision)
-			q.BindNull(3)
-			q.BindNull(4)
-			if !j.Due.IsZero() {
-				q.BindInt64(3, j.Due.UnixNano())
-			}
-			if at := j.Forget(); !at.IsZero() {
-				q.BindInt64(4, at.Unix())
-			}
-			q.BindBytes(5, body)
-		}); err != nil {
-			return err
+		q.BindText(1, j.Key())
+		q.BindInt64(2, j.Revision)
+		q.BindNull(3)
+		q.BindNull(4)
+		if !j.Due.IsZero() {
+			q.BindInt64(3, j.Due.UnixNano())
 		}
-		if w.Conn.Changes() == 0 {
-			return erasure.ErrConflict
+		if at := j.Forget(); !at.IsZero() {
+			q.BindInt64(4, at.Unix())
 		}
-		return activitylog.PutAll(w, entries)
-	})
-	if err != nil {
-		return fmt.Errorf("save the erasure of tenant %s: %w", j.Tenant, err)
+		q.BindBytes(5, body)
+	}); err != nil {
+		return err
 	}
-	return nil
+	if w.Conn.Changes() == 0 {
+		return erasure.ErrConflict
+	}
+	return activitylog.PutAll(w, entries)
 }
 
 // DueJobs lists those that are due.
