@@ -7,10 +7,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/user"
-	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -19,6 +17,7 @@ import (
 	"tocsin/shared/access"
 	"tocsin/shared/activity"
 	"tocsin/shared/erasure"
+	"tocsin/shared/profile"
 	"tocsin/shared/tenant"
 )
 
@@ -29,6 +28,7 @@ var tenantCommand = administrative{
 		"       tocsin tenant list TECHNICAL-TENANT\n" +
 		"       " + tenants.ExportUsage + "\n" +
 		"       tocsin tenant erase TENANT -confirm TENANT\n" +
+		"       tocsin tenant erase TENANT -person ADDRESS -confirm ADDRESS [-dry-run]\n" +
 		"       " + tenants.EraseUsage + "\n" +
 		"       " + tenants.ErasureUsage + "\n" +
 		"each with [-state " + commandline.DefaultState + "]",
@@ -36,7 +36,9 @@ var tenantCommand = administrative{
 	flags: func(f *flag.FlagSet) {
 		f.String("technical", "", "the technical tenant")
 		f.String("client-name", "", "the linked tenant's company name, as the Console shows it")
-		f.String("confirm", "", "the tenant that is to be erased, once more")
+		f.String("confirm", "", tenants.ConfirmFlag)
+		f.String("person", "", tenants.PersonFlag)
+		f.Bool("dry-run", false, tenants.DryFlag)
 	},
 	run: runTenant,
 }
@@ -62,6 +64,9 @@ func runTenant(ctx context.Context, a *administration, c call, out io.Writer) er
 	case c.Action == "list":
 		return listTenants(ctx, a, c.Name, out)
 	case c.Action == "erase":
+		if _, ok := c.Flags["person"]; ok {
+			return erasePerson(ctx, a, c, out)
+		}
 		return eraseTenant(ctx, a, c, out)
 	case c.Action == exportAction:
 		return a.noteExport(ctx, c.Name, c.Flags["person"])
@@ -86,6 +91,9 @@ func runTenant(ctx context.Context, a *administration, c call, out io.Writer) er
 
 // eraseTenant removes all that is kept of a tenant, and says of what there was how much.
 func eraseTenant(ctx context.Context, a *administration, c call, out io.Writer) error {
+	if c.Flags["dry-run"] == "true" {
+		return tenants.ErrDry
+	}
 	if c.Flags["confirm"] != c.Name {
 		return tenants.Unconfirmed(c.Name)
 	}
@@ -99,13 +107,7 @@ func eraseTenant(ctx context.Context, a *administration, c call, out io.Writer) 
 			a.erasure.Settle.String() + "; then Tocsin looks once more, and notes in the tenant's activity log " +
 			"that it was erased.\n"
 	}
-	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	for _, table := range slices.Sorted(maps.Keys(rows)) {
-		if rows[table] > 0 {
-			fmt.Fprintf(w, "%s\t%d\n", table, rows[table])
-		}
-	}
-	if err = errors.Join(err, w.Flush()); err != nil {
+	if err = errors.Join(err, tenants.List(out, rows)); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, said, rows.Total(), c.Name)
@@ -115,12 +117,18 @@ func eraseTenant(ctx context.Context, a *administration, c call, out io.Writer) 
 // eraseBeside has the program that sends erase the tenant, as the API does: it looks once more when what was on its way
 // had its time. It returns when all was gone through.
 func (a *administration) eraseBeside(ctx context.Context, of string) (erasure.Counts, error) {
-	const look = 50 * time.Millisecond
 	j, err := a.erasure.Begin(ctx, of)
+	j, err = goesOn(ctx, j, err, func() (erasure.Job, error) { return a.erasure.Job(ctx, of) })
+	return j.Rows, err
+}
+
+// goesOn waits until all was gone through.
+func goesOn(ctx context.Context, j erasure.Job, err error, again func() (erasure.Job, error)) (erasure.Job, error) {
+	const look = 50 * time.Millisecond
 	for err == nil && j.State == erasure.Running && j.Problem == "" {
 		select {
 		case <-time.After(look):
-			j, err = a.erasure.Job(ctx, of)
+			j, err = again()
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
@@ -128,7 +136,43 @@ func (a *administration) eraseBeside(ctx context.Context, of string) (erasure.Co
 	if err == nil && j.Problem != "" {
 		err = errors.New(j.Problem)
 	}
-	return j.Rows, err
+	return j, err
+}
+
+// erasePerson removes what is one person's, and says what becomes of their integrations.
+func erasePerson(ctx context.Context, a *administration, c call, out io.Writer) error {
+	address := c.Flags["person"]
+	person := profile.Names(address)
+	if c.Flags["dry-run"] == "true" {
+		changed, err := a.erasure.TryPerson(ctx, c.Name, person)
+		if err != nil {
+			return err
+		}
+		rows, err := erasure.Counted(ctx, a.erasure.Source, c.Name, person)
+		if err != nil {
+			return err
+		}
+		return tenants.Tried(out, rows, changed)
+	}
+	if c.Flags["confirm"] != address {
+		return tenants.UnconfirmedPerson(address)
+	}
+	var j erasure.Job
+	var err error
+	if a.erasure.Wake == nil {
+		j, err = a.erasure.ErasePerson(ctx, operator(), c.Name, person)
+	} else {
+		j, err = a.erasure.StartPerson(ctx, operator(), c.Name, person)
+		j, err = goesOn(ctx, j, err, func() (erasure.Job, error) { return a.erasure.PersonJob(ctx, c.Name, person) })
+	}
+	if err = errors.Join(err, tenants.List(out, j.Rows), tenants.Integrations(out, j.Integrations)); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "What is left of the person is told under %q.\n", j.Pseudonym)
+	if !j.Over() {
+		fmt.Fprintf(out, "What is being sent at this moment has %s; then Tocsin looks once more.\n", a.erasure.Settle)
+	}
+	return nil
 }
 
 // noteExport notes who exports a tenant.

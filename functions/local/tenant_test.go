@@ -2,6 +2,8 @@ package main_test
 
 import (
 	"net/http"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,4 +98,37 @@ func TestTenantsAreLinkedByCommandsWhetherTheProgramRunsOrNot(t *testing.T) {
 	_, err := p.Stop()
 	require.NoError(t, err)
 	require.NotRegexp(t, `(?m)^8 `, tocsin("tenant", "list", "42"))
+}
+
+func TestAPersonIsErasedByACommandWhetherTheProgramRunsOrNot(t *testing.T) {
+	folder := furnished(t)
+	state := []string{"-state", folder + "/tocsin.db"}
+	tocsin := func(args ...string) string { return command(t, append(args, state...)...) }
+	tocsin("user", "add", "ada@example.com", "-role", "analyst", "-name", "Ada Lovelace", "-tenant", "7")
+	erase := []string{"tenant", "erase", "7", "-person", "Ada@example.com"}
+	for _, of := range [][]string{erase, append(erase, "-confirm", "7"), {"tenant", "erase", "7", "-person", "", "-confirm",
+		"7"}} {
+		require.Contains(t, fails(t, append(of, state...)...), "would be gone for good: say -confirm")
+	}
+	require.Contains(t, fails(t, append([]string{"tenant", "erase", "7", "-person", "example.com", "-confirm",
+		"example.com"}, state...)...), "name the person by the address")
+	require.Contains(t, fails(t, append([]string{"tenant", "erase", "7", "-dry-run"}, state...)...), "is for one person")
+	dry := tocsin(append(erase, "-dry-run")...)
+	require.Regexp(t, `(?m)^accounts +1$`, dry)
+	require.Contains(t, dry, "2 rows name the person. Nothing was changed.")
+	require.Contains(t, tocsin("user", "list"), "ada@example.com")
+
+	p := running(t, folder)
+	said := tocsin(append(erase, "-confirm", "Ada@example.com")...)
+	require.Regexp(t, `(?m)^accounts +1$`, said)
+	require.Contains(t, said, "then Tocsin looks once more")
+	require.Regexp(t, `What is left of the person is told under "erased person [0-9a-f]{12}"`, said)
+	_, err := p.Stop()
+	require.NoError(t, err)
+	require.NotContains(t, tocsin("user", "list"), "ada@example.com")
+	require.NotContains(t, tocsin(append(erase, "-confirm", "Ada@example.com")...), "looks once more")
+	require.Contains(t, tocsin(append(erase, "-dry-run")...), "0 rows name the person")
+	raw, err := os.ReadFile(folder + "/tocsin.db")
+	require.NoError(t, err)
+	require.NotContains(t, strings.ToLower(string(raw)), "ada lovelace")
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"tocsin/functions/local/commandline"
 	"tocsin/functions/local/remote"
@@ -21,9 +22,20 @@ import (
 
 // How the commands over the API are written. They are for operators of an installation on AWS, and of any other.
 const (
-	EraseUsage   = "tocsin tenant erase TENANT -confirm TENANT -url CONSOLE"
-	ErasureUsage = "tocsin tenant erasure TENANT -url CONSOLE"
+	EraseUsage = "tocsin tenant erase TENANT [-person ADDRESS] -confirm TENANT|ADDRESS [-dry-run] " +
+		"-url CONSOLE"
+	ErasureUsage = "tocsin tenant erasure TENANT [-person ADDRESS] -url CONSOLE"
 )
+
+// What flags are.
+const (
+	ConfirmFlag = "the tenant that is to be erased, or the address of the person, once more"
+	PersonFlag  = "the address of a person of the tenant: this person alone is erased"
+	DryFlag     = "with -person: tell what there is, and change nothing"
+)
+
+// ErrDry: an export tells what is kept of a tenant.
+var ErrDry = errors.New("-dry-run is for one person, with -person; what is kept of a tenant `tocsin tenant export` tells")
 
 // OverTheAPI reports whether the arguments of a command name an installation.
 func OverTheAPI(args []string) bool {
@@ -50,13 +62,22 @@ func flags(name string, s *remote.Session) (f *flag.FlagSet, parse func(args []s
 	}
 }
 
+// what is to be erased.
+type what struct {
+	person, confirm string
+	named, dry      bool // named: -person is there, with whatever
+}
+
 // parsed are the arguments of a command over the API: a tenant, and flags on either side of it.
-func parsed(name, usage string, args []string, confirm *string) (tenant string, s *remote.Session, err error) {
+func parsed(name, usage string, args []string, of *what) (tenant string, s *remote.Session, err error) {
 	s = remote.New()
 	f, parse := flags("tenant "+name, s)
-	if confirm != nil {
-		f.StringVar(confirm, "confirm", "", "the tenant that is to be erased, once more")
+	f.StringVar(&of.person, "person", "", PersonFlag)
+	if name == "erase" {
+		f.StringVar(&of.confirm, "confirm", "", ConfirmFlag)
+		f.BoolVar(&of.dry, "dry-run", false, DryFlag)
 	}
+	defer func() { f.Visit(func(fl *flag.Flag) { of.named = of.named || fl.Name == "person" }) }()
 	f.Usage = func() { fmt.Fprintln(f.Output(), "usage: "+usage); f.PrintDefaults() }
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		tenant, args = args[0], args[1:]
@@ -76,26 +97,63 @@ func parsed(name, usage string, args []string, confirm *string) (tenant string, 
 	return tenant, s, nil
 }
 
-// Erase asks an installation to erase a tenant.
+// Erase asks an installation to erase a tenant, or a person of it.
 func Erase(ctx context.Context, args []string) error {
-	confirm := ""
-	tenant, s, err := parsed("erase", EraseUsage, args, &confirm)
+	var of what
+	tenant, s, err := parsed("erase", EraseUsage, args, &of)
 	if err != nil {
 		return err
 	}
-	if confirm != tenant {
+	switch {
+	case of.dry && !of.named:
+		return ErrDry
+	case of.named && !of.dry && of.confirm != of.person:
+		return UnconfirmedPerson(of.person)
+	case !of.named && of.confirm != tenant:
 		return Unconfirmed(tenant)
 	}
 	c, err := s.API()
 	if err != nil {
 		return err
 	}
+	if of.dry {
+		return try(ctx, c, s.Out, tenant, of.person)
+	}
+	if of.named {
+		var at client.PersonErasureView
+		if _, err := remote.Ask(ctx, c, &at)(client.NewErasePersonRequest(c.Server, tenant, nil,
+			client.ErasePersonInputBody{Person: of.person, Confirm: of.confirm})); err != nil {
+			return err
+		}
+		return tellPerson(s.Out, at)
+	}
 	var at client.ErasureView
 	if _, err := remote.Ask(ctx, c, &at)(client.NewEraseTenantRequest(c.Server, tenant, nil,
-		client.EraseInputBody{Confirm: confirm})); err != nil {
+		client.EraseInputBody{Confirm: of.confirm})); err != nil {
 		return err
 	}
 	return tell(s.Out, at)
+}
+
+// try tells what an erasure of a person would find.
+func try(ctx context.Context, c *remote.API, out io.Writer, tenant, person string) error {
+	var at client.TrialView
+	if _, err := remote.Ask(ctx, c, &at)(client.NewTryPersonErasureRequest(c.Server, tenant,
+		&client.TryPersonErasureParams{Person: person})); err != nil {
+		return err
+	}
+	rows, err := erasure.Counted(ctx, source{c, person}, tenant, nil)
+	if err != nil {
+		return err
+	}
+	return Tried(out, rows, changed(at.Integrations))
+}
+
+func changed(all []client.ChangedView) (out []erasure.Changed) {
+	for _, v := range all {
+		out = append(out, erasure.Changed{ID: v.Id, Name: v.Name, Disabled: v.Disabled})
+	}
+	return out
 }
 
 // Unconfirmed asks for the tenant once more.
@@ -104,15 +162,64 @@ func Unconfirmed(tenant string) error {
 		tenant, tenant)
 }
 
-// Erasure tells how far the erasure of a tenant is.
+// UnconfirmedPerson asks for the address once more.
+func UnconfirmedPerson(address string) error {
+	return fmt.Errorf("what is kept of %s would be gone for good: say -confirm %s, and export it before; "+
+		"-dry-run tells what there is", address, address)
+}
+
+// List writes how many rows there are of each table.
+func List(out io.Writer, rows erasure.Counts) error {
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	for _, table := range slices.Sorted(maps.Keys(rows)) {
+		if rows[table] > 0 {
+			fmt.Fprintf(w, "%s\t%d\n", table, rows[table])
+		}
+	}
+	return w.Flush()
+}
+
+// Integrations writes which a person was taken out of.
+func Integrations(out io.Writer, all []erasure.Changed) error {
+	for _, c := range all {
+		ends := "works on without the person"
+		if c.Disabled {
+			ends = "can not work without the person, and is disabled: say where it sends to, and enable it"
+		}
+		if _, err := fmt.Fprintf(out, "Integration %s (%s) %s.\n", commandline.Clean(c.Name), c.ID, ends); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Tried writes what an erasure would find.
+func Tried(out io.Writer, rows erasure.Counts, changed []erasure.Changed) error {
+	if err := errors.Join(List(out, rows), Integrations(out, changed)); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "%d rows name the person. Nothing was changed.\n", rows.Total())
+	return err
+}
+
+// Erasure tells how far the erasure of a tenant is, or of a person of it.
 func Erasure(ctx context.Context, args []string) error {
-	tenant, s, err := parsed("erasure", ErasureUsage, args, nil)
+	var of what
+	tenant, s, err := parsed("erasure", ErasureUsage, args, &of)
 	if err != nil {
 		return err
 	}
 	c, err := s.API()
 	if err != nil {
 		return err
+	}
+	if of.named {
+		var at client.PersonErasureView
+		if _, err := remote.Ask(ctx, c, &at)(client.NewGetPersonErasureRequest(c.Server, tenant,
+			&client.GetPersonErasureParams{Person: of.person})); err != nil {
+			return err
+		}
+		return tellPerson(s.Out, at)
 	}
 	var at client.ErasureView
 	if _, err := remote.Ask(ctx, c, &at)(client.NewGetTenantErasureRequest(c.Server, tenant, nil)); err != nil {
@@ -121,27 +228,45 @@ func Erasure(ctx context.Context, args []string) error {
 	return tell(s.Out, at)
 }
 
+func tellPerson(out io.Writer, at client.PersonErasureView) error {
+	rows := erasure.Counts{}
+	for table, n := range at.Rows {
+		rows[table] = int(n)
+	}
+	if err := errors.Join(List(out, rows), Integrations(out, changed(at.Integrations))); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%d rows were removed or have the pseudonym %q so far. ", at.Total, at.Pseudonym)
+	ends(out, "tocsin tenant erasure "+at.Tenant+" -person ADDRESS", string(at.State), at.Problem, at.Next, at.Ended)
+	return nil
+}
+
 // tell says how far an erasure is.
 func tell(out io.Writer, at client.ErasureView) error {
-	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	for _, table := range slices.Sorted(maps.Keys(at.Rows)) {
-		fmt.Fprintf(w, "%s\t%d\n", table, at.Rows[table])
+	rows := erasure.Counts{}
+	for table, n := range at.Rows {
+		rows[table] = int(n)
 	}
-	if err := w.Flush(); err != nil {
+	if err := List(out, rows); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%d rows of tenant %s are removed so far. ", at.Total, at.Tenant)
+	ends(out, "tocsin tenant erasure "+at.Tenant, string(at.State), at.Problem, at.Next, at.Ended)
+	return nil
+}
+
+// ends says whether it goes on.
+func ends(out io.Writer, ask, state string, problem *string, next, ended *time.Time) {
 	switch {
-	case at.Problem != nil:
-		fmt.Fprintf(out, "It is %s: %s\n", at.State, commandline.Clean(*at.Problem))
-	case at.Next != nil:
-		fmt.Fprintf(out, "All is looked through once more at %s.\n", at.Next.UTC().Format("15:04:05 MST"))
-	case at.Ended != nil:
+	case problem != nil:
+		fmt.Fprintf(out, "It is %s: %s\n", state, commandline.Clean(*problem))
+	case next != nil:
+		fmt.Fprintf(out, "All is looked through once more at %s.\n", next.UTC().Format("15:04:05 MST"))
+	case ended != nil:
 		fmt.Fprintln(out, "It is done: nothing else was found.")
 	default:
-		fmt.Fprintf(out, "It goes on: ask with `tocsin tenant erasure %s`.\n", at.Tenant)
+		fmt.Fprintf(out, "It goes on: ask with `%s`.\n", ask)
 	}
-	return nil
 }
 
 // source reads what is kept of tenants over the API.

@@ -43,6 +43,11 @@ func TestATenantIsExportedAndErasedOverTheAPI(t *testing.T) {
 		`"changed":"2026-11-01T00:00:00Z"}`
 	answer("POST /v1/tenants/42/erasure", 202, func(*http.Request) string { return job })
 	answer("GET /v1/tenants/42/erasure", 200, func(*http.Request) string { return job })
+	const person = `{"tenant":"42","state":"settling","rows":{"people":1},"total":1,"began":"2026-11-01T00:00:00Z",` +
+		`"changed":"2026-11-01T00:00:00Z","pseudonym":"erased person 1","integrations":[]}`
+	answer("POST /v1/tenants/42/people/erasure", 202, func(*http.Request) string { return person })
+	answer("GET /v1/tenants/42/people/erasure", 200, func(*http.Request) string { return person })
+	answer("GET /v1/tenants/42/people/erasure/trial", 200, func(*http.Request) string { return `{"integrations":[]}` })
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 
@@ -70,6 +75,22 @@ func TestATenantIsExportedAndErasedOverTheAPI(t *testing.T) {
 	require.Equal(t, "POST /v1/tenants/42/erasure"+bearer+`{"confirm":"42"}`, <-asked)
 	require.NoError(t, tenants.Erasure(t.Context(), []string{"42", "-url", server.URL}))
 	require.Equal(t, "GET /v1/tenants/42/erasure"+bearer, <-asked)
+	of := []string{"42", "-person", "ada@example.com", "-url", server.URL}
+	for _, confirm := range []string{"", "42"} {
+		require.ErrorContains(t, tenants.Erase(t.Context(), append(of, "-confirm", confirm)), "say -confirm ada@example.com")
+	}
+	require.ErrorContains(t, tenants.Erase(t.Context(), []string{"42", "-person", "", "-confirm", "42", "-url",
+		server.URL}), "gone for good")
+	require.ErrorIs(t, tenants.Erase(t.Context(), []string{"42", "-dry-run", "-url", server.URL}), tenants.ErrDry)
+	require.NoError(t, tenants.Erase(t.Context(), append(of, "-confirm", "ada@example.com")))
+	require.Equal(t, "POST /v1/tenants/42/people/erasure"+bearer+
+		`{"confirm":"ada@example.com","person":"ada@example.com"}`, <-asked)
+	require.NoError(t, tenants.Erasure(t.Context(), of))
+	require.Equal(t, "GET /v1/tenants/42/people/erasure?person=ada%40example.com"+bearer, <-asked)
+	require.NoError(t, tenants.Erase(t.Context(), append(of, "-dry-run")))
+	require.Equal(t, "GET /v1/tenants/42/people/erasure/trial?person=ada%40example.com"+bearer, <-asked)
+	require.Equal(t, "GET /v1/tenants/42/export?person=ada%40example.com"+bearer, <-asked)
+	require.Equal(t, "GET /v1/tenants/42/export?person=ada%40example.com&cursor=next"+bearer, <-asked)
 	require.ErrorContains(t, tenants.Erasure(t.Context(), []string{"-url", server.URL}), "usage")
 	require.True(t, tenants.OverTheAPI([]string{"42", "--url=https://x"}))
 	require.False(t, tenants.OverTheAPI([]string{"42", "-confirm", "url"})) // a word that is no flag
