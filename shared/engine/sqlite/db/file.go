@@ -25,6 +25,8 @@ type Options struct {
 	RewriteLog func(path string) error
 	// Share is how many events of one tenant may wait in the line that all tenants share; 0 = eventbus.DefaultShare.
 	Share int
+	// Steps is how many steps of the schema are known, for tests of what an earlier program does; 0 = all.
+	Steps int
 }
 
 // ErrInUse: another process has the state file.
@@ -95,7 +97,7 @@ func (f *File) open(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	if err := f.migrate(ctx, conn); err != nil {
+	if err := f.migrate(ctx, conn, o.Steps); err != nil {
 		return err
 	}
 	if err := f.shrinkable(conn, size, convertLimit); err != nil {

@@ -30,10 +30,13 @@ func migrations() ([]string, error) {
 	return out, nil
 }
 
-func (f *File) migrate(ctx context.Context, conn *driver.Conn) error {
+func (f *File) migrate(ctx context.Context, conn *driver.Conn, known int) error {
 	steps, err := migrations()
 	if err != nil {
 		return fmt.Errorf("read the schema: %w", err)
+	}
+	if known > 0 {
+		steps = steps[:known]
 	}
 	version, err := Number(conn, "PRAGMA user_version")
 	if err != nil {

@@ -47,10 +47,13 @@ func (r *Reports) SettingsOf(ctx context.Context, tenants []string) (map[string]
 	return out, nil
 }
 
+const retained = `SELECT body FROM report_settings INDEXED BY report_settings_retention
+	WHERE json_extract(CAST(body AS TEXT), '$.retention') IS NOT NULL`
+
 // Retentions reads what tenants chose of how long their events are kept: those that did.
 func (r *Reports) Retentions(ctx context.Context) (map[string]retention.Setting, error) {
 	out := map[string]retention.Setting{}
-	err := r.db.Query(ctx, "SELECT body FROM report_settings", nil, func(s *driver.Stmt) error {
+	err := r.db.Query(ctx, retained, nil, func(s *driver.Stmt) error {
 		var v report.Settings
 		if err := json.Unmarshal(db.Blob(s, 0), &v); err != nil {
 			return err
