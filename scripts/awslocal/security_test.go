@@ -19,8 +19,8 @@ import (
 func statements(document any) (out []map[string]any) {
 	list, _ := awslocal.At(document, "Statement").([]any)
 	for _, s := range list {
-		if choices, ok := awslocal.At(s, "Fn::If").([]any); ok { // with the condition is what can be allowed at most
-			s = choices[1]
+		if branch := awslocal.At(s, "Fn::If", 1); branch != nil { // what can be allowed at most
+			s = branch
 		}
 		m, _ := s.(map[string]any)
 		out = append(out, m)

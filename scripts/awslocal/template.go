@@ -178,6 +178,9 @@ func (t *Template) Environment(function string, resolve func(any) string) (map[s
 func (t *Template) Allows(u Use, prefix string) bool {
 	statements, _ := At(t.Resources[u.Caller+"Role"].Properties, "Policies", 0, "PolicyDocument", "Statement").([]any)
 	for _, s := range statements {
+		if branch := At(s, "Fn::If", 1); branch != nil {
+			s = branch
+		}
 		actions, _ := At(s, "Action").([]any)
 		if !slices.Contains(actions, any(u.Action)) || !meets(At(s, "Condition"), u) {
 			continue
