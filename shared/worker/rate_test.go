@@ -84,7 +84,7 @@ func TestAnIntegrationIsSentNoMoreThanItsRateAndTheRestWaits(t *testing.T) {
 
 func TestAChangedRateHoldsAtOnce(t *testing.T) {
 	for to, want := range map[integration.Rate][]time.Duration{
-		"20/minute": secondsOf(0, 60, 63, 66), "": secondsOf(0, 30, 30, 30), "1/minute": secondsOf(0, 60, 120, 180),
+		"20/minute": secondsOf(0, 30, 33, 36), "": secondsOf(0, 30, 30, 30), "1/minute": secondsOf(0, 60, 120, 180),
 	} {
 		t.Run(string(to), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

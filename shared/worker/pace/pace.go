@@ -44,6 +44,8 @@ type Pace struct {
 	// Next is when the next request may begin, where there is an Interval or a rate of the integration's own: those
 	// before it are booked.
 	Next time.Time `json:"next,omitzero"`
+	// Rate is the time between two requests that Next was booked at, where the integration has a rate of its own.
+	Rate time.Duration `json:"rate,omitzero"`
 	// Taken is when the last request was taken.
 	Taken time.Time `json:"taken,omitzero"`
 	// Silent counts the requests in a row that got no answer. The last of them was that of the delivery Probe, began at
@@ -109,6 +111,7 @@ type beginning struct {
 // delivery has the id, or says how long to wait before asking again.
 func (p *Pace) book(now time.Time, id string, n int, within, least time.Duration) beginning {
 	interval := max(p.Interval, least)
+	p.rerate(interval, least)
 	first := now
 	for _, t := range []time.Time{p.Quiet, p.Next} {
 		if t.After(first) {
@@ -135,6 +138,14 @@ func (p *Pace) book(now time.Time, id string, n int, within, least time.Duration
 	}
 	p.Next = first.Add(time.Duration(n) * interval)
 	return beginning{first: first, booked: n}
+}
+
+// rerate has Next go by the integration's rate as it is now: from the last request that was booked.
+func (p *Pace) rerate(interval, least time.Duration) {
+	if was := max(p.Interval, p.Rate); was > 0 && !p.Next.IsZero() {
+		p.Next = p.Next.Add(interval - was)
+	}
+	p.Rate = least
 }
 
 // feedback is what an attempt says of its system's pace.

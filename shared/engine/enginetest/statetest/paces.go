@@ -18,7 +18,7 @@ type OpenPaces func(t *testing.T, now func() time.Time) pace.Store
 
 var slow = pace.Pace{
 	Quiet: enginetest.At.Add(time.Second), Interval: 1500 * time.Millisecond, Next: enginetest.At.Add(3 * time.Second),
-	Taken:  enginetest.At,
+	Rate: 2 * time.Second, Taken: enginetest.At,
 	Silent: 2, Probe: "d", Last: enginetest.At.Add(-time.Second), Took: time.Minute,
 }
 
@@ -29,6 +29,58 @@ func Paces(t *testing.T, open OpenPaces) {
 	run("it is replaced only as it was read", paceIsReplacedAsItWasRead)
 	run("it is forgotten in time, and no version comes again", paceIsForgottenInTime)
 	run("of many at once each change is made once", paceChangesAreMadeOnce)
+	run("a changed rate counts from the last request, whichever process sees it", rateCountsFromTheLastRequest)
+}
+
+// rateCountsFromTheLastRequest: a request was booked at one rate by one process, and two seconds later the rate is
+// another.
+func rateCountsFromTheLastRequest(t *testing.T, open OpenPaces) {
+	now := enginetest.At
+	clock := func() time.Time { return now }
+	p := open(t, clock)
+	for name, of := range map[string]struct {
+		interval, from, to, wait time.Duration // interval is what the system asks for
+	}{
+		"faster":               {0, time.Minute, 3 * time.Second, time.Second},
+		"slower":               {0, 3 * time.Second, time.Minute, 58 * time.Second},
+		"none any more":        {0, time.Minute, 0, 0},
+		"faster than it takes": {20 * time.Second, time.Minute, 3 * time.Second, 18 * time.Second},
+		"none where it asks":   {20 * time.Second, time.Minute, 0, 18 * time.Second},
+		"the first one":        {20 * time.Second, 0, time.Minute, 58 * time.Second},
+	} {
+		now = enginetest.At
+		to := delivery.Lane{Tenant: lane.Tenant, Integration: name}
+		_, err := p.Swap(t.Context(), to, 0, pace.Pace{Interval: of.interval,
+			Next: now.Add(of.interval - max(of.interval, of.from))})
+		require.NoError(t, err)
+		var views []*pace.View
+		for range 2 {
+			v := pace.NewViews(p, nil, clock).Of(to.Tenant, to.Integration)
+			v.Consult(t.Context(), now)
+			v.KeepTo(t.Context(), now, of.from)
+			views = append(views, v)
+		}
+		at, wait, _ := views[0].Slot(t.Context(), now, "a", 3, 0)
+		require.Zero(t, wait, name)
+		require.Equal(t, now, at, name)
+		now = now.Add(2 * time.Second)
+		_, wait, _ = views[1].Slot(t.Context(), now, "b", 2, 0)
+		require.Equal(t, max(of.interval, of.from)-2*time.Second, wait, name)
+		for _, v := range views {
+			v.KeepTo(t.Context(), now, of.to)
+			_, wait, _ = v.Slot(t.Context(), now, "b", 2, 0)
+			require.Equal(t, of.wait, wait, name)
+		}
+		if of.to == 0 && of.interval == 0 {
+			continue // nothing is booked any more
+		}
+		now = now.Add(of.wait)
+		at, wait, _ = views[1].Slot(t.Context(), now, "b", 2, 0)
+		require.Zero(t, wait, name)
+		require.Equal(t, now, at, name)
+		_, wait, _ = views[0].Slot(t.Context(), now, "c", 1, 0)
+		require.Equal(t, max(of.interval, of.to), wait, "%s: the next one", name)
+	}
 }
 
 func paceIsReadBack(t *testing.T, open OpenPaces) {
