@@ -183,13 +183,13 @@ func (d Destination) System() destination.System { return d.system }
 // Encode writes the notifications as one array, or as lines, into as few requests as the limits allow.
 func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
 	p := t.Parameters.(*Parameters)
-	form, kind := destination.Array, typeJSON
+	written, kind := array, typeJSON
 	if p.Format == "jsonl" && !t.Test { // facts, 1.12: a test is always an array
-		form, kind = destination.Lines, typeLines
+		written, kind = lines, typeLines
 	}
 	limit := destination.Batch{Count: max(1, min(p.MaxEvents, maxEvents)), Bytes: maxBytes}
 	requests := 0
-	return destination.Envelopes(ns, limit, form, envelopeLimit, func(body []byte) destination.Request {
+	return envelopes(ns, limit, written, envelopeLimit, func(body []byte) destination.Request {
 		id := t.Delivery
 		if requests++; requests > 1 {
 			id += "-" + strconv.Itoa(requests) // a further message: the receiver must not take it for a repeat
