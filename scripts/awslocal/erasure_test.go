@@ -192,3 +192,50 @@ func TestATenantThatLeavesIsFoundInNoTableAndNoQueue(t *testing.T) {
 	})
 	r.withinRoles("Api", "Erase")
 }
+
+// TestAPersonWhoIsErasedIsFoundInNoTable erases somebody over the API, who made an integration and is told of in events.
+func TestAPersonWhoIsErasedIsFoundInNoTable(t *testing.T) {
+	const tenant, eve = "tenant-of-eve", "eve@lovelace.example"
+	down := receive(t, always(500))
+	r := deploy(t, []*receiver{down}, func(o *awslocal.Options) {
+		o.WaitMS = 2000 // retries wait
+		o.Env = map[string]string{"TOCSIN_ERASURE_SETTLE_SECONDS": "1"}
+	})
+	for _, body := range []string{`{"system":"web_hooks","name":"R","events":[{"event":"system"}],"parameters":{"url":"` +
+		down.URL + `/hook"}}`, `{"system":"email","name":"M","parameters":{"addresses":["` + eve + `"]}}`} {
+		status, raw := r.request(tenant, "administrator", "POST", "/v1/integrations", body)
+		require.Equal(t, 201, status, raw)
+	}
+	time.Sleep(time.Second) // fan-out may answer from memory for that long (integration.Store)
+	for n := range 3 {
+		r.put([]types.PutEventsRequestEntry{r.entry("create_user", fmt.Sprintf(`{"version":1,"id":"u-%d","tenant":%q,`+
+			`"client_name":"Acme","time":"2026-03-01T12:00:00Z","data":{"user":{"name":"Eve Lovelace","email":%q}}}`, n,
+			tenant, eve)), r.entry("create_user", fmt.Sprintf(`{"version":9,"tenant":%q,"of":%q}`, tenant, eve))})
+	}
+	r.eventually("retries wait", func() bool { return len(r.whereIs(tenant)["BatchesTable"]) > 0 })
+	require.Greater(t, len(r.whereIs(eve)), 2)
+	path := "/v1/tenants/" + tenant + "/people/erasure"
+	var at struct {
+		State, Problem, Pseudonym string
+		Integrations              []struct{ Disabled bool }
+	}
+	require.Equal(t, 403, r.as(tenant, "administrator", "POST", path, map[string]any{"person": eve, "confirm": eve},
+		nil))
+	require.Equal(t, 202, r.as("platform", "operator", "POST", path, map[string]any{"person": eve, "confirm": eve}, &at))
+	require.Len(t, at.Integrations, 1)
+	require.True(t, at.Integrations[0].Disabled)
+	r.eventually("it is done", func() bool {
+		_, err := r.Functions["Erase"].Invoke(t.Context(), []byte(`{"due":true}`))
+		require.NoError(t, err)
+		require.Equal(t, 200, r.as("platform", "operator", "GET", path+"?person=eve%40lovelace.example", nil, &at))
+		require.NotEqual(t, "failed", at.State, at.Problem)
+		return at.State == "done"
+	})
+	for _, name := range []string{eve, "Eve Lovelace"} {
+		for place, rows := range r.whereIs(name) {
+			require.Empty(t, rows, place)
+		}
+	}
+	require.Greater(t, len(r.whereIs(at.Pseudonym)), 2)
+	r.withinRoles("Api", "Erase")
+}

@@ -96,6 +96,11 @@ func fill(p *embedded.Process, systems string) (known, error) {
 	// Not its own tenant, whose token would be gone.
 	f.paths["POST /v1/tenants/{id}/erasure"] = map[string]string{"id": "47"}
 	f.bodies["POST /v1/tenants/{id}/erasure"] = map[string]any{"confirm": "47"}
+	const people = "/v1/tenants/{id}/people/erasure"
+	f.bodies["POST "+people] = map[string]any{"person": "eve@example.com", "confirm": "eve@example.com"}
+	for _, operation := range []string{"POST " + people, "GET " + people, "GET " + people + "/trial"} {
+		f.paths[operation] = map[string]string{"id": "47"}
+	}
 	f.command()
 	f.asked(systems)
 	f.mails()

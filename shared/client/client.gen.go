@@ -2356,7 +2356,7 @@ type PersonErasureView struct {
 	Changed time.Time  `json:"changed"`
 	Ended   *time.Time `json:"ended,omitempty"`
 
-	// Integrations those that the person was taken out of, as a receiver or as who made them
+	// Integrations those whose parameters had the person's address
 	Integrations []ChangedView `json:"integrations"`
 
 	// Next when it is looked through again, of one that is settling
@@ -3138,7 +3138,7 @@ type TokensOutputBody struct {
 
 // TrialView defines model for TrialView.
 type TrialView struct {
-	// Integrations those that the person would be taken out of
+	// Integrations those whose parameters have the person's address
 	Integrations []ChangedView `json:"integrations"`
 }
 

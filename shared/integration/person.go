@@ -16,10 +16,11 @@ import (
 
 var _ erasure.Integrations = (*Service)(nil)
 
-// WithoutPerson takes a person who is erased out of the tenant's integrations: see erasure.Integrations. Whoever made
-// one is its customer's: it stays, and works on. Their address goes from lists, such as those of Email report; where it
-// was alone in one, or is a parameter itself, the integration is disabled, because it would send nowhere, or as nobody.
-// Nothing that they were sent goes to somebody else: a person says where it goes from now on.
+// WithoutPerson takes a person who is erased out of the parameters of the tenant's integrations: see
+// erasure.Integrations. Their address goes from lists, such as those of Email report; where it was alone in one, or is a
+// parameter itself, the integration is disabled, because it would send nowhere, or as nobody. Nothing that they were
+// sent goes to somebody else: a person says where it goes from now on. Who made or muted an integration is replaced
+// where it is kept, and is no change of it: it is its customer's, stays, and works on.
 func (s *Service) WithoutPerson(ctx context.Context, tenant string, w pseudonym.Writer,
 	dry bool) (changed []erasure.Changed, err error) {
 	w.Called = nil // an integration may be called as somebody is
@@ -39,7 +40,7 @@ func (s *Service) WithoutPerson(ctx context.Context, tenant string, w pseudonym.
 	return changed, nil
 }
 
-// withoutPerson returns nil where the integration does not name the person.
+// withoutPerson returns nil where the parameters do not name the person.
 func (s *Service) withoutPerson(ctx context.Context, i Integration, w pseudonym.Writer,
 	dry bool) (*erasure.Changed, error) {
 	for {
@@ -87,23 +88,19 @@ func (i Integration) pseudonymous(w pseudonym.Writer) (Integration, error) {
 	return out, err
 }
 
-// without is the integration without a person; nil where it does not name them. disabled are the parameters without
+// without is the integration without a person; nil where its parameters do not name them. disabled are the parameters without
 // which it can not work, as far as they name the person.
 func (i Integration) without(w pseudonym.Writer) (next *Integration, disabled string, err error) {
 	var v any
-	raw, err := json.Marshal(i)
-	if err == nil {
-		err = json.Unmarshal(raw, &v)
-	}
-	if err != nil || !w.Names.In(v) {
+	var parameters map[string]json.RawMessage
+	if err := errors.Join(json.Unmarshal(i.Parameters, &v), json.Unmarshal(i.Parameters, &parameters)); err != nil {
 		return nil, "", err
+	}
+	if !w.Names.In(v) {
+		return nil, "", nil
 	}
 	out, err := i.pseudonymous(w)
 	if err != nil {
-		return nil, "", err
-	}
-	var parameters map[string]json.RawMessage
-	if err := json.Unmarshal(i.Parameters, &parameters); err != nil {
 		return nil, "", err
 	}
 	var alone []string

@@ -12,7 +12,7 @@ PATHS = json.loads(os.environ["TOCSIN_PATHS"])  # by the operation: parameters t
 CALLS = open(os.environ["TOCSIN_CALLS"], "a", encoding="utf-8")
 # What is deleted for true, because a call of another operation makes it again, or it is there no more after the first.
 MADE_AGAIN = ["DELETE /v1/tenants/{id}/linked/{tenant}"]
-ERASURE = "POST /v1/tenants/{id}/erasure"
+ERASURES = ["POST /v1/tenants/{id}/erasure", "POST /v1/tenants/{id}/people/erasure"]
 count = 0
 
 
@@ -27,8 +27,12 @@ def before_call(context, case, kwargs):
     if case.operation.label in MADE_AGAIN and count % 2:
         case.path_parameters.update({"id": SEEDS["tenants"], "tenant": SEEDS["linked"]})
         return
-    if case.operation.label == ERASURE:  # of another tenant, always: with one's own goes the token
-        case.path_parameters.update(PATHS[ERASURE])
+    if case.operation.label in ERASURES:  # of another tenant, always: with one's own goes the token
+        case.path_parameters.update(PATHS[case.operation.label])
+        return
+    if "/people/erasure" in case.operation.label and count % 2:  # of whom was erased
+        case.query = {**(case.query or {}), "person": "eve@example.com"}
+        case.path_parameters.update(PATHS[case.operation.label])
         return
     if case.method == "DELETE" or count % 4 == 0:  # what is there stays, and what is not there is asked for
         for name, value in (case.path_parameters or {}).items():

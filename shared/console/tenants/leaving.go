@@ -40,7 +40,7 @@ type erasureOutput struct{ Body ErasureView }
 type PersonErasureView struct {
 	ErasureView
 	Pseudonym    string        `json:"pseudonym" example:"erased person 3f2a9c0144d2" doc:"what stands for the person from now on, in the activity log too; always the same for one person of a tenant"`
-	Integrations []ChangedView `json:"integrations" nullable:"false" doc:"those that the person was taken out of, as a receiver or as who made them"`
+	Integrations []ChangedView `json:"integrations" nullable:"false" doc:"those whose parameters had the person's address"`
 }
 
 // ChangedView is an integration that a person was taken out of.
@@ -54,7 +54,7 @@ type personErasureOutput struct{ Body PersonErasureView }
 
 // TrialView is what an erasure of a person would do.
 type TrialView struct {
-	Integrations []ChangedView `json:"integrations" nullable:"false" doc:"those that the person would be taken out of"`
+	Integrations []ChangedView `json:"integrations" nullable:"false" doc:"those whose parameters have the person's address"`
 }
 
 type trialOutput struct{ Body TrialView }

@@ -15,6 +15,7 @@ type Writer struct {
 	// Called is what they are called beside that, such as Ada Lovelace, and what an identity provider calls them. It is
 	// looked for only where a name stands as well: others may be called so.
 	Called []string
+	but    string // a member of objects that stays as it is
 }
 
 // Text is a text with the pseudonym where it names the person.
@@ -105,6 +106,13 @@ func (w Writer) JSON(raw []byte) []byte {
 	return out.Bytes()
 }
 
+// Integration is JSON of an integration, but for its parameters: see erasure.Integrations. It may be called as somebody
+// is.
+func (w Writer) Integration(raw []byte) []byte {
+	w.Called, w.but = nil, "Parameters"
+	return w.JSON(raw)
+}
+
 // identity are the members that say what somebody is called.
 var identity = []string{"name", "personname", "subject"}
 
@@ -154,6 +162,10 @@ func (w Writer) object(out *bytes.Buffer, all []member) {
 		}
 		write(out, w.Text(m.name))
 		out.WriteByte(':')
+		if w.but != "" && m.name == w.but {
+			out.Write(m.value)
+			continue
+		}
 		w.value(out, m.value, key)
 	}
 	out.WriteByte('}')

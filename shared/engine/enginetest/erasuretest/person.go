@@ -88,10 +88,11 @@ func (e Engine) FillPerson(t *testing.T, of string) {
 	record := enginetest.Record(of, event.CreateIntegration)
 	record.Entry.Email, record.Entry.Name, record.Entry.Subject = Address, Called, Subject
 	record.Event.Data = fmt.Appendf(nil, `{"integration":{"id":"shared"},"by":{"name":%q,"email":%q}}`, Called, Address)
-	for id, addresses := range map[string]string{"shared": `"` + Address + `","grace@example.com"`,
-		"alone": `"` + strings.ToUpper(Address) + `"`} {
+	for id, parameters := range map[string]string{"shared": `{"addresses":["` + Address + `","grace@example.com"]}`,
+		"alone": `{"addresses":["` + strings.ToUpper(Address) + `"]}`, "made": `{"a": 1}`,
+		"login": `{"email":"` + Address + `","url":"https://jira.example.com"}`} {
 		i := enginetest.Sample(of, id)
-		i.System, i.Parameters, i.CreatedBy = "email", json.RawMessage(`{"addresses":[`+addresses+`]}`), Address
+		i.System, i.Parameters, i.CreatedBy = "email", json.RawMessage(parameters), Address
 		i.Hold.Mute.By, i.Fallback = Address, ""
 		record.Entry.ID, record.Event.ID = "e-"+id+of, "n-"+id+of
 		ok(e.Integrations.Create(ctx, i, record))
@@ -226,7 +227,7 @@ func personIsErased(t *testing.T, open Open) {
 	try, err := s.TryPerson(t.Context(), Leaving, person)
 	require.NoError(t, err)
 	require.Equal(t, []erasure.Changed{{ID: "alone", Name: "Ops alone", Disabled: true},
-		{ID: "shared", Name: "Ops shared"}}, try)
+		{ID: "login", Name: "Ops login", Disabled: true}, {ID: "shared", Name: "Ops shared"}}, try)
 	require.Equal(t, counted.Total(), len(exportOf(t, e, Leaving)), "to try changes nothing")
 	_, err = s.PersonJob(t.Context(), Leaving, person)
 	require.ErrorIs(t, err, erasure.ErrNotFound)
@@ -244,7 +245,7 @@ func personIsErased(t *testing.T, open Open) {
 
 	require.Len(t, entries(t, e, activity.Query{Person: j.Pseudonym}), did, "what they did is one person's")
 	log := entries(t, e, activity.Query{})
-	require.Len(t, log, all+4, "two integrations were changed; the erasure was asked for, and done")
+	require.Len(t, log, all+5, "three integrations were changed; the erasure was asked for, and done")
 	asked := entries(t, e, activity.Query{ObjectID: j.Pseudonym, Action: activity.Erase})
 	require.Len(t, asked, 2)
 	require.Equal(t, access.FromSystem, asked[0].Source)
@@ -281,9 +282,20 @@ func (e Engine) integrationsAreLeft(t *testing.T, pseudonym string) {
 	require.False(t, alone.Enabled())
 	require.Contains(t, alone.Off.Reason, "say where it sends to")
 	require.JSONEq(t, `{"addresses":["`+pseudonym+`"]}`, string(alone.Parameters))
+	login, err := e.Integrations.Get(t.Context(), Leaving, "login")
+	require.NoError(t, err)
+	require.False(t, login.Enabled(), "nobody signs in by a pseudonym")
+	require.JSONEq(t, `{"email":"`+pseudonym+`","url":"https://jira.example.com"}`, string(login.Parameters))
+	made, err := e.Integrations.Get(t.Context(), Leaving, "made")
+	require.NoError(t, err)
+	want := enginetest.Sample(Leaving, "made")
+	want.System, want.Parameters, want.CreatedBy, want.Fallback = "email", made.Parameters, pseudonym, ""
+	want.Hold.Mute.By, want.Number = pseudonym, made.Number
+	require.Equal(t, want, made, "it is no change of an integration that somebody made it")
+	require.JSONEq(t, `{"a":1}`, string(made.Parameters))
 	enabled, err := e.Integrations.Enabled(t.Context(), Leaving)
 	require.NoError(t, err)
-	require.Len(t, enabled, 1)
+	require.Len(t, enabled, 2)
 	list, err := e.Tokens.List(t.Context(), Leaving, "", 10)
 	require.NoError(t, err)
 	require.Len(t, list, 1, "a shared token is the tenant's")

@@ -110,8 +110,11 @@ func rawOf(v reflect.Value) ([]byte, bool) {
 // written is a copy of a value with the pseudonym; key is the name of the field that it is in. What a type keeps for
 // itself stays.
 func written(w pseudonym.Writer, v reflect.Value, key string) reflect.Value {
-	if v.Kind() == reflect.Pointer && v.Type().Elem().PkgPath() == "time" { // a zone
-		return v
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface, reflect.Slice, reflect.Map:
+		if v.IsNil() || v.Kind() == reflect.Pointer && v.Type().Elem().PkgPath() == "time" { // a zone
+			return v
+		}
 	}
 	out := reflect.New(v.Type()).Elem()
 	out.Set(v)
@@ -119,14 +122,10 @@ func written(w pseudonym.Writer, v reflect.Value, key string) reflect.Value {
 	case reflect.String:
 		out.SetString(w.Member(key, v.String()))
 	case reflect.Pointer:
-		if !v.IsNil() {
-			out.Set(reflect.New(v.Type().Elem()))
-			out.Elem().Set(written(w, v.Elem(), key))
-		}
+		out.Set(reflect.New(v.Type().Elem()))
+		out.Elem().Set(written(w, v.Elem(), key))
 	case reflect.Interface:
-		if !v.IsNil() {
-			out.Set(written(w, v.Elem(), key))
-		}
+		out.Set(written(w, v.Elem(), key))
 	case reflect.Slice:
 		if raw, ok := rawOf(v); ok {
 			out.SetBytes(w.Bytes(raw))
@@ -143,7 +142,7 @@ func written(w pseudonym.Writer, v reflect.Value, key string) reflect.Value {
 		}
 	case reflect.Struct:
 		for n := range v.NumField() {
-			if f := v.Type().Field(n); f.IsExported() {
+			if f := v.Type().Field(n); f.IsExported() && f.Name != "Parameters" { // see erasure.Integrations
 				out.Field(n).Set(written(w, v.Field(n), f.Name))
 			}
 		}

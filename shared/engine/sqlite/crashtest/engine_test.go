@@ -52,7 +52,7 @@ func TestTheEngineUnderFaults(t *testing.T) {
 	if *seeds >= 40 {
 		for _, what := range []string{"killed", "power lost", "disk full", "disk failing", "in doubt and not done",
 			"in doubt and done", "resumed", "sent", "died", "held", "windowed", "replayed",
-			"pruned", "erased", "fell back", "deferred", "moved up"} {
+			"pruned", "erased", "a person was erased", "fell back", "deferred", "moved up"} {
 			require.NotZero(t, seen.counts[what], "the seeds do not try: %s", what)
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/engine/sqlite/crashtest"
+	"tocsin/shared/erasure/pseudonym"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/health"
@@ -64,6 +65,9 @@ func (w *world) draw() operation {
 	case n < 73:
 		return w.prune()
 	case n < 74:
+		if w.r.IntN(2) == 0 {
+			return w.erasePerson()
+		}
 		return w.erase()
 	case n < 77:
 		return w.maintain()
@@ -89,7 +93,8 @@ func (w *world) put() operation {
 		owner, id := []string{"42", "42", "43", "44"}[w.r.IntN(4)], fmt.Sprintf("e%d", w.events)
 		e := delivery.Entry{DetailType: "create_user", At: w.now, Tenant: owner}
 		detail := fmt.Sprintf(`{"version":1,"id":%q,"tenant":%q,"time":"2023-03-01T12:00:00Z","data":`+
-			`{"user":{"name":%q}}}`, id, owner, strings.Repeat("x", 1+w.r.IntN(2000)))
+			`{"user":{"name":%q,"email":%q}}}`, id, owner, strings.Repeat("x", 1+w.r.IntN(2000)),
+			[]string{"ada@example.com", "grace@example.com"}[w.events%2])
 		if w.r.IntN(15) == 0 {
 			detail = `{"version":1,"tenant":"42"}` // nobody can read it
 		} else {
@@ -399,6 +404,17 @@ func (w *world) erase() operation {
 			return "", err
 		}
 		return "", w.restart(db) // a number of an event that nobody passed is given again then
+	}}
+}
+
+// erasePerson lets one person of tenant 42 leave, who may come again.
+func (w *world) erasePerson() operation {
+	w.seen.see("a person was erased")
+	who := pseudonym.Writer{Names: pseudonym.NamesOf([]string{"ada@example.com"}), Pseudonym: "erased person 1",
+		Called: []string{"Ada Lovelace"}}
+	return operation{name: "erase a person", several: true, run: func(db *sqlite.DB) (string, error) {
+		_, _, err := db.Erasure().ErasePerson(w.Context(), "42", who, "")
+		return "", err
 	}}
 }
 

@@ -50,6 +50,7 @@ type File struct {
 	log     *slog.Logger
 
 	begun, ended atomic.Int64 // writes of Write: see Quiet
+	overwriting  atomic.Int64 // how many are in Overwriting
 }
 
 // Open opens the state file and makes a new one where there is none; the folder too. It is the only process that may:

@@ -100,14 +100,21 @@ func (f *File) Compact(ctx context.Context) error {
 // Overwriting has what is removed meanwhile overwritten in the file, and the log emptied of it at the end. What was
 // removed before may still be in unused pages: Compact leaves those out.
 func (f *File) Overwriting(ctx context.Context, remove func() error) error {
-	set := func(ctx context.Context, on string) error {
-		return f.Write(ctx, func(w *Writer) error { return w.Exec("PRAGMA secure_delete = " + on) })
+	set := func(ctx context.Context, more int64) error {
+		f.overwriting.Add(more)
+		return f.Write(ctx, func(w *Writer) error {
+			if f.overwriting.Load() > 0 { // also while somebody else is at it
+				return w.Exec("PRAGMA secure_delete = ON")
+			}
+			return w.Exec("PRAGMA secure_delete = OFF")
+		})
 	}
-	if err := set(ctx, "ON"); err != nil {
+	if err := set(ctx, 1); err != nil {
+		f.overwriting.Add(-1)
 		return fmt.Errorf("have removed rows overwritten: %w", err)
 	}
 	err := remove()
-	if off := set(context.WithoutCancel(ctx), "OFF"); off != nil {
+	if off := set(context.WithoutCancel(ctx), -1); off != nil {
 		return errors.Join(err, fmt.Errorf("have removed rows no longer overwritten: %w", off))
 	}
 	if err != nil {

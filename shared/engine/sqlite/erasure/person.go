@@ -201,14 +201,15 @@ func isOwn(t table, s *driver.Stmt, w pseudonym.Writer) bool {
 func changed(t table, s *driver.Stmt, w pseudonym.Writer) (out []column, err error) {
 	for n, name := range t.columns {
 		c := column{name: name, text: s.ColumnType(n) == driver.TypeText}
-		if !c.text && s.ColumnType(n) != driver.TypeBlob || erasure.Secret(name) ||
-			t.name == "integrations" && name == "body" { // see erasure.Integrations
+		if !c.text && s.ColumnType(n) != driver.TypeBlob || erasure.Secret(name) {
 			continue
 		}
 		was := db.Blob(s, n)
 		switch {
 		case c.text:
 			c.is = []byte(w.Text(string(was)))
+		case name == "body" && t.name == "integrations":
+			c.is = w.Integration(was)
 		case name == "body" && t.where == byLane:
 			c.is, err = ofDelivery(t.name, was, w)
 		default:
