@@ -106,13 +106,14 @@ func TestAPersonIsErasedByACommandWhetherTheProgramRunsOrNot(t *testing.T) {
 	tocsin := func(args ...string) string { return command(t, append(args, state...)...) }
 	tocsin("user", "add", "ada@example.com", "-role", "analyst", "-name", "Ada Lovelace", "-tenant", "7")
 	erase := []string{"tenant", "erase", "7", "-person", "Ada@example.com"}
-	for _, of := range [][]string{erase, append(erase, "-confirm", "7"), {"tenant", "erase", "7", "-person", "", "-confirm",
-		"7"}} {
+	for _, of := range [][]string{erase, append(erase, "-confirm", "7"),
+		{"tenant", "erase", "7", "-person", "", "-confirm", "7"}} {
 		require.Contains(t, fails(t, append(of, state...)...), "would be gone for good: say -confirm")
 	}
 	require.Contains(t, fails(t, append([]string{"tenant", "erase", "7", "-person", "example.com", "-confirm",
 		"example.com"}, state...)...), "name the person by the address")
-	require.Contains(t, fails(t, append([]string{"tenant", "erase", "7", "-dry-run"}, state...)...), "is for one person")
+	require.Contains(t, fails(t, append([]string{"tenant", "erase", "7", "-dry-run"}, state...)...),
+		"is for one person")
 	dry := tocsin(append(erase, "-dry-run")...)
 	require.Regexp(t, `(?m)^accounts +1$`, dry)
 	require.Contains(t, dry, "2 rows name the person. Nothing was changed.")

@@ -193,7 +193,8 @@ func TestATenantThatLeavesIsFoundInNoTableAndNoQueue(t *testing.T) {
 	r.withinRoles("Api", "Erase")
 }
 
-// TestAPersonWhoIsErasedIsFoundInNoTable erases somebody over the API, who made an integration and is told of in events.
+// TestAPersonWhoIsErasedIsFoundInNoTable erases somebody over the API, who gets mails of an integration and is told of
+// in events.
 func TestAPersonWhoIsErasedIsFoundInNoTable(t *testing.T) {
 	const tenant, eve = "tenant-of-eve", "eve@lovelace.example"
 	down := receive(t, always(500))
@@ -201,8 +202,8 @@ func TestAPersonWhoIsErasedIsFoundInNoTable(t *testing.T) {
 		o.WaitMS = 2000 // retries wait
 		o.Env = map[string]string{"TOCSIN_ERASURE_SETTLE_SECONDS": "1"}
 	})
-	for _, body := range []string{`{"system":"web_hooks","name":"R","events":[{"event":"system"}],"parameters":{"url":"` +
-		down.URL + `/hook"}}`, `{"system":"email","name":"M","parameters":{"addresses":["` + eve + `"]}}`} {
+	for _, body := range []string{`{"system":"web_hooks","name":"R","events":[{"event":"system"}],"parameters":{` +
+		`"url":"` + down.URL + `/hook"}}`, `{"system":"email","name":"M","parameters":{"addresses":["` + eve + `"]}}`} {
 		status, raw := r.request(tenant, "administrator", "POST", "/v1/integrations", body)
 		require.Equal(t, 201, status, raw)
 	}
@@ -221,7 +222,8 @@ func TestAPersonWhoIsErasedIsFoundInNoTable(t *testing.T) {
 	}
 	require.Equal(t, 403, r.as(tenant, "administrator", "POST", path, map[string]any{"person": eve, "confirm": eve},
 		nil))
-	require.Equal(t, 202, r.as("platform", "operator", "POST", path, map[string]any{"person": eve, "confirm": eve}, &at))
+	require.Equal(t, 202, r.as("platform", "operator", "POST", path, map[string]any{"person": eve, "confirm": eve},
+		&at))
 	require.Len(t, at.Integrations, 1)
 	require.True(t, at.Integrations[0].Disabled)
 	r.eventually("it is done", func() bool {

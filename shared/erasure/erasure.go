@@ -1,6 +1,6 @@
 // Package erasure is what is done when a tenant leaves: all that is kept of it is exported, for it to take along, and
-// then erased, with a count for each table. One person of a tenant is exported and erased likewise. All of it is for the
-// platform's operators.
+// then erased, with a count for each table. One person of a tenant is exported and erased likewise. All of it is for
+// the platform's operators.
 package erasure
 
 import (
@@ -61,10 +61,10 @@ type Store interface {
 	// Erase removes a part of what is kept of a tenant, from a place on, "" = from the beginning of a pass; each part
 	// can be done again. next is the place to go on at, "" = the pass is over. What comes in meanwhile may be left.
 	Erase(ctx context.Context, tenant, from string) (rows Counts, next string, err error)
-	// ErasePerson removes in the same way what is one person's own: what they are told, their sessions and tokens, mails
-	// to them. In what else names them it puts the pseudonym, and counts it by Pseudonymous. What it can not change, and
-	// still names them, it counts by table: the pass is not the last. What the parameters of integrations say it leaves
-	// to Integrations.
+	// ErasePerson removes in the same way what is one person's own: what they are told, their sessions and tokens,
+	// mails to them. In what else names them it puts the pseudonym, and counts it by Pseudonymous. What it can not
+	// change, and still names them, it counts by table: the pass is not the last. What the parameters of integrations
+	// say it leaves to Integrations.
 	ErasePerson(ctx context.Context, tenant string, w pseudonym.Writer, from string) (rows Counts, next string,
 		err error)
 }

@@ -17,8 +17,8 @@ import (
 var _ erasure.Integrations = (*Service)(nil)
 
 // WithoutPerson takes a person who is erased out of the parameters of the tenant's integrations: see
-// erasure.Integrations. Their address goes from lists, such as those of Email report; where it was alone in one, or is a
-// parameter itself, the integration is disabled, because it would send nowhere, or as nobody. Nothing that they were
+// erasure.Integrations. Their address goes from lists, such as those of Email report; where it was alone in one, or is
+// a parameter itself, the integration is disabled, because it would send nowhere, or as nobody. Nothing that they were
 // sent goes to somebody else: a person says where it goes from now on. Who made or muted an integration is replaced
 // where it is kept, and is no change of it: it is its customer's, stays, and works on.
 func (s *Service) WithoutPerson(ctx context.Context, tenant string, w pseudonym.Writer,
@@ -88,8 +88,8 @@ func (i Integration) pseudonymous(w pseudonym.Writer) (Integration, error) {
 	return out, err
 }
 
-// without is the integration without a person; nil where its parameters do not name them. disabled are the parameters without
-// which it can not work, as far as they name the person.
+// without is the integration without a person; nil where its parameters do not name them. disabled are the parameters
+// without which it can not work, as far as they name the person.
 func (i Integration) without(w pseudonym.Writer) (next *Integration, disabled string, err error) {
 	var v any
 	var parameters map[string]json.RawMessage

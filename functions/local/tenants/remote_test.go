@@ -14,6 +14,8 @@ import (
 	"tocsin/functions/local/tenants"
 )
 
+const bearer = " Bearer of-the-operator "
+
 // TestATenantIsExportedAndErasedOverTheAPI by the commands, which read all pages and ask for the tenant once more.
 func TestATenantIsExportedAndErasedOverTheAPI(t *testing.T) {
 	folder := t.TempDir()
@@ -22,6 +24,59 @@ func TestATenantIsExportedAndErasedOverTheAPI(t *testing.T) {
 	}
 	t.Setenv("HOME", folder)
 	t.Setenv("TOCSIN_TOKEN", "of-the-operator")
+	server, asked := serves(t)
+	never := func(context.Context, string, string, string) error {
+		require.Fail(t, "the API notes it by itself")
+		return nil
+	}
+	to := filepath.Join(folder, "42.zip")
+	require.NoError(t, tenants.Export(t.Context(), []string{"42", "-to", to, "-person", "ada@example.com", "-url",
+		server.URL}, never))
+	require.Equal(t, "GET /v1/tenants/42/export?person=ada%40example.com"+bearer, <-asked)
+	require.Equal(t, "GET /v1/tenants/42/export?person=ada%40example.com&cursor=next"+bearer, <-asked)
+	z, err := zip.OpenReader(to)
+	require.NoError(t, err)
+	defer z.Close()
+	people, err := z.Open("people.jsonl")
+	require.NoError(t, err)
+	text, err := io.ReadAll(people)
+	require.NoError(t, err)
+	require.Equal(t, "{\"a\":9007199254740993}\n{\"a\":2}\n", string(text), "as it came")
+
+	require.ErrorContains(t, tenants.Erase(t.Context(), []string{"42", "-url", server.URL}), "say -confirm 42")
+	require.NoError(t, tenants.Erase(t.Context(), []string{"-url", server.URL, "-confirm", "42", "42"}))
+	require.Equal(t, "POST /v1/tenants/42/erasure"+bearer+`{"confirm":"42"}`, <-asked)
+	require.NoError(t, tenants.Erasure(t.Context(), []string{"42", "-url", server.URL}))
+	require.Equal(t, "GET /v1/tenants/42/erasure"+bearer, <-asked)
+	erasesPeople(t, server.URL, asked)
+	require.ErrorContains(t, tenants.Erasure(t.Context(), []string{"-url", server.URL}), "usage")
+	require.True(t, tenants.OverTheAPI([]string{"42", "--url=https://x"}))
+	require.False(t, tenants.OverTheAPI([]string{"42", "-confirm", "url"})) // a word that is no flag
+}
+
+// erasesPeople erases one, who is named twice too, and asks how far that is.
+func erasesPeople(t *testing.T, url string, asked chan string) {
+	of := []string{"42", "-person", "ada@example.com", "-url", url}
+	for _, confirm := range []string{"", "42"} {
+		require.ErrorContains(t, tenants.Erase(t.Context(), append(of, "-confirm", confirm)),
+			"say -confirm ada@example.com")
+	}
+	require.ErrorContains(t, tenants.Erase(t.Context(), []string{"42", "-person", "", "-confirm", "42", "-url",
+		url}), "gone for good")
+	require.ErrorIs(t, tenants.Erase(t.Context(), []string{"42", "-dry-run", "-url", url}), tenants.ErrDry)
+	require.NoError(t, tenants.Erase(t.Context(), append(of, "-confirm", "ada@example.com")))
+	require.Equal(t, "POST /v1/tenants/42/people/erasure"+bearer+
+		`{"confirm":"ada@example.com","person":"ada@example.com"}`, <-asked)
+	require.NoError(t, tenants.Erasure(t.Context(), of))
+	require.Equal(t, "GET /v1/tenants/42/people/erasure?person=ada%40example.com"+bearer, <-asked)
+	require.NoError(t, tenants.Erase(t.Context(), append(of, "-dry-run")))
+	require.Equal(t, "GET /v1/tenants/42/people/erasure/trial?person=ada%40example.com"+bearer, <-asked)
+	require.Equal(t, "GET /v1/tenants/42/export?person=ada%40example.com"+bearer, <-asked)
+	require.Equal(t, "GET /v1/tenants/42/export?person=ada%40example.com&cursor=next"+bearer, <-asked)
+}
+
+// serves answers as the API does, and tells what it was asked.
+func serves(t *testing.T) (*httptest.Server, chan string) {
 	asked := make(chan string, 10)
 	mux := http.NewServeMux()
 	answer := func(pattern string, status int, body func(q *http.Request) string) {
@@ -50,48 +105,5 @@ func TestATenantIsExportedAndErasedOverTheAPI(t *testing.T) {
 	answer("GET /v1/tenants/42/people/erasure/trial", 200, func(*http.Request) string { return `{"integrations":[]}` })
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-
-	never := func(context.Context, string, string, string) error {
-		require.Fail(t, "the API notes it by itself")
-		return nil
-	}
-	to := filepath.Join(folder, "42.zip")
-	require.NoError(t, tenants.Export(t.Context(), []string{"42", "-to", to, "-person", "ada@example.com", "-url",
-		server.URL}, never))
-	const bearer = " Bearer of-the-operator "
-	require.Equal(t, "GET /v1/tenants/42/export?person=ada%40example.com"+bearer, <-asked)
-	require.Equal(t, "GET /v1/tenants/42/export?person=ada%40example.com&cursor=next"+bearer, <-asked)
-	z, err := zip.OpenReader(to)
-	require.NoError(t, err)
-	defer z.Close()
-	people, err := z.Open("people.jsonl")
-	require.NoError(t, err)
-	text, err := io.ReadAll(people)
-	require.NoError(t, err)
-	require.Equal(t, "{\"a\":9007199254740993}\n{\"a\":2}\n", string(text), "as it came")
-
-	require.ErrorContains(t, tenants.Erase(t.Context(), []string{"42", "-url", server.URL}), "say -confirm 42")
-	require.NoError(t, tenants.Erase(t.Context(), []string{"-url", server.URL, "-confirm", "42", "42"}))
-	require.Equal(t, "POST /v1/tenants/42/erasure"+bearer+`{"confirm":"42"}`, <-asked)
-	require.NoError(t, tenants.Erasure(t.Context(), []string{"42", "-url", server.URL}))
-	require.Equal(t, "GET /v1/tenants/42/erasure"+bearer, <-asked)
-	of := []string{"42", "-person", "ada@example.com", "-url", server.URL}
-	for _, confirm := range []string{"", "42"} {
-		require.ErrorContains(t, tenants.Erase(t.Context(), append(of, "-confirm", confirm)), "say -confirm ada@example.com")
-	}
-	require.ErrorContains(t, tenants.Erase(t.Context(), []string{"42", "-person", "", "-confirm", "42", "-url",
-		server.URL}), "gone for good")
-	require.ErrorIs(t, tenants.Erase(t.Context(), []string{"42", "-dry-run", "-url", server.URL}), tenants.ErrDry)
-	require.NoError(t, tenants.Erase(t.Context(), append(of, "-confirm", "ada@example.com")))
-	require.Equal(t, "POST /v1/tenants/42/people/erasure"+bearer+
-		`{"confirm":"ada@example.com","person":"ada@example.com"}`, <-asked)
-	require.NoError(t, tenants.Erasure(t.Context(), of))
-	require.Equal(t, "GET /v1/tenants/42/people/erasure?person=ada%40example.com"+bearer, <-asked)
-	require.NoError(t, tenants.Erase(t.Context(), append(of, "-dry-run")))
-	require.Equal(t, "GET /v1/tenants/42/people/erasure/trial?person=ada%40example.com"+bearer, <-asked)
-	require.Equal(t, "GET /v1/tenants/42/export?person=ada%40example.com"+bearer, <-asked)
-	require.Equal(t, "GET /v1/tenants/42/export?person=ada%40example.com&cursor=next"+bearer, <-asked)
-	require.ErrorContains(t, tenants.Erasure(t.Context(), []string{"-url", server.URL}), "usage")
-	require.True(t, tenants.OverTheAPI([]string{"42", "--url=https://x"}))
-	require.False(t, tenants.OverTheAPI([]string{"42", "-confirm", "url"})) // a word that is no flag
+	return server, asked
 }

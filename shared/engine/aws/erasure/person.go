@@ -116,7 +116,8 @@ func ownAccount(w pseudonym.Writer, item table.Item) bool {
 	return json.Unmarshal(raw, &v) == nil && v.Method != "" && w.Names.Is(v.Person())
 }
 
-// write writes the pseudonym into a row, unless it is another one by now. done is false where it still names the person.
+// write writes the pseudonym into a row, unless it is another one by now. done is false where it still names the
+// person.
 func (s *Store) write(ctx context.Context, k kind, item table.Item, w pseudonym.Writer) (done bool, err error) {
 	set, names, values := []string{}, map[string]string{}, table.Item{}
 	var was []string

@@ -319,7 +319,8 @@ func (e Engine) deliveriesAreLeft(t *testing.T, pseudonym string) {
 			require.Equal(t, pseudonym, full.Parts[0].Name)
 		}
 	}
-	own, err := e.Deliveries.List(t.Context(), delivery.Query{Tenant: Leaving, Integration: profile.ID(Address), Limit: 10})
+	own, err := e.Deliveries.List(t.Context(), delivery.Query{Tenant: Leaving, Integration: profile.ID(Address),
+		Limit: 10})
 	require.NoError(t, err)
 	require.Empty(t, own)
 }

@@ -71,7 +71,7 @@ func (e *Tenants) erasePersonFrom(ctx context.Context, t table, tenant string, w
 	p := &pages{tenant: tenant}
 	for more := true; more; {
 		var found []place
-		p.rows, p.bytes, more = nil, 0, false
+		p.rows, p.bytes = nil, 0
 		err := e.DB.Reading(ctx, func(conn *driver.Conn) error {
 			return p.each(ctx, conn, t, func(s *driver.Stmt) error {
 				row, err := rowOf(t, s)
