@@ -152,7 +152,7 @@ func (d *Deliveries) letters(before string, limit int,
 		last = min(last, n-1)
 	}
 	for _, l := range slices.Backward(d.e.deadLetters[:max(0, last)]) {
-		if of(l) && len(out) < limit {
+		if l.ID != "" && of(l) && len(out) < limit {
 			out = append(out, l)
 		}
 	}
@@ -172,7 +172,8 @@ func (d *Deliveries) ResendOfAny(_ context.Context, id string, at time.Time) (se
 func (d *Deliveries) resend(id string, at time.Time, of func(delivery.DeadLetter) bool) (sent bool, err error) {
 	defer d.e.lock()()
 	n, err := strconv.Atoi(id)
-	if err != nil || n < 1 || n > len(d.e.deadLetters) || !of(d.e.deadLetters[n-1]) {
+	if err != nil || n < 1 || n > len(d.e.deadLetters) || d.e.deadLetters[n-1].ID == "" ||
+		!of(d.e.deadLetters[n-1]) {
 		return false, fmt.Errorf("send dead letter %q again: %w", id, delivery.ErrNotFound)
 	}
 	l := &d.e.deadLetters[n-1]

@@ -120,6 +120,14 @@ func TestPublisher(t *testing.T) {
 	statetest.Traces(t, publisher)
 }
 
+func TestRetention(t *testing.T) {
+	reporttest.Retention(t, func(_ *testing.T, now func() time.Time, most time.Duration) reporttest.Retaining {
+		e := memory.New(now)
+		return reporttest.Retaining{Log: enginetest.PolledBy(now, e.Deliveries(), e.Bus()), Events: e.Deliveries(),
+			Settings: e.Reports(), Prune: func(*testing.T) { e.Prune(now(), most) }}
+	})
+}
+
 func TestCounters(t *testing.T) {
 	enginetest.Counters(t, func(*testing.T) health.Counters { return open().Counters() })
 }
