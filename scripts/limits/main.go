@@ -18,7 +18,7 @@ import (
 type trials struct {
 	binary                         string
 	waiting, tenants, integrations int
-	crowded                        int
+	crowded, silent                int
 }
 
 func main() {
@@ -28,8 +28,9 @@ func main() {
 	flag.IntVar(&t.tenants, "tenants", 1000, "tenants")
 	flag.IntVar(&t.integrations, "integrations", 10_000, "integrations of one tenant")
 	flag.IntVar(&t.crowded, "crowd", 2000, "integrations of one tenant that all hang")
+	flag.IntVar(&t.silent, "silent", 10_000, "integrations of several tenants that never get an answer")
 	only := flag.String("only", "", "this trial alone: full-disk, slow-disk, little-memory, waiting, integrations, "+
-		"crowd or tenants")
+		"crowd, silence or tenants")
 	flag.Parse()
 	failed := false
 	if err := load.Unbounded(); err != nil {
@@ -40,7 +41,8 @@ func main() {
 		name string
 		run  func() error
 	}{{"full-disk", t.fullDisk}, {"slow-disk", t.slowDisk}, {"little-memory", t.littleMemory}, {"waiting", t.manyWait},
-		{"integrations", t.manyIntegrations}, {"crowd", t.crowd}, {"tenants", t.manyTenants}} {
+		{"integrations", t.manyIntegrations}, {"crowd", t.crowd}, {"silence", t.silence},
+		{"tenants", t.manyTenants}} {
 		if *only != "" && *only != one.name {
 			continue
 		}

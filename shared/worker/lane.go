@@ -20,7 +20,6 @@ const leaseSpan = 2 * time.Hour
 type lane struct {
 	delivery.Lane
 	limiter *limiter
-	share   *share
 
 	// Guarded by Pool.mu.
 	running bool
@@ -126,7 +125,7 @@ func (p *Pool) sendAll(ctx, sending context.Context, l *lane, f fetched) {
 
 // enter waits until a request may begin: until the lane's limiter and the places of all lanes together let it. It is
 // false when the context has ended, or the integration has changed. The places are to be given back to leave.
-func (p *Pool) enter(ctx context.Context, l *lane, f fetched, id string) (places chan struct{}, ok bool) {
+func (p *Pool) enter(ctx context.Context, l *lane, f fetched, id string) (places *places, ok bool) {
 	places = p.failing
 	switch trusted := l.limiter.enter(ctx); {
 	case f.target.Mails():
@@ -138,22 +137,12 @@ func (p *Pool) enter(ctx context.Context, l *lane, f fetched, id string) (places
 		p.leave(l, nil, nil)
 		return nil, false
 	}
-	own := l.share.of(p, places)
-	select {
-	case own <- struct{}{}:
-	case <-ctx.Done():
-		p.leave(l, nil, nil)
-		return nil, false
-	}
-	select {
-	case places <- struct{}{}:
-		if ctx.Err() == nil && l.epoch.Load() == f.epoch {
+	if places.enter(ctx, l.Tenant) {
+		if l.epoch.Load() == f.epoch {
 			return places, true
 		}
-		<-places
-	case <-ctx.Done():
+		places.leave(l.Tenant)
 	}
-	<-own
 	p.leave(l, nil, nil)
 	return nil, false
 }
@@ -174,10 +163,9 @@ func (p *Pool) await(ctx context.Context, l *lane, epoch int64, id string) bool 
 }
 
 // leave gives the places of a request back, after its attempt if one was decided.
-func (p *Pool) leave(l *lane, places chan struct{}, after *sending.Outcome) {
+func (p *Pool) leave(l *lane, places *places, after *sending.Outcome) {
 	if places != nil {
-		<-places
-		<-l.share.of(p, places)
+		places.leave(l.Tenant)
 	}
 	if l.limiter.leave(after) {
 		p.mu.Lock()

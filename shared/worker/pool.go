@@ -30,19 +30,18 @@ type Pool struct {
 	meter     metrics.Sink // nil: nobody counts
 	fallbacks Fallbacks    // nil: none are made
 
-	trusted, failing chan struct{} // places of all lanes together
-	mails            chan struct{}
-	outcomes         chan outcome
-	due              chan struct{} // nudges the timer: see look
+	trusted, failing, mails *places // of all lanes together
+
+	outcomes chan outcome
+	due      chan struct{} // nudges the timer: see look
 
 	paces   *pace.Views
 	senders *senders
 
-	mu     sync.Mutex
-	lanes  map[delivery.Lane]*lane
-	shares map[string]*share // by tenant
-	start  func(*lane)       // nil before Run and after its end
-	work   sync.WaitGroup    // running lanes
+	mu    sync.Mutex
+	lanes map[delivery.Lane]*lane
+	start func(*lane)    // nil before Run and after its end
+	work  sync.WaitGroup // running lanes
 }
 
 // PoolConfig names what a Pool works with; every field but Limits, Meter and Fallbacks is required.
@@ -67,10 +66,9 @@ func NewPool(c PoolConfig) *Pool {
 		targets:  sending.NewTargetCache(c.Sender, c.Integrations, c.Opener),
 		counting: counting{monitor: c.Monitor, now: c.Sender.Now},
 		logger:   c.Logger, limits: l, now: c.Sender.Now, meter: c.Meter,
-		trusted: make(chan struct{}, l.Total), failing: make(chan struct{}, l.FailingTotal),
-		mails:    make(chan struct{}, l.Mails),
+		trusted: newPlaces(l.Total), failing: newPlaces(l.FailingTotal), mails: newPlaces(l.Mails),
 		outcomes: make(chan outcome, 2*settleLimit), due: make(chan struct{}, 1),
-		lanes: map[delivery.Lane]*lane{}, shares: map[string]*share{},
+		lanes: map[delivery.Lane]*lane{},
 		paces: pace.NewViews(nil, c.Logger, c.Sender.Now),
 	}
 	p.senders = newSenders(p.send)
@@ -92,10 +90,10 @@ func (p *Pool) Collect(_ context.Context, g *metrics.Gathering) {
 	p.mu.Unlock()
 	g.Set(metrics.Lanes, float64(lanes))
 	g.Set(metrics.LanesRunning, float64(running))
-	for name, places := range map[string]chan struct{}{metrics.PlacesWorking: p.trusted,
+	for name, places := range map[string]*places{metrics.PlacesWorking: p.trusted,
 		metrics.PlacesFailing: p.failing, metrics.PlacesMail: p.mails} {
-		g.Set(metrics.InFlight, float64(len(places)), name)
-		g.Set(metrics.InFlightMost, float64(cap(places)), name)
+		g.Set(metrics.InFlight, float64(places.inFlight()), name)
+		g.Set(metrics.InFlightMost, float64(places.most), name)
 	}
 	g.Set(metrics.Outcomes, float64(len(p.outcomes)))
 }
@@ -147,7 +145,7 @@ func (p *Pool) wake(lanes []delivery.Lane, news bool) {
 	for _, key := range lanes {
 		l, ok := p.lanes[key]
 		if !ok {
-			l = &lane{Lane: key, share: p.take(key.Tenant)}
+			l = &lane{Lane: key}
 			l.limiter = newLimiter(p.paces.Of(key.Tenant, key.Integration), p.limits.PerLane,
 				p.limits.Failing, p.now)
 			p.lanes[key] = l
@@ -179,7 +177,6 @@ func (p *Pool) Recheck(tenant, id string) {
 func (p *Pool) forget(l *lane) {
 	if !l.running && !l.again && p.lanes[l.Lane] == l && l.limiter.idle() {
 		delete(p.lanes, l.Lane)
-		p.drop(l.Tenant)
 		p.paces.Forget(l.Tenant, l.Integration, p.now())
 	}
 }

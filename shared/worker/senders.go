@@ -14,7 +14,7 @@ type job struct {
 	lane     *lane
 	target   *sending.Target
 	delivery *delivery.Delivery
-	places   chan struct{} // to be given back to leave
+	places   *places // to be given back to leave
 }
 
 // maxResting is how many senders wait for a job at most. Each keeps its stack, 16 KiB or so.
