@@ -59,8 +59,8 @@ func (m *mute) hold(c net.Conn) {
 	}
 }
 
-// silence gives several tenants many integrations whose systems accept a connection and never answer, and looks how long
-// another tenant's events take, what the program holds, and how it stops.
+// silence gives several tenants many integrations whose systems accept a connection and never answer, and looks how
+// long another tenant's events take, what the program holds, and how it stops.
 func (t *trials) silence() error {
 	folder, clean, err := temporary()
 	if err != nil {

@@ -40,16 +40,7 @@ func Backlog(t *testing.T, open func(t *testing.T) (Log, integration.Backlog)) {
 		w, err := backlog.CountWaiting(t.Context(), "43", "i", 10)
 		require.NoError(t, err)
 		require.Zero(t, w.Count, "another tenant's")
-		for _, tenant := range []string{"42", "43"} {
-			several, err := backlog.CountWaitingOf(t.Context(), tenant, []string{"another", "i", "nowhere"}, 3)
-			require.NoError(t, err)
-			require.Len(t, several, 3)
-			for n, id := range []string{"another", "i", "nowhere"} {
-				want, err := backlog.CountWaiting(t.Context(), tenant, id, 3)
-				require.NoError(t, err)
-				require.Equal(t, want, several[n], "%s of %s", id, tenant)
-			}
-		}
+		countsManyAsOne(t, backlog)
 	})
 	t.Run("what is dead is counted from a time on, up to the limit", func(t *testing.T) {
 		t.Parallel()
@@ -78,4 +69,20 @@ func Backlog(t *testing.T, open func(t *testing.T) (Log, integration.Backlog)) {
 		require.Zero(t, dead("42", "another", At.Add(-time.Hour), 10))
 		require.Zero(t, dead("43", "i", At.Add(-time.Hour), 10), "another tenant's")
 	})
+}
+
+// countsManyAsOne holds the count of many integrations to that of each.
+func countsManyAsOne(t *testing.T, backlog integration.Backlog) {
+	t.Helper()
+	ids := []string{"another", "i", "nowhere"}
+	for _, tenant := range []string{"42", "43"} {
+		several, err := backlog.CountWaitingOf(t.Context(), tenant, ids, 3)
+		require.NoError(t, err)
+		require.Len(t, several, len(ids))
+		for n, id := range ids {
+			want, err := backlog.CountWaiting(t.Context(), tenant, id, 3)
+			require.NoError(t, err)
+			require.Equal(t, want, several[n], "%s of %s", id, tenant)
+		}
+	}
 }

@@ -115,9 +115,9 @@ func counterKnowsItsFailures(t *testing.T, open OpenCounters) {
 // manySeriesAtOnce has more buckets than an engine reads at a time.
 func manySeriesAtOnce(t *testing.T, open OpenCounters) {
 	c := open(t)
-	none := []health.SeriesKey{{Integration: "a", Window: 1}}
-	require.NoError(t, c.Several(t.Context(), "42", none, At, func(int, health.Point) { t.Error("nothing is counted") }))
-	require.NoError(t, c.Several(t.Context(), "42", nil, At, func(int, health.Point) { t.Error("nothing was asked for") }))
+	for _, of := range [][]health.SeriesKey{nil, {{Integration: "a", Window: 1}}} {
+		require.NoError(t, c.Several(t.Context(), "42", of, At, func(int, health.Point) { t.Error("nothing is counted") }))
+	}
 	const integrations, buckets = 15, 140
 	var keys []health.SeriesKey
 	var counts []health.Count

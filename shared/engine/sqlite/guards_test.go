@@ -44,7 +44,7 @@ func TestAProgramRefusesAFileThatHoldsWhatItDoesNotKnow(t *testing.T) {
 			require.Len(t, waiting, 1)
 			require.Len(t, waiting[0].Filters, 1)
 		}},
-		"how long a tenant chose to keep what comes for it": {"023_retention.sql", func(t *testing.T, db *sqlite.DB) error {
+		"how long a tenant chose to keep events": {"023_retention.sql", func(t *testing.T, db *sqlite.DB) error {
 			return db.Reports().SaveSettings(t.Context(), report.Settings{Tenant: "42", Revision: 1,
 				Retention: retention.Setting{Events: 14, Deliveries: 7, Changed: at}}, enginetest.Entry("42"))
 		}, func(t *testing.T, db *sqlite.DB) {
