@@ -36,8 +36,8 @@ func (s *Stack) traces(headers string) error {
 	return nil
 }
 
-// readHeaders reads the secret of traces. What can not be read leaves what is in use, or spans are sent without headers:
-// no event waits for a trace.
+// readHeaders reads the secret of traces. Where it can not, those in use stay, or spans are sent without headers: no
+// event waits for a trace.
 func (s *Stack) readHeaders(ctx context.Context, manager keys.Secrets, id string) string {
 	headers, err := manager.Current(ctx, id)
 	if err != nil {

@@ -145,7 +145,7 @@ func TestOtherAccountsPublishOnlyWhatUpstreamDoes(t *testing.T) {
 // senders are the functions that may open the secrets of integrations: who sends, and who tests and saves.
 var senders = []string{"Api", "Deliver", "Retry"}
 
-// exporters are those that send spans, and may read with which headers. What the API previews is an attempt's of before.
+// exporters are those that send spans, and may read with which headers. The API previews those of attempts.
 var exporters = []string{"Fanout", "Count", "Deliver", "Retry"}
 
 func TestARoleUsesTheKeysOnlyForWhatItMust(t *testing.T) {
