@@ -10,7 +10,7 @@ import (
 // places bound how many requests of all lanes are in flight together. One that is free goes to the tenant that has
 // fewest of those that wait, and the last eighth to tenants that have few: else a tenant would stand in line with each
 // of the integrations of others that hang. Beside 2,000 of one tenant the first event of another took 55 s, and beside
-// 10,000 of five tenants twenty, one after the other, took more than five minutes (make limits ARGS="-only silence").
+// 10,000 of five tenants twenty, one after the other, took more than four minutes (make limits ARGS="-only silence").
 // More than an eighth is not set aside, for most installations have one busy tenant.
 type places struct {
 	most int

@@ -226,7 +226,8 @@ func TestWhatOthersHaveStandInTheLineIsInTheBatch(t *testing.T) {
 	t.Parallel()
 	db := reopenWith(t, filepath.Join(quickDir(t), "state.db"), sqlite.Options{Share: 2})
 	for _, tenant := range []string{"42", "44"} {
-		require.NoError(t, db.Integrations().Create(t.Context(), enginetest.Sample(tenant, "i"), enginetest.Record(tenant, event.CreateUser)))
+		require.NoError(t, db.Integrations().Create(t.Context(), enginetest.Sample(tenant, "i"),
+			enginetest.Record(tenant, event.CreateUser)))
 	}
 	put := func(tenants ...string) {
 		for _, tenant := range tenants {

@@ -255,9 +255,11 @@ func (i *intake) carried(v delivery.Delivery) ([]int64, error) {
 // numberOf is the number of an accepted event. Deliveries carry them in their order, for each integration anew.
 func (i *intake) numberOf(e event.Event) (int64, bool) {
 	for range 2 {
-		if n := i.next; n < len(i.Accepted) && i.Accepted[n].Event.ID == e.ID && i.Accepted[n].Event.Tenant == e.Tenant {
-			i.next++
-			return i.numbers[n], true
+		if n := i.next; n < len(i.Accepted) {
+			if is := &i.Accepted[n].Event; is.ID == e.ID && is.Tenant == e.Tenant {
+				i.next++
+				return i.numbers[n], true
+			}
 		}
 		i.next = 0
 	}
