@@ -384,7 +384,21 @@ func (w *world) doubts(op *operation) ([]doubt, error) {
 		return nil, err
 	}
 	after, err := os.ReadFile(w.twin)
-	return []doubt{{file: before}, {file: after, done: []*operation{whole}}}, err
+	out := []doubt{{file: before}, {file: after, done: []*operation{whole}}}
+	if err != nil || w.doubtful == nil || whole == w.doubtful {
+		return out, err
+	}
+	// The next operation writes over what the one in doubt left behind. Where its first write got lost that is there.
+	if err := os.WriteFile(w.twin, before, 0o600); err != nil {
+		return nil, err
+	}
+	w.reopenReference()
+	_, _ = w.doubtful.run(w.reference)
+	if err := w.reference.Close(); err != nil {
+		return nil, err
+	}
+	after, err = os.ReadFile(w.twin)
+	return append(out, doubt{file: after, done: []*operation{w.doubtful}}), err
 }
 
 func (w *world) copyOfReference() ([]byte, error) {

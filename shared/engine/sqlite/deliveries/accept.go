@@ -62,13 +62,13 @@ type eventKey struct{ tenant, id string }
 // intake is an Intake made ready for the writer.
 type intake struct {
 	fanout.Intake
-	through int64              // the last entry it passes
-	numbers []int64            // of the accepted events
-	seqs    map[eventKey]int64 // the same by event, made when somebody asks out of order
-	next    int                // the accepted event that is asked for next, where all ask in order
-	ids     []eventids.ID      // of the accepted events
-	refs    map[laneKey]int64  // of lanes that are new
-	made    []madeDelivery     // of each lane the oldest at least
+	through int64             // the last entry it passes
+	numbers []int64           // of the accepted events
+	next    int               // of them, that is asked for next where all ask in order
+	places  map[eventKey]int  // in numbers, made when somebody asks out of order
+	ids     []eventids.ID     // of the accepted events
+	refs    map[laneKey]int64 // of lanes that are new
+	made    []madeDelivery    // of each lane the oldest at least
 	windows windows
 }
 
@@ -253,24 +253,21 @@ func (i *intake) carried(v delivery.Delivery) ([]int64, error) {
 }
 
 // numberOf is the number of an accepted event. Deliveries carry them in their order, for each integration anew.
-func (i *intake) numberOf(e event.Event) (int64, bool) {
-	for range 2 {
-		if n := i.next; n < len(i.Accepted) {
-			if is := &i.Accepted[n].Event; is.ID == e.ID && is.Tenant == e.Tenant {
-				i.next++
-				return i.numbers[n], true
+func (i *intake) numberOf(e event.Event) (seq int64, ok bool) {
+	n := i.next
+	if n == len(i.Accepted) || i.Accepted[n].Event.ID != e.ID || i.Accepted[n].Event.Tenant != e.Tenant {
+		if i.places == nil {
+			i.places = make(map[eventKey]int, len(i.Accepted))
+			for n, a := range i.Accepted {
+				i.places[eventKey{a.Event.Tenant, a.Event.ID}] = n
 			}
 		}
-		i.next = 0
-	}
-	if i.seqs == nil {
-		i.seqs = make(map[eventKey]int64, len(i.Accepted))
-		for n, a := range i.Accepted {
-			i.seqs[eventKey{a.Event.Tenant, a.Event.ID}] = i.numbers[n]
+		if n, ok = i.places[eventKey{e.Tenant, e.ID}]; !ok {
+			return 0, false
 		}
 	}
-	seq, ok := i.seqs[eventKey{e.Tenant, e.ID}]
-	return seq, ok
+	i.next = (n + 1) % len(i.Accepted)
+	return i.numbers[n], true
 }
 
 // enqueue writes a new delivery as a row of its own.

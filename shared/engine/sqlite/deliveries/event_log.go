@@ -207,14 +207,11 @@ const exists = `SELECT 1 FROM pending WHERE ref = ?1 AND id = ?2
 // Recover makes deliveries of events that are stored.
 func (d *Deliveries) Recover(ctx context.Context, deliveries []delivery.Delivery, events []fanout.Accepted) (made int,
 	err error) {
-	i := intake{seqs: make(map[eventKey]int64, len(events))}
-	i.Deliveries = deliveries
-	for _, a := range events {
-		seq, err := eventbus.Seq(a.Entry)
-		if err != nil {
+	i := intake{Intake: fanout.Intake{Deliveries: deliveries, Accepted: events}, numbers: make([]int64, len(events))}
+	for n, a := range events {
+		if i.numbers[n], err = eventbus.Seq(a.Entry); err != nil {
 			return 0, err
 		}
-		i.seqs[eventKey{a.Event.Tenant, a.Event.ID}] = seq
 	}
 	err = d.db.Write(ctx, func(w *db.Writer) error {
 		i.refs, i.made, i.windows = map[laneKey]int64{}, i.made[:0], windows{}

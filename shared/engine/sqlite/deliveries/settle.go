@@ -9,6 +9,7 @@ import (
 	"tocsin/shared/engine/sqlite/blocks"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/tables"
+	"tocsin/shared/fanout"
 )
 
 // Settle moves deliveries to where their new state belongs.
@@ -58,14 +59,14 @@ func (d *Deliveries) Settle(ctx context.Context, deliveries []delivery.Delivery)
 
 // makeFallback writes a new delivery of events that are stored, unless its id is known.
 func (d *Deliveries) makeFallback(w *db.Writer, i *intake, v delivery.Delivery) error {
-	i.seqs = make(map[eventKey]int64, len(v.Events))
+	i.Accepted, i.numbers, i.next, i.places = nil, nil, 0, nil
 	for _, e := range v.Events {
 		seq, found, err := d.ids.Find(w.Conn, e.Tenant, e.ID)
 		if err != nil {
 			return err
 		}
 		if found {
-			i.seqs[eventKey{e.Tenant, e.ID}] = seq
+			i.Accepted, i.numbers = append(i.Accepted, fanout.Accepted{Event: e}), append(i.numbers, seq)
 		}
 	}
 	return d.enqueueNew(w, i, v)
