@@ -17,6 +17,7 @@ import (
 	"tocsin/shared/filter"
 	"tocsin/shared/logsample"
 	"tocsin/shared/trace"
+	"tocsin/shared/trigger/alike"
 	"tocsin/shared/trigger/budget"
 )
 
@@ -130,31 +131,42 @@ func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, p
 	}
 	pending := make([][]counted, len(matchers))
 	skipped := make([]bool, len(matchers))
-	asked := map[event.Kind][]int{} // the matchers that look at a kind: most of a batch is of one
+	alone, together := alike.Split(matchers, alike.First(places, func(p int) time.Time { return batch[p].At }))
+	shared := make([][]counted, len(together))
+	asked := map[event.Kind][]int{} // of alone, those that look at a kind: most of a batch is of one
 	var hit []int
 	for _, place := range places {
 		e := batch[place].Event
 		of, ok := asked[e.Kind]
 		if !ok {
-			for n, m := range matchers {
-				if slices.Contains(m.template.Kinds, e.Kind) {
+			for _, n := range alone {
+				if slices.Contains(matchers[n].template.Kinds, e.Kind) {
 					of = append(of, n)
 				}
 			}
 			asked[e.Kind] = of
 		}
 		var s *subject
+		look := func() {
+			if s == nil {
+				s = see(e)
+				s.Budget, s.span = evaluation, v.span(e)
+			}
+		}
+		for n, group := range together {
+			if m := matchers[group[0]]; slices.Contains(m.template.Kinds, e.Kind) {
+				if look(); m.matches(s) {
+					shared[n] = append(shared[n], counted{place, when(batch[place]), s})
+				}
+			}
+		}
 		hit = hit[:0]
 		for _, n := range of {
 			m := matchers[n]
 			if m.before(batch[place]) {
 				continue
 			}
-			if s == nil {
-				s = see(e)
-				s.Budget = evaluation
-				s.span = v.span(e)
-			}
+			look()
 			evaluation.Skipped = false
 			matched := m.matches(s)
 			switch {
@@ -179,6 +191,11 @@ func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, p
 			f := firing{event: e, client: e.ClientName, now: v.Now()}
 			f.by.Add(s.span)
 			v.fire(m, f, out)
+		}
+	}
+	for n, group := range together {
+		for _, of := range group {
+			pending[of] = shared[n]
 		}
 	}
 	return v.count(ctx, tenant, batch, matchers, pending, skipped, out)

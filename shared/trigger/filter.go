@@ -10,6 +10,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/filter"
 	"tocsin/shared/trace"
+	"tocsin/shared/trigger/alike"
 )
 
 // subject is what a trigger sees of an event.
@@ -90,6 +91,7 @@ type matcher struct {
 	template Template
 	ruler    ruler
 	filters  *filter.Matcher
+	alike    alike.Trigger
 }
 
 // compile makes a trigger ready to match; a filter that was valid when it was saved is valid still.
@@ -109,8 +111,14 @@ func compile(t Trigger) (*matcher, error) {
 	if m.filters, err = filter.Compile(t.Filters); err != nil {
 		return nil, fmt.Errorf("trigger %s: %w", t.ID, err)
 	}
+	if m.alike, err = alike.Of(string(t.Template), t.Filters, template.Threshold != nil, m.Since.Add(-skew)); err != nil {
+		return nil, fmt.Errorf("trigger %s: %w", t.ID, err)
+	}
 	return m, nil
 }
+
+// Alike is what matters of it for alike.Split.
+func (m *matcher) Alike() alike.Trigger { return m.alike }
 
 // matches reports whether an event of one of the template's kinds counts for the trigger.
 func (m *matcher) matches(s *subject) bool { return m.countable(s) && m.filters.Match(&s.Subject) }

@@ -2,6 +2,7 @@ package trigger
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"tocsin/shared/event"
@@ -34,16 +35,7 @@ func Preview(t Trigger, now time.Time) ([]event.Event, error) {
 	}
 	data := samples[t.Template]
 	if t.Template == Denylisted {
-		var d event.BlockedData
-		if err := json.Unmarshal([]byte(data), &d); err != nil {
-			return nil, err
-		}
-		d.ExpireAt = now.Add(time.Hour).UTC().Format("2006-01-02 15:04:05 -0700")
-		raw, err := json.Marshal(d)
-		if err != nil {
-			return nil, err
-		}
-		data = string(raw)
+		data = fmt.Sprintf(data, now.Add(time.Hour).UTC().Format("2006-01-02 15:04:05 -0700"))
 	}
 	f.event = event.Event{ID: "preview", Tenant: t.Tenant, Data: json.RawMessage(data)}
 	_, events := m.react(f)

@@ -1,0 +1,49 @@
+package alike_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/trigger/alike"
+)
+
+type is alike.Trigger
+
+func (t is) Alike() alike.Trigger { return alike.Trigger(t) }
+
+// Only those are asked together that count the same whatever the event is.
+func TestOnlyTriggersThatCountTheSameAreAskedTogether(t *testing.T) {
+	t.Parallel()
+	came := time.Unix(1677628800, 0)
+	all := []is{
+		{Condition: "hits", Counts: "hits"},
+		{Condition: "hits", Counts: "hits", Since: came.Add(-time.Hour)},
+		{Condition: "hits", Counts: "hits", Since: came.Add(time.Hour)}, // it may be that it does not watch yet
+		{Condition: "hits", Counts: "hits xss"},
+		{Condition: "attacks", Counts: "attacks"},
+		{Condition: "attacks", Paths: true}, // where it counts the other one does not
+		{Condition: "user"},
+		{Condition: "user"},
+		{Condition: "hits", Counts: "hits xss"},
+	}
+	alone, together := alike.Split(all, came)
+	require.Equal(t, []int{2, 4, 5, 6, 7}, alone)
+	require.Equal(t, [][]int{{0, 1}, {3, 8}}, together)
+	alone, together = alike.Split(all, time.Time{})
+	require.Equal(t, []int{4, 5, 6, 7}, alone, "an event of no known time came before nothing")
+	require.Equal(t, [][]int{{0, 1, 2}, {3, 8}}, together)
+	alone, together = alike.Split([]is{}, came)
+	require.Empty(t, alone)
+	require.Empty(t, together)
+}
+
+func TestFirst(t *testing.T) {
+	t.Parallel()
+	early, late := time.Unix(1, 0), time.Unix(2, 0)
+	for _, times := range [][]time.Time{{early, late}, {late, early}, {{}, late, {}, early}, {early, {}}} {
+		require.Equal(t, early, alike.First(times, func(at time.Time) time.Time { return at }))
+	}
+	require.Zero(t, alike.First([]time.Time{{}, {}}, func(at time.Time) time.Time { return at }))
+}
