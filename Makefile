@@ -46,6 +46,8 @@ lint: ## check the format, the code and the arrows between folders (.golangci.ym
 	$(GO) mod tidy -diff
 	$(GO) -C infra mod tidy -diff
 	$(GO) -C scripts/browser mod tidy -diff
+	$(GO) -C scripts/bench/drivers vet .
+	$(GO) -C scripts/bench/drivers mod tidy -diff
 	GOWORK=off $(GO) -C scripts/independent mod tidy -diff
 	GOWORK=off $(GO) -C scripts/independent/datadog mod tidy -diff
 
