@@ -28,7 +28,8 @@ func TestTriggersTogetherCountAsEachAlone(t *testing.T) {
 				tr.Since = noon.Add(time.Duration(chance.IntN(40)-10) * time.Second)
 			}
 			if chance.IntN(4) == 0 {
-				tr.Filters = []filter.Filter{{ID: filter.ByType, Operator: filter.Equal, Values: []filter.Value{"sqli"}}}
+				tr.Filters = []filter.Filter{{ID: filter.ByType, Operator: filter.Equal,
+					Values: []filter.Value{"sqli"}}}
 			}
 			if chance.IntN(6) == 0 {
 				tr.Filters = append(tr.Filters, filter.Filter{ID: filter.ByURL, Operator: filter.NotEqual,

@@ -131,42 +131,28 @@ func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, p
 	}
 	pending := make([][]counted, len(matchers))
 	skipped := make([]bool, len(matchers))
-	alone, together := alike.Split(matchers, alike.First(places, func(p int) time.Time { return batch[p].At }))
-	shared := make([][]counted, len(together))
-	asked := map[event.Kind][]int{} // of alone, those that look at a kind: most of a batch is of one
+	groups := alike.Split(matchers, alike.First(places, func(p int) time.Time { return batch[p].At }))
+	asked := map[event.Kind][]int{} // see asks: most of a batch is of one kind
 	var hit []int
 	for _, place := range places {
 		e := batch[place].Event
 		of, ok := asked[e.Kind]
 		if !ok {
-			for _, n := range alone {
-				if slices.Contains(matchers[n].template.Kinds, e.Kind) {
-					of = append(of, n)
-				}
-			}
+			of = asks(matchers, groups, e.Kind)
 			asked[e.Kind] = of
 		}
 		var s *subject
-		look := func() {
-			if s == nil {
-				s = see(e)
-				s.Budget, s.span = evaluation, v.span(e)
-			}
-		}
-		for n, group := range together {
-			if m := matchers[group[0]]; slices.Contains(m.template.Kinds, e.Kind) {
-				if look(); m.matches(s) {
-					shared[n] = append(shared[n], counted{place, when(batch[place]), s})
-				}
-			}
-		}
 		hit = hit[:0]
 		for _, n := range of {
 			m := matchers[n]
 			if m.before(batch[place]) {
 				continue
 			}
-			look()
+			if s == nil {
+				s = see(e)
+				s.Budget = evaluation
+				s.span = v.span(e)
+			}
 			evaluation.Skipped = false
 			matched := m.matches(s)
 			switch {
@@ -182,10 +168,8 @@ func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, p
 		for _, n := range deepestOnly(matchers, hit, s) {
 			m := matchers[n]
 			if m.template.Threshold != nil {
-				if pending[n] == nil {
-					pending[n] = make([]counted, 0, len(places))
-				}
-				pending[n] = append(pending[n], counted{place, when(batch[place]), s})
+				pending[n] = append(slices.Grow(pending[n], len(places)-len(pending[n])),
+					counted{place, when(batch[place]), s})
 				continue
 			}
 			f := firing{event: e, client: e.ClientName, now: v.Now()}
@@ -193,12 +177,22 @@ func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, p
 			v.fire(m, f, out)
 		}
 	}
-	for n, group := range together {
-		for _, of := range group {
-			pending[of] = shared[n]
+	for _, group := range groups {
+		for _, n := range group[1:] {
+			pending[n] = pending[group[0]]
 		}
 	}
 	return v.count(ctx, tenant, batch, matchers, pending, skipped, out)
+}
+
+// asks are the matchers that look at a kind: the first of each group of those alike.
+func asks(matchers []*matcher, groups [][]int, kind event.Kind) (of []int) {
+	for _, group := range groups {
+		if slices.Contains(matchers[group[0]].template.Kinds, kind) {
+			of = append(of, group[0])
+		}
+	}
+	return of
 }
 
 func (v *Evaluator) clock() func() time.Time {

@@ -111,7 +111,8 @@ func compile(t Trigger) (*matcher, error) {
 	if m.filters, err = filter.Compile(t.Filters); err != nil {
 		return nil, fmt.Errorf("trigger %s: %w", t.ID, err)
 	}
-	if m.alike, err = alike.Of(string(t.Template), t.Filters, template.Threshold != nil, m.Since.Add(-skew)); err != nil {
+	m.alike, err = alike.Of(string(t.Template), t.Filters, template.Threshold != nil, m.Since.Add(-skew))
+	if err != nil {
 		return nil, fmt.Errorf("trigger %s: %w", t.ID, err)
 	}
 	return m, nil

@@ -135,8 +135,8 @@ func (s *Leaving) registerPeople(api huma.API, tags []string) {
 		OperationID: "erase-person", Method: http.MethodPost, Path: "/v1/tenants/{id}/people/erasure", Tags: tags,
 		DefaultStatus: http.StatusAccepted, Errors: []int{413, 415, 422}, Summary: "Erase a person of a tenant",
 		Description: "For the platform's operators. What is the person's own is removed for good: their " +
-			"notifications, sessions, tokens, suppressions and mails. What else names them by the address (entries of " +
-			"the activity log, who made what, events, deliveries) stays, with a pseudonym in their place. " +
+			"notifications, sessions, tokens, suppressions and mails. What else names them by the address (entries " +
+			"of the activity log, who made what, events, deliveries) stays, with a pseudonym in their place. " +
 			"Integrations that they made work on; their address is taken out of receivers, and an integration that " +
 			"has no other is disabled with the reason. Integrations are changed at once; the rest goes on in the " +
 			"background, and `GET` tells how far it is. One that is at work already is answered. Who asks is noted " +

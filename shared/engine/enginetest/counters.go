@@ -116,7 +116,8 @@ func counterKnowsItsFailures(t *testing.T, open OpenCounters) {
 func manySeriesAtOnce(t *testing.T, open OpenCounters) {
 	c := open(t)
 	for _, of := range [][]health.SeriesKey{nil, {{Integration: "a", Window: 1}}} {
-		require.NoError(t, c.Several(t.Context(), "42", of, At, func(int, health.Point) { t.Error("nothing is counted") }))
+		require.NoError(t, c.Several(t.Context(), "42", of, At,
+			func(int, health.Point) { t.Error("nothing is counted") }))
 	}
 	const integrations, buckets = 15, 140
 	var keys []health.SeriesKey

@@ -35,10 +35,10 @@ func Of(condition string, filters []filter.Filter, counts bool, since time.Time)
 	return t, nil
 }
 
-// Split says which triggers are to be asked each by itself, and which together, by their places in the list. The first
-// event that they are asked about came at first; zero = that is not known.
-func Split[T interface{ Alike() Trigger }](all []T, first time.Time) (alone []int, together [][]int) {
-	paths, groups := map[string]bool{}, map[string]int{}
+// Split groups triggers, by their places in the list, in the order of the first of each group: each group is asked
+// once. The first event that they are asked about came at first; zero = that is not known.
+func Split[T interface{ Alike() Trigger }](all []T, first time.Time) (groups [][]int) {
+	paths, known := map[string]bool{}, map[string]int{}
 	for _, a := range all {
 		t := a.Alike()
 		paths[t.Condition] = paths[t.Condition] || t.Paths
@@ -46,17 +46,17 @@ func Split[T interface{ Alike() Trigger }](all []T, first time.Time) (alone []in
 	for n, a := range all {
 		t := a.Alike()
 		if t.Counts == "" || paths[t.Condition] || !first.IsZero() && first.Before(t.Since) {
-			alone = append(alone, n)
+			groups = append(groups, []int{n})
 			continue
 		}
-		group, known := groups[t.Counts]
-		if !known {
-			group = len(together)
-			groups[t.Counts], together = group, append(together, nil)
+		if at, ok := known[t.Counts]; ok {
+			groups[at] = append(groups[at], n)
+			continue
 		}
-		together[group] = append(together[group], n)
+		known[t.Counts] = len(groups)
+		groups = append(groups, []int{n})
 	}
-	return alone, together
+	return groups
 }
 
 // First is the first of the times at which something came, of those that are known.
