@@ -46,6 +46,7 @@ type Gate struct {
 	target string
 	mu     sync.Mutex
 	calls  map[string]int
+	again  int // see Repeated
 	sqs    Requests
 	meter  meter.Meter
 	used   map[Use]bool
@@ -68,6 +69,15 @@ func (g *Gate) Faults(fault func(call string) *Fault) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.fault = fault
+}
+
+// Repeated are the calls since the last time that a client of AWS made because it had no answer in time: on a machine
+// that is busy enough, what it does costs more.
+func (g *Gate) Repeated() (calls int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	calls, g.again = g.again, 0
+	return calls
 }
 
 // Calls are the calls since the last time by their names, and the capacity units of DynamoDB: reads and writes.
@@ -95,6 +105,9 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request) {
 		g.used[u] = true
 	}
 	g.calls[call]++
+	if sent := r.Header.Get("Amz-Sdk-Request"); sent != "" && !strings.HasPrefix(sent, "attempt=1;") {
+		g.again++
+	}
 	fault := g.fault
 	g.mu.Unlock()
 	if fault != nil {

@@ -83,9 +83,17 @@ func TestWhatASearchOfTheLogCostsDynamoDB(t *testing.T) {
 		{"a text that none has, 1,000 looked at", deliverylog.Query{Limit: 50, Text: "no such words"}, 800},
 	} {
 		one.query.Tenant = "42"
-		_, err := log.Search(t.Context(), one.query)
-		require.NoError(t, err)
-		calls, units := w.gate.Calls()
+		var calls map[string]int
+		var units map[string]float64
+		for range 10 { // a call whose answer comes too late is made again, and is no measure
+			w.gate.Calls()
+			w.gate.Repeated()
+			_, err := log.Search(t.Context(), one.query)
+			require.NoError(t, err)
+			if calls, units = w.gate.Calls(); w.gate.Repeated() == 0 {
+				break
+			}
+		}
 		t.Logf("%s: %.1f read units, calls %v", one.name, units["read"], calls)
 		require.Positive(t, units["read"], one.name)
 		require.LessOrEqual(t, units["read"], one.most, one.name)

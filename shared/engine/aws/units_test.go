@@ -23,7 +23,7 @@ func TestWhatABatchOfHitsCostsDynamoDB(t *testing.T) {
 	c, triggers := w.counts(p, d)
 	require.NoError(t, triggers.Seed(t.Context(), "42", trigger.Defaults("42", "Acme", now()), enginetest.Entry("42")))
 	f, hits := fanoutTo(w, d, "web_hooks"), newHitSource(t)
-	accepting, counting := 0.0, 0.0
+	accepting, counting, judged := 0.0, 0.0, 0
 	for batch := range batches {
 		list := hits.batch(now().Add(time.Duration(batch) * time.Second))
 		w.gate.Calls()
@@ -35,8 +35,8 @@ func TestWhatABatchOfHitsCostsDynamoDB(t *testing.T) {
 			require.NoError(t, err)
 		}
 		calls, two := w.gate.Calls()
-		if batch >= full {
-			accepting, counting = accepting+one["write"], counting+two["write"]
+		if batch >= full && w.gate.Repeated() == 0 { // else the machine was too busy, and what it took is no measure
+			accepting, counting, judged = accepting+one["write"], counting+two["write"], judged+1
 		}
 		if batch < 3 || batch%10 == 9 {
 			t.Logf("batch %2d: write units an event: accepting %.2f, counting %.2f; calls of counting %v", batch,
@@ -46,7 +46,8 @@ func TestWhatABatchOfHitsCostsDynamoDB(t *testing.T) {
 	states, err := triggers.States(t.Context(), "42", []string{trigger.Defaults("42", "", now())[0].ID})
 	require.NoError(t, err)
 	require.Greater(t, len(states[0].Body), 28<<10, "the states are full")
-	events := float64((batches - full) * batchSize)
+	require.Positive(t, judged, "each batch had an answer that came too late")
+	events := float64(judged * batchSize)
 	t.Logf("full states: %.2f write units an event to accept, %.2f to count", accepting/events, counting/events)
 	require.LessOrEqual(t, counting/events, 0.7, "they were 1.4 when a round wrote whole states")
 	require.LessOrEqual(t, (accepting+counting)/events, 2.0)
