@@ -86,7 +86,7 @@ type eraseInput struct {
 type exportInput struct {
 	ID     string `path:"id" doc:"the tenant"`
 	Person string `query:"person" minLength:"3" maxLength:"254" doc:"an address: the rows alone that name this person" example:"ada@example.com"`
-	Cursor string `query:"cursor" maxLength:"7000" doc:"next_cursor of the page before"`
+	Cursor string `query:"cursor" maxLength:"7000" pattern:"^[A-Za-z0-9_-]*$" doc:"next_cursor of the page before"`
 }
 
 // RowView is one of what is kept.
