@@ -35,11 +35,7 @@ func (t *trials) crowd() error {
 		return err
 	}
 	defer func() { p.Kill() }()
-	quiet, err := p.As("admin@quiet.example.com", "quiet")
-	if err != nil {
-		return err
-	}
-	if err := load.Create(quiet, "receiver", "http://"+r.host+"/hook", 1, ""); err != nil {
+	if err := quietTenant(p, r); err != nil {
 		return err
 	}
 	c, next := load.Client(1), 0
@@ -84,4 +80,13 @@ func arriving(p *embedded.Process, c *http.Client, r *receiver, next *int, when 
 	say("the quiet tenant's events %s: %s in the median, %s at most", when,
 		took[quietEvents/2].Round(time.Millisecond), took[quietEvents-1].Round(time.Millisecond))
 	return nil
+}
+
+// quietTenant makes the quiet tenant's integration.
+func quietTenant(p *embedded.Process, r *receiver) error {
+	quiet, err := p.As("admin@quiet.example.com", "quiet")
+	if err != nil {
+		return err
+	}
+	return load.Create(quiet, "receiver", "http://"+r.host+"/hook", 1, "")
 }

@@ -88,11 +88,7 @@ func (t *trials) silence() error {
 		return err
 	}
 	defer func() { p.Kill() }()
-	quiet, err := p.As("admin@quiet.example.com", "quiet")
-	if err != nil {
-		return err
-	}
-	if err := load.Create(quiet, "receiver", "http://"+r.host+"/hook", 1, ""); err != nil {
+	if err := quietTenant(p, r); err != nil {
 		return err
 	}
 	c, next := load.Client(1), 0

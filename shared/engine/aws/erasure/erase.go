@@ -61,6 +61,17 @@ func readPlace(text string) (p place, err error) {
 	return p, nil
 }
 
+// among is where the place's table stands among all; the first one where it names none.
+func (p place) among(all []kind) (n int, err error) {
+	if p.Table == "" {
+		return 0, nil
+	}
+	if n = slices.IndexFunc(all, func(k kind) bool { return k.name == p.Table }); n < 0 {
+		return 0, fmt.Errorf("there is no table %s", p.Table)
+	}
+	return n, nil
+}
+
 func (p place) start() table.Item {
 	if len(p.Key) == 0 {
 		return nil
@@ -111,9 +122,9 @@ func (s *Store) Erase(ctx context.Context, tenant, from string) (rows erasure.Co
 	if at.Table == "" {
 		return s.eraseQueue(ctx, tenant, at, all)
 	}
-	n := slices.IndexFunc(all, func(k kind) bool { return k.name == at.Table })
-	if n < 0 {
-		return nil, "", fmt.Errorf("there is no table %s", at.Table)
+	n, err := at.among(all)
+	if err != nil {
+		return nil, "", err
 	}
 	k, rows := all[n], erasure.Counts{}
 	start := at.start()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -23,11 +22,9 @@ func (s *Store) Page(ctx context.Context, tenant, from string) (rows []erasure.R
 		return nil, "", err
 	}
 	all := s.Tables.kinds()
-	n := 0
-	if at.Table != "" {
-		if n = slices.IndexFunc(all, func(k kind) bool { return k.name == at.Table }); n < 0 {
-			return nil, "", fmt.Errorf("there is no table %s", at.Table)
-		}
+	n, err := at.among(all)
+	if err != nil {
+		return nil, "", err
 	}
 	k, size := all[n], 0
 	items, last, err := s.read(ctx, k, tenant, at.start())

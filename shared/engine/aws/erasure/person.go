@@ -28,11 +28,9 @@ func (s *Store) ErasePerson(ctx context.Context, tenant string, w pseudonym.Writ
 		return nil, "", err
 	}
 	all := s.Tables.kinds()
-	n := 0
-	if at.Table != "" {
-		if n = slices.IndexFunc(all, func(k kind) bool { return k.name == at.Table }); n < 0 {
-			return nil, "", fmt.Errorf("there is no table %s", at.Table)
-		}
+	n, err := at.among(all)
+	if err != nil {
+		return nil, "", err
 	}
 	k, rows := all[n], erasure.Counts{}
 	start := at.start()

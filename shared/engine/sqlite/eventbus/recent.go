@@ -38,15 +38,14 @@ func (b *Bus) keep(e numbered) {
 	writes, quiet := b.db.Quiet()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case !quiet: // it may be in this transaction, or in the next one
+	if !quiet { // something else may be in this transaction, or in the next one
 		b.recent.writes = void
-	case b.recent.writes != writes:
-		b.recent = recent{writes: writes}
-		fallthrough
-	default:
-		b.recent.keep(e)
+		return
 	}
+	if b.recent.writes != writes {
+		b.recent = recent{writes: writes}
+	}
+	b.recent.keep(e)
 }
 
 func (r *recent) keep(e numbered) {
