@@ -95,26 +95,9 @@ func TestFunctionsAtWorkForOneTenantDoNotConflict(t *testing.T) {
 	const batches = 40
 	var alone map[string]int
 	for _, functions := range []int{1, 20} {
-		w := open(t)
-		hits := newHitSource(t)
-		w.gate.Calls()
-		var left atomic.Int64
-		left.Store(batches)
-		var work sync.WaitGroup
-		for range functions {
-			work.Go(func() {
-				d := w.deliveries()
-				d.Counting = &told{}
-				f := fanoutTo(w, d, "web_hooks")
-				f.Recorder = nil
-				for left.Add(-1) >= 0 {
-					_, err := f.Process(t.Context(), hits.batch(now()))
-					require.NoError(t, err, "none gives up")
-				}
-			})
-		}
-		work.Wait()
-		calls, units := w.gate.Calls()
+		var calls map[string]int
+		var units map[string]float64
+		undisturbed(t, func(w *world) { calls, units = w.atWork(t, functions, batches) })
 		t.Logf("%2d functions, %d batches of %d: calls %v, %.1f write units a batch", functions, batches, batchSize,
 			calls,
 			units["write"]/batches)
@@ -127,9 +110,70 @@ func TestFunctionsAtWorkForOneTenantDoNotConflict(t *testing.T) {
 	}
 }
 
+// undisturbed takes a measure in a new world, again until no client repeated a call because its answer came late: what a
+// busy machine adds is no measure.
+func undisturbed(t *testing.T, take func(w *world)) {
+	t.Helper()
+	const tries = 10
+	for range tries {
+		w := open(t)
+		w.gate.Calls()
+		w.gate.Repeated()
+		take(w)
+		repeated := w.gate.Repeated()
+		if repeated == 0 {
+			return
+		}
+		t.Logf("%d calls were made again because their answers came late: measured again", repeated)
+	}
+	t.Fatalf("nothing was measured: each of %d times answers came late", tries)
+}
+
+// atWork is what so many functions at once call for so many batches, all of one tenant.
+func (w *world) atWork(t *testing.T, functions, batches int) (calls map[string]int, units map[string]float64) {
+	t.Helper()
+	hits := newHitSource(t)
+	var left atomic.Int64
+	left.Store(int64(batches))
+	var work sync.WaitGroup
+	for range functions {
+		work.Go(func() {
+			d := w.deliveries()
+			d.Counting = &told{}
+			f := fanoutTo(w, d, "web_hooks")
+			f.Recorder = nil
+			for left.Add(-1) >= 0 {
+				if _, err := f.Process(t.Context(), hits.batch(now())); err != nil {
+					t.Errorf("none gives up: %v", err)
+					return
+				}
+			}
+		})
+	}
+	work.Wait()
+	return w.gate.Calls()
+}
+
 // What a hit costs DynamoDB from the bus to its delivery, with the triggers of a new account and the record, batched.
 func TestABatchedEventCostsAtMostOnePointSevenWriteUnits(t *testing.T) {
-	w := open(t)
+	var parts map[string]float64
+	undisturbed(t, func(w *world) {
+		parts = w.batched(t)
+		require.Empty(t, w.markers(t))
+	})
+	total := 0.0
+	for _, what := range []string{"accept", "deliver", "count", "look after"} {
+		t.Logf("%-10s %.3f write units, %.3f read units an event", what, parts[what], parts["read units: "+what])
+		require.Positive(t, parts[what], what)
+		total += parts[what]
+	}
+	t.Logf("in all     %.3f write units an event", total)
+	require.LessOrEqual(t, total, 1.7)
+}
+
+// batched is what an event costs, by what is done with it.
+func (w *world) batched(t *testing.T) map[string]float64 {
+	t.Helper()
 	d, clock := w.clocked()
 	queue := &told{}
 	d.Counting = queue
@@ -171,17 +215,10 @@ func TestABatchedEventCostsAtMostOnePointSevenWriteUnits(t *testing.T) {
 	_, err := d.Sweep(t.Context())
 	require.NoError(t, err)
 	spent("look after")
-	total := 0.0
 	for what, n := range parts {
 		parts[what] = n / (rounds * batches * batchSize)
 	}
-	for _, what := range []string{"accept", "deliver", "count", "look after"} {
-		t.Logf("%-10s %.3f write units, %.3f read units an event", what, parts[what], parts["read units: "+what])
-		total += parts[what]
-	}
-	t.Logf("in all     %.3f write units an event", total)
-	require.LessOrEqual(t, total, 1.7)
-	require.Empty(t, w.markers(t))
+	return parts
 }
 
 // deliverAll delivers what the messages name.
