@@ -33,7 +33,6 @@ func groups() []commandline.Group {
 
 // commands are what the program does instead of running, by its first argument.
 var commands = map[string]func(ctx context.Context, args []string) error{
-	"help":          help,
 	completion.Ask:  complete,
 	"publisher-key": publishers.Command,
 	"keys":          keys.Command,
@@ -79,6 +78,9 @@ func named(name string) (run func(ctx context.Context, args []string) error, ok 
 			return g.Run, true
 		}
 	}
+	if name == "help" {
+		return help, true
+	}
 	run, ok = commands[name]
 	return run, ok
 }
@@ -105,7 +107,7 @@ func complete(_ context.Context, words []string) error {
 
 // help says what the commands are, or what one is.
 func help(ctx context.Context, args []string) error {
-	if len(args) == 0 {
+	if len(args) == 0 || args[0] == "help" {
 		listCommands(os.Stdout)
 		return nil
 	}
@@ -115,7 +117,7 @@ func help(ctx context.Context, args []string) error {
 		}
 	}
 	if _, ok := others()[args[0]]; ok {
-		return fmt.Errorf("`tocsin %s -help` has the flags of that command", args[0])
+		return commands[args[0]](ctx, []string{"-help"})
 	}
 	return fmt.Errorf("there is no command %q: `tocsin help` lists them", args[0])
 }
@@ -133,7 +135,14 @@ func listCommands(out io.Writer) {
 }
 
 // tellVersion says which release this is.
-func tellVersion(context.Context, []string) error {
+func tellVersion(_ context.Context, args []string) error {
+	_, parse := commandline.Flags("version")
+	if err := parse(args); err != nil {
+		return err
+	}
+	if len(args) > 0 {
+		return commandline.Unexpected(args[0])
+	}
 	_, err := fmt.Println("tocsin " + version.Read().String())
 	return err
 }
@@ -144,6 +153,9 @@ func compact(ctx context.Context, args []string) error {
 	state := f.String("state", commandline.DefaultState, "the state file")
 	if err := parse(args); err != nil {
 		return err
+	}
+	if f.NArg() > 0 {
+		return commandline.Unexpected(f.Arg(0))
 	}
 	before, err := os.Stat(*state)
 	if err != nil {

@@ -89,7 +89,7 @@ func configure(args []string, getenv func(string) string) (config, error) {
 		return c, err
 	}
 	if f.NArg() > 0 {
-		return c, fmt.Errorf("unexpected argument %q", f.Arg(0))
+		return c, commandline.Unexpected(f.Arg(0))
 	}
 	c.said = map[string]string{}
 	f.Visit(func(fl *flag.Flag) { c.said[fl.Name] = fl.Value.String() })
@@ -109,7 +109,7 @@ func (c *config) listening(f *flag.FlagSet, t *texts) {
 		"it changes; with -tls-key the Console and its API speak https")
 	f.StringVar(&c.tlsKey, "tls-key", "", "file of the certificate's private key (PEM)")
 	f.StringVar(&c.listenBus, "listen-bus", "127.0.0.1:8081", "address where events are published (PutEvents); on "+
-		"another than a loopback address every call must be signed, see `tocsin publisher-key`")
+		"another than a loopback address every call must be signed, see tocsin publisher-key")
 	f.StringVar(&c.listenMetrics, "listen-metrics", "", "address where Prometheus reads /metrics, such as "+
 		"localhost:8082; on another than a loopback address it needs -metrics-token (default: nothing listens)")
 	f.StringVar(&c.metricsToken, "metrics-token", "", "what who reads /metrics has to send as Authorization: Bearer; "+
@@ -117,8 +117,8 @@ func (c *config) listening(f *flag.FlagSet, t *texts) {
 	f.StringVar(&c.region, "region", "", "the region that a publisher's signature must name (default: any)")
 	f.StringVar(&c.state, "state", commandline.DefaultState, "the state file")
 	f.StringVar(&c.key, "key", commandline.DefaultKey, "the key file (made when it is missing)")
-	f.StringVar(&c.bus, "bus", "tocsin", "the name of the event bus, beside `default`")
-	f.BoolFunc("publish-remote", "is gone: see -listen-bus and `tocsin publisher-key`",
+	f.StringVar(&c.bus, "bus", "tocsin", "the name of the event bus, beside the one called default")
+	f.BoolFunc("publish-remote", "is gone: see -listen-bus and tocsin publisher-key",
 		func(string) error { return errPublishRemote })
 	f.StringVar(&t.origins, "cors-origins", "",
 		"origins, as https://console.example.com with commas between, whose pages may call the API from a browser")
@@ -160,13 +160,13 @@ func (c *config) messages(f *flag.FlagSet) {
 	f.StringVar(&c.cloud, "cloud", "EU", "the cloud's name in messages")
 	f.StringVar(&c.publicURL, "public-url", "", "this program's address, for links to integrations and triggers in "+
 		"messages and the links of mails (default: the address that it listens on)")
-	f.StringVar(&c.tenant, "tenant", defaultTenant, "tenant of the person whom a new state knows; see `tocsin user`")
+	f.StringVar(&c.tenant, "tenant", defaultTenant, "tenant of the person whom a new state knows; see tocsin user")
 	f.StringVar(&c.clientName, "client-name", "Acme", "company name of that tenant")
 	f.StringVar(&c.role, "role", "administrator",
 		"role of that person; operator also reads the dead letters of all tenants")
 	f.StringVar(&c.email, "email", defaultEmail, "address of that person")
 	f.StringVar(&c.name, "name", "Local Administrator", "name of that person")
-	f.BoolFunc("issuer", "is gone: see `tocsin token`", func(string) error { return errIssuer })
+	f.BoolFunc("issuer", "is gone: see tocsin token", func(string) error { return errIssuer })
 }
 
 // mails are the flags of mails and Telegram.

@@ -23,7 +23,7 @@ var tokenCommand = administrative{
 		"each with [-tenant TENANT] [-state " + commandline.DefaultState + "]",
 	actions: map[string]bool{"create": true, "list": false, "revoke": true},
 	flags: func(f *flag.FlagSet) {
-		f.String("email", defaultEmail, "the person in whose name it is done (default: "+defaultEmail+")")
+		f.String("email", defaultEmail, "the person in whose name it is done")
 		f.String("tenant", "", "the tenant, where the person is of several")
 		f.String("kind", string(token.Shared), "shared is of the tenant, personal ends with the person")
 		f.String("role", "", "what the token may do (default: as the person)")

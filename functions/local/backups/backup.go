@@ -79,7 +79,7 @@ func continued(f *flag.FlagSet, args []string) error {
 // Backup is the command.
 func Backup(ctx context.Context, args []string) error {
 	o, err := parse("backup", backupUsage, "replace FILE when it is there", args, func(f *flag.FlagSet, o *order) {
-		f.IntVar(&o.keep, "keep", 0, "how many backups of a `folder` are kept; older ones that can be opened are removed")
+		f.IntVar(&o.keep, "keep", 0, "how many backups of a folder are kept; older ones that can be opened are removed")
 	})
 	if err != nil {
 		return err

@@ -1,5 +1,5 @@
-// Package commandline is what the commands of the program have in common: their flags, which have the variables of the
-// program's flags, and where the program keeps what is its own.
+// Package commandline is what the commands of the program have in common: their flags, some of which have the variables
+// of the program's flags, and where the program keeps what is its own.
 package commandline
 
 import (
@@ -16,11 +16,16 @@ const (
 	DefaultKey   = "var/tocsin.key"
 )
 
-// Flags are those of a command: each has the variable of the program's flag of its name.
+// shared are the flags that mean the same to the program and to its commands. The variables of others are the
+// program's alone: its -role is that of its first person, its -keep a time, and neither is what a command's is.
+var shared = map[string]bool{"state": true, "key": true, "listen": true, "tls-cert": true, "tenant": true,
+	"email": true}
+
+// Flags are those of a command: those that mean the same to the program have the program's variables.
 func Flags(command string) (f *flag.FlagSet, parse func(args []string) error) {
 	f = flag.NewFlagSet("tocsin "+command, flag.ContinueOnError)
 	return f, func(args []string) error {
-		if err := Environment(f, os.Getenv); err != nil {
+		if err := environment(f, os.Getenv, func(name string) bool { return shared[name] }); err != nil {
 			return err
 		}
 		err := f.Parse(args)
@@ -31,9 +36,16 @@ func Flags(command string) (f *flag.FlagSet, parse func(args []string) error) {
 	}
 }
 
-// Environment sets the flags that have a variable: -listen is TOCSIN_LISTEN.
-func Environment(f *flag.FlagSet, getenv func(string) string) (bad error) {
+// Environment sets the program's flags that have a variable: -listen is TOCSIN_LISTEN.
+func Environment(f *flag.FlagSet, getenv func(string) string) error {
+	return environment(f, getenv, func(string) bool { return true })
+}
+
+func environment(f *flag.FlagSet, getenv func(string) string, has func(name string) bool) (bad error) {
 	f.VisitAll(func(fl *flag.Flag) {
+		if !has(fl.Name) {
+			return
+		}
 		name := "TOCSIN_" + strings.ToUpper(strings.ReplaceAll(fl.Name, "-", "_"))
 		if v := getenv(name); v != "" {
 			if err := f.Set(fl.Name, v); err != nil {
@@ -44,3 +56,6 @@ func Environment(f *flag.FlagSet, getenv func(string) string) (bad error) {
 	})
 	return bad
 }
+
+// Unexpected is an argument that a command does not take.
+func Unexpected(argument string) error { return fmt.Errorf("unexpected argument %q", argument) }

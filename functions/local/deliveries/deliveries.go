@@ -94,6 +94,9 @@ func list() commandline.Command {
 			f.IntVar(&most, "limit", 50, "how many at most; 0 for all")
 		},
 		Run: func(ctx context.Context, _ []string) error {
+			if most < 0 {
+				return fmt.Errorf("-limit is %d: it must be 0 or more", most)
+			}
 			c, err := s.API()
 			if err != nil {
 				return err

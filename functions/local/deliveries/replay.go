@@ -17,6 +17,7 @@ import (
 func replay() commandline.Command {
 	s := remote.New()
 	var integration, state, from, to string
+	var flags *flag.FlagSet
 	return commandline.Command{
 		Name: "replay", Takes: "[DELIVERY...]", Summary: "send dead or delivered deliveries again, under their old ids",
 		Help: "Either the ids of deliveries, or -integration for all of one: the dead ones, if -state does not say " +
@@ -30,10 +31,14 @@ func replay() commandline.Command {
 			f.StringVar(&state, "state", "dead", "with -integration: states, with commas between: dead, delivered")
 			f.StringVar(&from, "from", "", "with -integration: made at this time or later, or how long ago, such as 2h")
 			f.StringVar(&to, "to", "", "with -integration: made before this time")
+			flags = f
 		},
 		Run: func(ctx context.Context, ids []string) error {
 			if (integration == "") == (len(ids) == 0) {
 				return errors.New("give the ids of deliveries, or -integration for all of one")
+			}
+			if err := whole(flags, integration); err != nil {
+				return err
 			}
 			c, err := s.API()
 			if err != nil {
@@ -59,6 +64,16 @@ func replay() commandline.Command {
 			return all(ctx, s, c, i.Id, body)
 		},
 	}
+}
+
+// whole refuses what narrows an integration's deliveries down where ids are given: it would be heeded for none of them.
+func whole(flags *flag.FlagSet, integration string) (err error) {
+	flags.Visit(func(f *flag.Flag) {
+		if integration == "" && (f.Name == "state" || f.Name == "from" || f.Name == "to") {
+			err = fmt.Errorf("-%s is for -integration: deliveries that are named by their ids are all sent again", f.Name)
+		}
+	})
+	return err
 }
 
 // outcome is what became of a replay, as a line of JSON.

@@ -29,6 +29,9 @@ func Ready(ctx context.Context, args []string) error {
 	if err := parse(args); err != nil {
 		return err
 	}
+	if f.NArg() > 0 {
+		return commandline.Unexpected(f.Arg(0))
+	}
 	said, err := Ask(ctx, *at, *certificate != "")
 	if err != nil {
 		return err

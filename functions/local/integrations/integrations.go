@@ -66,7 +66,7 @@ func list() commandline.Command {
 func All(ctx context.Context, c *remote.API, params client.ListIntegrationsParams) (all client.ListOutputBody,
 	err error) {
 	most := int64(200)
-	params.Limit = &most
+	params.Limit, all.Items = &most, []client.IntegrationView{}
 	for {
 		var page client.ListOutputBody
 		_, err := remote.Ask(ctx, c, &page)(client.NewListIntegrationsRequest(c.Server, &params))

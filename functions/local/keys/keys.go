@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -123,13 +124,13 @@ const usage = "usage: tocsin keys rotate | forget   [-state var/tocsin.db] [-key
 // Command works on the keys of a stopped program: it holds the state file's lock all the time.
 func Command(ctx context.Context, args []string) error {
 	var action string
-	if len(args) > 0 {
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		action, args = args[0], args[1:]
 	}
 	f, parse := commandline.Flags("keys")
 	state := f.String("state", commandline.DefaultState, "the state file")
 	key := f.String("key", commandline.DefaultKey, "the key file")
-	f.Usage = func() { fmt.Fprintln(f.Output(), usage) }
+	f.Usage = func() { fmt.Fprintln(f.Output(), usage); f.PrintDefaults() }
 	if err := parse(args); err != nil {
 		return err
 	}

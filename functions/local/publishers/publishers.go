@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -19,24 +20,30 @@ const usage = "usage: tocsin publisher-key add NAME | list | remove ID-OR-NAME  
 
 // Command keeps the key pairs of publishers; the running program sees a change within a second.
 func Command(ctx context.Context, args []string) error {
-	var action string
-	if len(args) > 0 {
-		action, args = args[0], args[1:]
+	take := func() (word string) {
+		if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+			word, args = args[0], args[1:]
+		}
+		return word
 	}
-	var name string
-	if len(args) > 0 && (action == "add" || action == "remove") && args[0] != "" && args[0][0] != '-' {
-		name, args = args[0], args[1:]
+	action, name := take(), ""
+	named := action == "add" || action == "remove"
+	if named {
+		name = take()
 	}
 	f, parse := commandline.Flags("publisher-key")
 	key := f.String("key", commandline.DefaultKey, "the key file; the publishers' file is beside it")
-	f.Usage = func() { fmt.Fprintln(f.Output(), usage) }
+	f.Usage = func() { fmt.Fprintln(f.Output(), usage); f.PrintDefaults() }
 	if err := parse(args); err != nil {
 		return err
 	}
-	if name == "" && f.NArg() > 0 {
-		name = f.Arg(0)
+	if rest := f.Args(); named && name == "" && len(rest) > 0 {
+		name = rest[0]
+		if err := f.Parse(rest[1:]); err != nil { // flags may stand on both sides of the name
+			return err
+		}
 	}
-	if action != "list" && (action != "add" && action != "remove" || name == "") {
+	if action != "list" && !named || named && name == "" || f.NArg() > 0 {
 		return errors.New(usage)
 	}
 	ring, err := keyring.Read(*key)

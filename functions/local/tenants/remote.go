@@ -50,9 +50,6 @@ func OverTheAPI(args []string) bool {
 func flags(name string, s *remote.Session) (f *flag.FlagSet, parse func(args []string) error) {
 	f = flag.NewFlagSet("tocsin "+name, flag.ContinueOnError)
 	return f, func(args []string) error {
-		if err := commandline.Environment(f, os.Getenv); err != nil {
-			return err
-		}
 		s.Connection(f)
 		err := f.Parse(args)
 		if errors.Is(err, flag.ErrHelp) {
