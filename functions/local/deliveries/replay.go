@@ -70,7 +70,7 @@ func replay() commandline.Command {
 func whole(flags *flag.FlagSet, integration string) (err error) {
 	flags.Visit(func(f *flag.Flag) {
 		if integration == "" && (f.Name == "state" || f.Name == "from" || f.Name == "to") {
-			err = fmt.Errorf("-%s is for -integration: deliveries that are named by their ids are all sent again", f.Name)
+			err = fmt.Errorf("-%s is for -integration: deliveries given by their ids are all sent again", f.Name)
 		}
 	})
 	return err

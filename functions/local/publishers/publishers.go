@@ -75,11 +75,15 @@ func Command(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-		fmt.Fprintln(w, "ACCESS KEY\tNAME\tMADE")
-		for _, k := range keys {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", k.ID, k.Name, k.CreatedAt.Format(time.RFC3339))
-		}
-		return w.Flush()
+		return list(keys)
 	}
+}
+
+func list(keys []publisher.Key) error {
+	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "ACCESS KEY\tNAME\tMADE")
+	for _, k := range keys {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", k.ID, k.Name, k.CreatedAt.Format(time.RFC3339))
+	}
+	return w.Flush()
 }
