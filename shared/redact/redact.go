@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"unicode"
@@ -144,8 +145,8 @@ func needlesOf(secrets []string) []needle {
 			for _, b := range base64Forms(v.text) {
 				add(needle{text: b, base: true})
 			}
-			for _, h := range hexForms(v.text) {
-				add(needle{text: h})
+			for _, n := range append(hexForms(v.text), decimalForms(v.text)...) {
+				add(needle{text: n})
 			}
 		}
 	}
@@ -262,6 +263,24 @@ func hexForms(s string) []string {
 			b.WriteString(digits[i : i+2])
 		}
 		out = append(out, b.String())
+	}
+	return out
+}
+
+// decimalForms are a secret as a list of bytes in decimal: of Go's %v, of JavaScript's Buffer in JSON, of Python, and
+// of Java, whose bytes have a sign.
+func decimalForms(s string) []string {
+	if len(s) < anywhere {
+		return nil
+	}
+	var out []string
+	for _, between := range []string{" ", ",", ", "} {
+		var plain, signed []string
+		for _, b := range []byte(s) {
+			plain = append(plain, strconv.Itoa(int(b)))
+			signed = append(signed, strconv.Itoa(int(int8(b))))
+		}
+		out = append(out, strings.Join(plain, between), strings.Join(signed, between))
 	}
 	return out
 }

@@ -74,8 +74,18 @@ var spellings = map[string]func(s string) string{
 	"base64 on lines of a few": func(s string) string {
 		return wrapped(base64.StdEncoding.EncodeToString([]byte("user:" + s)))
 	},
-	"in hex":             func(s string) string { return hex.EncodeToString([]byte(s)) },
-	"in hex, upper case": func(s string) string { return strings.ToUpper(hex.EncodeToString([]byte(s))) },
+	"in hex":                    func(s string) string { return hex.EncodeToString([]byte(s)) },
+	"in hex, upper case":        func(s string) string { return strings.ToUpper(hex.EncodeToString([]byte(s))) },
+	"as a list of bytes, by Go": func(s string) string { return fmt.Sprint([]byte(s)) },
+	"as a list of bytes, in JSON": func(s string) string {
+		return `{"type":"Buffer","data":[` + strings.Trim(everyByte(s, func(c byte) string {
+			return strconv.Itoa(int(c)) + ","
+		}), ",") + "]}"
+	},
+	"as a list of bytes, by Java": func(s string) string {
+		return "[" + strings.TrimSuffix(everyByte(s, func(c byte) string { return strconv.Itoa(int(int8(c))) + ", " }),
+			", ") + "]"
+	},
 	"in hex with colons": func(s string) string { return fmt.Sprintf("% x", s) },
 	"bytes of a script": func(s string) string {
 		return everyByte(s, func(c byte) string { return fmt.Sprintf(`\x%02x`, c) })
