@@ -26,6 +26,7 @@ import (
 	"tocsin/shared/httpserver"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
+	"tocsin/shared/stdlog"
 	"tocsin/shared/telegrambot"
 )
 
@@ -67,6 +68,7 @@ func start(ctx context.Context, args []string) error {
 
 func run(ctx context.Context, c config) error {
 	log := c.logger()
+	stdlog.Take(log)
 	c.sayProxy(log)
 	listener, err := listen(c.listen, "listen")
 	if err != nil {

@@ -65,6 +65,7 @@ import (
 	"tocsin/shared/report"
 	"tocsin/shared/report/daily"
 	"tocsin/shared/sending"
+	"tocsin/shared/stdlog"
 	"tocsin/shared/telegrambot"
 	"tocsin/shared/trace"
 	"tocsin/shared/trigger"
@@ -130,6 +131,7 @@ func Open(ctx context.Context, getenv func(string) string) (*Stack, error) {
 		}
 	}
 	s.Log = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	stdlog.Take(s.Log)
 	for _, host := range strings.Split(getenv("TOCSIN_ALLOW"), ",") {
 		if host = strings.TrimSpace(host); host != "" {
 			s.policy.Allow = append(s.policy.Allow, host)
