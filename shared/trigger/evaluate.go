@@ -165,7 +165,10 @@ func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, p
 				hit = append(hit, n)
 			}
 		}
-		for _, n := range deepestOnly(matchers, hit, s) {
+		if s != nil && s.URL != "" {
+			hit = alike.Deepest(matchers, hit, func(m *matcher) int { return m.depth(s) })
+		}
+		for _, n := range hit {
 			m := matchers[n]
 			if m.template.Threshold != nil {
 				pending[n] = append(slices.Grow(pending[n], len(places)-len(pending[n])),
@@ -177,11 +180,7 @@ func (v *Evaluator) evaluate(ctx context.Context, tenant string, batch []Seen, p
 			v.fire(m, f, out)
 		}
 	}
-	for _, group := range groups {
-		for _, n := range group[1:] {
-			pending[n] = pending[group[0]]
-		}
-	}
+	alike.Share(groups, pending, func(a, b counted) int { return a.at.Compare(b.at) })
 	return v.count(ctx, tenant, batch, matchers, pending, skipped, out)
 }
 
@@ -214,21 +213,6 @@ func when(s Seen) time.Time {
 		return s.At
 	}
 	return s.Event.Time
-}
-
-// deepestOnly leaves, of the triggers of one condition with URI filters, those with the deepest one (facts, 4.9).
-func deepestOnly(matchers []*matcher, hit []int, s *subject) []int {
-	if len(hit) < 2 || s.URL == "" || !slices.ContainsFunc(hit, func(n int) bool {
-		return len(matchers[n].filters.URLs) > 0
-	}) {
-		return hit
-	}
-	most := map[TemplateID]int{}
-	for _, n := range hit {
-		t := matchers[n].template.ID
-		most[t] = max(most[t], matchers[n].depth(s))
-	}
-	return slices.DeleteFunc(hit, func(n int) bool { return matchers[n].depth(s) < most[matchers[n].template.ID] })
 }
 
 // matchers are the tenant's enabled triggers, made ready.
@@ -317,12 +301,11 @@ func (v *Evaluator) count(ctx context.Context, tenant string, batch []Seen, matc
 			s.skipped, changed = now, true
 		}
 		list := pending[n]
-		byTime := func(a, b counted) int { return a.at.Compare(b.at) }
-		if !slices.IsSortedFunc(list, byTime) {
-			slices.SortStableFunc(list, byTime)
-		}
-		for _, c := range list {
-			counts, fired := m.take(&s, c)
+		for len(list) > 0 {
+			n, things := m.together(&s, list)
+			c := list[0]
+			list = list[n:]
+			counts, fired := m.take(&s, c, things)
 			changed = changed || counts
 			for _, f := range fired {
 				s.fired = max(s.fired, m.ruler.time(f.step).UnixMilli())
@@ -345,8 +328,28 @@ func (v *Evaluator) count(ctx context.Context, tenant string, batch []Seen, matc
 // when.
 const tellSkipped = time.Minute
 
-// take counts one event.
-func (m *matcher) take(s *state, c counted) (counts bool, fired []firing) {
+// together is how many of the events are counted like one: they tell of so many things in one step, and do not fill the
+// window.
+func (m *matcher) together(s *state, list []counted) (n int, things int64) {
+	n, things = 1, list[0].count
+	if rule := m.template.Threshold; rule.PerSource || rule.Distinct {
+		return n, things
+	}
+	at, room := m.ruler.at(list[0].at), m.ruler.most
+	for k := range s.windows { // one, or none yet
+		room -= s.windows[k].total()
+	}
+	for _, c := range list[1:] {
+		if c.span.Recorded() || m.ruler.at(c.at) != at || things+c.count > room {
+			break
+		}
+		n, things = n+1, things+c.count
+	}
+	return n, things
+}
+
+// take counts an event that tells of so many things.
+func (m *matcher) take(s *state, c counted, things int64) (counts bool, fired []firing) {
 	at := m.ruler.at(c.at)
 	rule := m.template.Threshold
 	key, source := uint64(0), ""
@@ -376,7 +379,7 @@ func (m *matcher) take(s *state, c counted) (counts bool, fired []firing) {
 	}
 	switch {
 	case !rule.Distinct:
-		add(c.count, 0)
+		add(things, 0)
 	case m.template.ID == Payloads:
 		for _, p := range c.payloads {
 			add(1, digest(p))

@@ -187,6 +187,7 @@ type state struct {
 	skipped int64 // the same of when it left an event out
 	windows []source
 	index   map[uint64]int
+	last    int   // the place of the window that was asked for last
 	newest  int64 // of all windows
 }
 
@@ -220,10 +221,13 @@ func (s *state) window(key uint64) *window {
 			s.index[w.key] = n
 		}
 	}
+	if s.last < len(s.windows) && s.windows[s.last].key == key {
+		return &s.windows[s.last].window
+	}
 	n, ok := s.index[key]
-	if !ok {
+	if s.last = n; !ok {
 		n = len(s.windows)
-		s.index[key] = n
+		s.index[key], s.last = n, n
 		s.windows = append(s.windows, source{key: key, window: window{fired: none}})
 	}
 	return &s.windows[n].window

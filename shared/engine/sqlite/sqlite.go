@@ -43,9 +43,9 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 		return nil, err
 	}
 	bus := eventbus.New(file, o.Share)
-	s := &DB{file: file, bus: bus, deliveries: deliveries.New(file, bus),
-		integrations: settings.NewIntegrations(file, bus),
-		triggers:     settings.NewTriggers(file, bus)}
+	triggers := settings.NewTriggers(file, bus)
+	s := &DB{file: file, bus: bus, deliveries: deliveries.New(file, bus, triggers),
+		integrations: settings.NewIntegrations(file, bus), triggers: triggers}
 	if o.LeastBlock > 0 {
 		s.deliveries.SetLeastBlock(o.LeastBlock)
 	}

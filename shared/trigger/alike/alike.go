@@ -68,3 +68,30 @@ func First[T any](all []T, came func(T) time.Time) (first time.Time) {
 	}
 	return first
 }
+
+// Share sorts what was found for the first of each group, and gives it to the others of the group.
+func Share[T any](groups [][]int, found [][]T, compare func(a, b T) int) {
+	for _, group := range groups {
+		list := found[group[0]]
+		if !slices.IsSortedFunc(list, compare) {
+			slices.SortStableFunc(list, compare)
+		}
+		for _, n := range group[1:] {
+			found[n] = list
+		}
+	}
+}
+
+// Deepest leaves, of the triggers of each condition that an event matches, those whose filters name the deepest path,
+// if one of all names any (facts, 4.9).
+func Deepest[T interface{ Alike() Trigger }](all []T, matched []int, depth func(T) int) []int {
+	if len(matched) < 2 || !slices.ContainsFunc(matched, func(n int) bool { return all[n].Alike().Paths }) {
+		return matched
+	}
+	most := map[string]int{}
+	for _, n := range matched {
+		condition := all[n].Alike().Condition
+		most[condition] = max(most[condition], depth(all[n]))
+	}
+	return slices.DeleteFunc(matched, func(n int) bool { return depth(all[n]) < most[all[n].Alike().Condition] })
+}

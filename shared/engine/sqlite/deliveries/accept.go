@@ -139,7 +139,7 @@ func (d *Deliveries) accept(w *db.Writer, i *intake) error {
 	if i.through != 0 && i.through <= done {
 		return nil // the same Intake again, after an answer that got lost
 	}
-	if err := settings.PutOutcome(w, d.bus, i.Triggers); err != nil {
+	if err := d.triggers.PutOutcome(w, i.Triggers); err != nil {
 		return err
 	}
 	if err := d.ids.Put(w, i.ids); err != nil {

@@ -13,6 +13,7 @@ import (
 	"tocsin/shared/engine/sqlite/eventcache"
 	"tocsin/shared/engine/sqlite/eventids"
 	"tocsin/shared/engine/sqlite/retained"
+	"tocsin/shared/engine/sqlite/settings"
 	"tocsin/shared/fanout"
 	"tocsin/shared/worker"
 )
@@ -20,11 +21,12 @@ import (
 // Deliveries keeps deliveries, their queue and their log (fanout.Store, worker.Queue).
 type Deliveries struct {
 	*deadletters.Letters
-	db     *db.File
-	bus    *eventbus.Bus
-	ids    eventids.IDs
-	holder delivery.Holder // nil: see SetHolder
-	least  int             // deliveries of a block: see SetLeastBlock
+	db       *db.File
+	bus      *eventbus.Bus
+	triggers *settings.Triggers
+	ids      eventids.IDs
+	holder   delivery.Holder // nil: see SetHolder
+	least    int             // deliveries of a block: see SetLeastBlock
 
 	mu      sync.Mutex
 	lanes   lanes
@@ -45,9 +47,9 @@ var (
 )
 
 // New returns the deliveries of a state file, without what Load reads.
-func New(file *db.File, bus *eventbus.Bus) *Deliveries {
-	d := &Deliveries{Letters: deadletters.New(file, bus), db: file, bus: bus, lanes: newLanes(), leases: newLeases(),
-		windows: windows{}, least: leastBlock}
+func New(file *db.File, bus *eventbus.Bus, triggers *settings.Triggers) *Deliveries {
+	d := &Deliveries{Letters: deadletters.New(file, bus), db: file, bus: bus, triggers: triggers,
+		lanes: newLanes(), leases: newLeases(), windows: windows{}, least: leastBlock}
 	d.retained = retained.Events{DB: file, IDs: &d.ids}
 	return d
 }

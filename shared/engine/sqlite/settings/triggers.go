@@ -18,8 +18,9 @@ import (
 
 // Triggers keeps triggers and what they remember (trigger.Store).
 type Triggers struct {
-	db  *db.File
-	bus *eventbus.Bus
+	db   *db.File
+	bus  *eventbus.Bus
+	last lastStates
 
 	mu     sync.Mutex
 	active cache.LRU[string, []trigger.Trigger] // of tenants that were seeded
