@@ -7,15 +7,17 @@ import (
 	"runtime/metrics"
 )
 
-// The heap may grow by headroom beyond what lives before it is collected, within bounds of GOGC. A proportion alone
-// would let it grow to five times what lives where much waits, or collect it all the time where little does.
+// The heap may grow to usualHeap before it is collected, or by leastGrowth beyond what lives, within bounds of GOGC.
+// A proportion alone would let it grow to five times what lives where much waits, or collect it all the time where
+// little does. What comes to live, such as the filters of millions of event ids, takes from the room of what does not:
+// the program stays as large as it was.
 const (
-	headroom    = 52 << 20 // bytes
+	usualHeap   = 80 << 20 // bytes
 	leastGrowth = 50       // per cent: so that a large heap is not collected all the time
 	mostGrowth  = 400
 )
 
-// boundHeap has the heap collected when it has grown by headroom, unless the environment says when.
+// boundHeap has the heap collected when it has grown enough, unless the environment says when.
 func boundHeap() {
 	if os.Getenv("GOGC") != "" {
 		return
@@ -33,9 +35,10 @@ func boundHeap() {
 	})
 }
 
-// growth is headroom in per cent of what lives.
+// growth is how much what lives may grow by, in per cent of itself.
 func growth(live uint64) int {
-	return int(min(mostGrowth, max(leastGrowth, headroom*100/max(live, 1))))
+	live = max(live, 1)
+	return int(min(mostGrowth, max(leastGrowth, (max(usualHeap, live)-live)*100/live)))
 }
 
 // collected is garbage as soon as it is made, for its finalizer to run after a collection.
