@@ -183,6 +183,7 @@ func usesOf(authorization, service, call string, body []byte) []Use {
 		RequestItems         map[string]json.RawMessage
 		TransactItems        []map[string]struct{ TableName string }
 		Statements           []struct{ Statement string }
+		Statement            string
 		KeyID                string `json:"KeyId"`
 		SecretID             string `json:"SecretId"`
 		EncryptionContext    map[string]string
@@ -208,7 +209,7 @@ func usesOf(authorization, service, call string, body []byte) []Use {
 	for table := range q.RequestItems {
 		out = append(out, Use{Caller: caller, Action: action, Resource: table})
 	}
-	for _, s := range q.Statements {
+	for _, s := range append(q.Statements, struct{ Statement string }{q.Statement}) {
 		if verb, table, ok := statement(s.Statement); ok {
 			out = append(out, Use{Caller: caller, Action: "dynamodb:PartiQL" + verb, Resource: table})
 		}
@@ -225,12 +226,18 @@ func usesOf(authorization, service, call string, body []byte) []Use {
 // others).
 func statement(text string) (verb, table string, ok bool) {
 	words := strings.Fields(text)
-	quoted := strings.SplitN(text, `"`, 3)
-	if len(words) == 0 || len(quoted) != 3 {
+	if len(words) > 0 && strings.EqualFold(words[0], "select") { // what it selects is quoted too
+		_, text, _ = strings.Cut(text, " FROM ")
+	}
+	quoted := strings.Split(text, `"`)
+	if len(words) == 0 || len(quoted) < 3 {
 		return "", "", false
 	}
-	verb = strings.ToLower(words[0])
-	return strings.ToUpper(verb[:1]) + verb[1:], quoted[1], true
+	verb, table = strings.ToLower(words[0]), quoted[1]
+	if len(quoted) > 4 && quoted[2] == "." {
+		table += "/index/" + quoted[3]
+	}
+	return strings.ToUpper(verb[:1]) + verb[1:], table, true
 }
 
 func (g *Gate) forward(w http.ResponseWriter, r *http.Request, body []byte, call string, dynamo bool) {
@@ -295,8 +302,8 @@ func (g *Gate) look(action string, body []byte) ([]byte, error) {
 // withCapacity asks for the consumed capacity. DynamoDB Local does not check signatures.
 func withCapacity(body []byte) []byte {
 	var m map[string]json.RawMessage
-	if json.Unmarshal(body, &m) != nil || m["TableName"] == nil && m["RequestItems"] == nil &&
-		m["TransactItems"] == nil && m["Statements"] == nil || m["AttributeDefinitions"] != nil {
+	if json.Unmarshal(body, &m) != nil || m["AttributeDefinitions"] != nil || m["TableName"] == nil &&
+		m["RequestItems"] == nil && m["TransactItems"] == nil && m["Statements"] == nil && m["Statement"] == nil {
 		return body
 	}
 	m["ReturnConsumedCapacity"] = json.RawMessage(`"TOTAL"`)

@@ -215,7 +215,7 @@ func named(v any, used, prefix string) bool {
 }
 
 // meets reports whether a call that a function makes itself, and no service for it, meets a condition: of those on the
-// encryption context, which are all that the template's roles have beside kms:ViaService.
+// encryption context and on scans by PartiQL, which are all that the template's roles have beside kms:ViaService.
 func meets(condition any, u Use) bool {
 	in := map[string]string{}
 	for pair := range strings.SplitSeq(u.Context, ",") {
@@ -230,6 +230,10 @@ func meets(condition any, u Use) bool {
 			switch operator {
 			case "StringEquals":
 				if !has || got != want {
+					return false
+				}
+			case "BoolIfExists":
+				if has && got != want {
 					return false
 				}
 			case "Null":

@@ -153,8 +153,8 @@ type Counters interface {
 	// Series lists the buckets of one window that begin at since or later, in the order of time; a bucket in which
 	// nothing was counted is left out.
 	Series(ctx context.Context, tenant, integration string, window int64, since time.Time) ([]Point, error)
-	// Several is Series of many of a tenant. It visits each bucket with the place of its series in of; those of one
-	// series come in the order of time.
+	// Several is Series of many of a tenant, each named once. It visits each bucket with the place of its series in of;
+	// those of one series come in the order of time.
 	Several(ctx context.Context, tenant string, of []SeriesKey, since time.Time, visit func(n int, p Point)) error
 }
 

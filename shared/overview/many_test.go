@@ -55,9 +55,9 @@ func (c *crowd) CountDead(context.Context, string, string, time.Time, int) (int,
 	return 3, nil
 }
 
-func (c *crowd) HeldUntil(context.Context, string, string) (time.Time, error) {
+func (c *crowd) HeldUntil(_ context.Context, _ string, ids []string) ([]time.Time, error) {
 	c.asked++
-	return time.Time{}, nil
+	return make([]time.Time, len(ids)), nil
 }
 
 // What is asked of an engine does not grow with the integrations that have nothing to tell.

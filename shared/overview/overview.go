@@ -55,6 +55,7 @@ type Line struct {
 	Integration integration.Integration
 	Sum
 	LeftOut int          // events that its filters stopped
+	spared  time.Time    // until when something waits because its system asked to be sent less
 	Hours   *[Hours]Hour // without Events; nil when nothing ended
 }
 
@@ -80,8 +81,8 @@ type Backlog interface {
 
 // Holds knows which systems are spared because they asked for it.
 type Holds interface {
-	// HeldUntil is when the next request may begin to an integration whose system is spared; zero to another.
-	HeldUntil(ctx context.Context, tenant, integration string) (time.Time, error)
+	// HeldUntil is when the next request may begin to each of some integrations: zero where its system is not spared.
+	HeldUntil(ctx context.Context, tenant string, integrations []string) ([]time.Time, error)
 }
 
 // Commands knows which commands of triggers nobody takes: the part of command.Store that this package needs.
@@ -106,7 +107,7 @@ type Reader struct {
 }
 
 const (
-	reads = 16 // integrations that are looked at at a time: on the distributed engine each is a query or two
+	reads = 16 // integrations that are looked at at a time: what is dead of one in trouble is a query
 	// windows is how many enablings of one day are summed up, the newest ones.
 	windows = 8
 )
@@ -291,6 +292,26 @@ func (r *Reader) waiting(ctx context.Context, tenant string, o *Overview) error 
 	for n, w := range counts {
 		l := lines[n]
 		l.Waiting, l.More, l.HeldMore = w, w.More(), w.HeldMore()
+	}
+	return r.spared(ctx, tenant, lines)
+}
+
+// spared adds until when the systems are spared that something waits for.
+func (r *Reader) spared(ctx context.Context, tenant string, lines []*Line) error {
+	lines = slices.DeleteFunc(lines, func(l *Line) bool { return l.Waiting.Count == 0 && !l.Waiting.Floor })
+	if r.Holds == nil || len(lines) == 0 {
+		return nil
+	}
+	ids := make([]string, len(lines))
+	for n, l := range lines {
+		ids[n] = l.Integration.ID
+	}
+	until, err := r.Holds.HeldUntil(ctx, tenant, ids)
+	if err != nil {
+		return fmt.Errorf("look which systems of tenant %s are spared: %w", tenant, err)
+	}
+	for n, at := range until {
+		lines[n].spared = at
 	}
 	return nil
 }

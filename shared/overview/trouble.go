@@ -46,14 +46,15 @@ const retried = time.Hour
 // trouble looks what of an integration needs a person. answer is that to the newest failure; zero where none is known.
 func (r *Reader) trouble(ctx context.Context, o *Overview, l *Line, answer health.Answer) (*Trouble, error) {
 	t := &Trouble{Integration: l.Integration, Waiting: l.Waiting}
-	dead, err := r.cause(ctx, o, t, l.Dead, answer)
-	if err != nil || t.Cause == "" {
-		return nil, err
-	}
-	if r.Backlog == nil {
+	dead := r.cause(ctx, o, t, l, answer)
+	switch {
+	case t.Cause == "":
+		return nil, nil
+	case r.Backlog == nil:
 		return t, nil
 	}
 	i := l.Integration
+	var err error
 	if t.NotSent, err = r.Backlog.CountDead(ctx, i.Tenant, i.ID, dead, integration.WaitingLimit); err != nil {
 		return nil, fmt.Errorf("count what was not sent to integration %s: %w", i.ID, err)
 	}
@@ -64,56 +65,40 @@ func (r *Reader) trouble(ctx context.Context, o *Overview, l *Line, answer healt
 }
 
 // cause says why an integration needs a person, and since when what died is of that. A person who disabled it knows.
-func (r *Reader) cause(ctx context.Context, o *Overview, t *Trouble, died int, answer health.Answer) (dead time.Time,
-	err error) {
+func (r *Reader) cause(ctx context.Context, o *Overview, t *Trouble, l *Line, answer health.Answer) (dead time.Time) {
 	i := t.Integration
 	dead = o.From.Add(-retried)
 	if !i.Enabled() {
 		if i.Off.By == integration.ByPerson {
-			return dead, nil
+			return dead
 		}
 		t.Cause, t.Since, t.Reason = Disabled, i.Off.At, i.Off.Reason
 		if i.Off.Answer != nil {
 			t.Answer = *i.Off.Answer
 		}
-		return i.Off.At.Add(-health.DefaultSpan - retried), nil
+		return i.Off.At.Add(-health.DefaultSpan - retried)
 	}
 	opens, away := r.Integrations.Opens(ctx, i)
 	system, _, _ := r.Systems.Lookup(i.System)
 	switch {
 	case away != nil:
 		t.Cause, t.Reason = Away, integration.AwaySecrets
-		return dead, nil
+		return dead
 	case !opens:
 		t.Cause, t.Reason = Lost, integration.LostSecrets
-		return dead, nil
+		return dead
 	case system.Missing != "":
 		t.Cause, t.Reason = Missing, system.Missing
-		return dead, nil
+		return dead
 	case i.State() == integration.StateFailing:
 		t.Cause, t.Since, t.Answer = Failing, i.Failing.Since, cmp.Or(answer, i.Failing.Answer)
-		return i.Failing.Since.Add(-retried), nil
+		return i.Failing.Since.Add(-retried)
 	}
-	until, err := r.heldUntil(ctx, t)
 	switch {
-	case err != nil:
-		return dead, err
-	case !until.IsZero():
-		t.Cause, t.Waiting.Next = Held, until
-	case died > 0:
+	case !l.spared.IsZero():
+		t.Cause, t.Waiting.Next = Held, l.spared
+	case l.Dead > 0:
 		t.Cause, t.Answer = NotSent, answer
 	}
-	return dead, nil
-}
-
-// heldUntil is when the next request may begin, where something waits for that.
-func (r *Reader) heldUntil(ctx context.Context, t *Trouble) (until time.Time, err error) {
-	if r.Holds == nil || t.Waiting.Count == 0 && !t.Waiting.Floor {
-		return until, nil
-	}
-	i := t.Integration
-	if until, err = r.Holds.HeldUntil(ctx, i.Tenant, i.ID); err != nil {
-		return until, fmt.Errorf("look whether integration %s is held: %w", i.ID, err)
-	}
-	return until, nil
+	return dead
 }

@@ -71,7 +71,9 @@ func (w *world) CountDead(_ context.Context, _, _ string, from time.Time, _ int)
 	return w.dead, nil
 }
 
-func (w *world) HeldUntil(context.Context, string, string) (time.Time, error) { return w.held, nil }
+func (w *world) HeldUntil(_ context.Context, _ string, ids []string) ([]time.Time, error) {
+	return slices.Repeat([]time.Time{w.held}, len(ids)), nil
+}
 
 // trouble reads the overview and returns what needs a person; nil = nothing does.
 func (w *world) trouble(t *testing.T) *overview.Trouble {

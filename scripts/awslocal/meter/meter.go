@@ -111,7 +111,7 @@ func (m *Meter) After(call Caller, action string, body []byte, status int, answe
 	if m == nil {
 		return
 	}
-	if kinds := reads[action]; kinds {
+	if reads[action] || action == "ExecuteStatement" && selects(body) {
 		m.read(action, body, status, answer)
 		return
 	}
@@ -142,6 +142,12 @@ func (m *Meter) After(call Caller, action string, body []byte, status int, answe
 // reads are the actions that read.
 var reads = map[string]bool{"GetItem": true, "BatchGetItem": true, "Query": true, "Scan": true,
 	"TransactGetItems": true}
+
+// selects reports whether a statement of PartiQL reads.
+func selects(body []byte) bool {
+	var q struct{ Statement string }
+	return json.Unmarshal(body, &q) == nil && strings.HasPrefix(strings.ToUpper(q.Statement), "SELECT")
+}
 
 // units are what a change of an item costs in the index.
 func (i index) units(before, after typed) float64 {
@@ -204,6 +210,7 @@ func (m *Meter) read(action string, body []byte, status int, answer []byte) {
 		RequestItems  map[string]want
 		TransactItems []struct{ Get want }
 		Limit         int
+		Statement     string
 	}
 	var a struct {
 		Item             typed
@@ -243,6 +250,13 @@ func (m *Meter) read(action string, body []byte, status int, answer []byte) {
 		for _, g := range q.TransactItems {
 			m.add("read", g.Get.TableName, 2)
 		}
+	case "ExecuteStatement": // each partition that it names is a query
+		_, list, _ := strings.Cut(q.Statement, " IN [")
+		list, _, _ = strings.Cut(list, "]")
+		partitions := max(1, strings.Count(list, "?"))
+		_, from, _ := strings.Cut(q.Statement, ` FROM "`)
+		name, _, _ := strings.Cut(from, `"`)
+		m.add("read", name, max(a.ConsumedCapacity.CapacityUnits, weight(q.ConsistentRead)*float64(partitions)))
 	default: // Query and Scan tell the size of what they looked at, filters or not
 		m.add("read", q.TableName, max(a.ConsumedCapacity.CapacityUnits, weight(q.ConsistentRead)))
 	}
@@ -317,10 +331,10 @@ var (
 	condition = regexp.MustCompile(`"?([A-Za-z_]+)"?\s*=\s*\?`)
 )
 
-// statement is a write in PartiQL with its values as parameters.
+// statement is a write in PartiQL with its values as parameters; false where it is none.
 func (m *Meter) statement(call Caller, text string, parameters []any) (write, bool) {
 	name := inTable.FindStringSubmatch(text)
-	if name == nil {
+	if name == nil || strings.HasPrefix(strings.ToUpper(text), "SELECT") {
 		return write{}, false
 	}
 	w := write{table: name[1], weight: 1, gone: strings.HasPrefix(strings.ToUpper(text), "DELETE")}

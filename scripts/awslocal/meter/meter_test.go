@@ -100,6 +100,10 @@ func TestTheMeterCountsReadUnitsAsDynamoDBDoes(t *testing.T) {
 		{name: "each item of a batch is rounded, and what is missing counts", action: "BatchGetItem",
 			body:   `{"RequestItems":{"T":{"ConsistentRead":true,"Keys":[{"id":{"S":"a"}},{"id":{"S":"b"}},{"id":{"S":"c"}}]}}}`,
 			answer: `{"Responses":{"T":[` + row(5000, "") + `,` + row(10, "") + `]},"UnprocessedKeys":{}}`, read: 4},
+		{name: "each partition that PartiQL finds empty costs a read", action: "ExecuteStatement",
+			body: `{"Statement":"SELECT \"id\" FROM \"T\".\"i\" WHERE \"id\" IN [?, ?, ?] AND \"n\" >= ?",
+				"Parameters":[{"S":"a"},{"S":"b"},{"S":"c"},{"N":"1"}]}`,
+			answer: `{"Items":[],"ConsumedCapacity":{"CapacityUnits":0.5}}`, read: 1.5},
 		{name: "an empty query costs a read", action: "Query", body: `{"TableName":"T","ConsistentRead":true}`,
 			answer: `{"Items":[]}`, read: 1},
 	} {

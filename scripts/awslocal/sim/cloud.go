@@ -283,6 +283,7 @@ func (c *Cloud) tablesOf(action string, body []byte) string {
 		RequestItems  map[string]json.RawMessage
 		TransactItems []map[string]struct{ TableName string }
 		Statements    []struct{ Statement string }
+		Statement     string
 	}
 	if json.Unmarshal(body, &q) != nil {
 		return ""
@@ -304,6 +305,10 @@ func (c *Cloud) tablesOf(action string, body []byte) string {
 		if parts := strings.Split(s.Statement, `"`); len(parts) > 1 {
 			add(parts[1])
 		}
+	}
+	if _, from, ok := strings.Cut(q.Statement, ` FROM "`); ok {
+		name, _, _ := strings.Cut(from, `"`)
+		add(name)
 	}
 	return strings.Join(sorted(names), "+")
 }

@@ -110,8 +110,8 @@ func TestFunctionsAtWorkForOneTenantDoNotConflict(t *testing.T) {
 	}
 }
 
-// undisturbed takes a measure in a new world, again until no client repeated a call because its answer came late: what a
-// busy machine adds is no measure.
+// undisturbed takes a measure in a new world, again until no client repeated a call because its answer came late: what
+// a busy machine adds is no measure.
 func undisturbed(t *testing.T, take func(w *world)) {
 	t.Helper()
 	const tries = 10

@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -71,18 +72,35 @@ func Backlog(t *testing.T, open func(t *testing.T) (Log, integration.Backlog)) {
 	})
 }
 
-// countsManyAsOne holds the count of many integrations to that of each.
+// countsManyAsOne holds the count of many integrations to that of each. They are more than an engine reads in a call.
 func countsManyAsOne(t *testing.T, backlog integration.Backlog) {
 	t.Helper()
 	ids := []string{"another", "i", "nowhere"}
-	for _, tenant := range []string{"42", "43"} {
-		several, err := backlog.CountWaitingOf(t.Context(), tenant, ids, 3)
+	of := func(tenant, id string) integration.Waiting {
+		w, err := backlog.CountWaiting(t.Context(), tenant, id, 3)
 		require.NoError(t, err)
-		require.Len(t, several, len(ids))
-		for n, id := range ids {
-			want, err := backlog.CountWaiting(t.Context(), tenant, id, 3)
+		return w
+	}
+	for n := range 230 {
+		ids = append(ids, fmt.Sprint("nowhere ", n))
+	}
+	ids[1], ids[217] = ids[217], ids[1] // the one that something waits for
+	for _, tenant := range []string{"42", "43"} {
+		nothing := of(tenant, "nowhere")
+		for _, few := range []int{0, 3, len(ids)} {
+			several, err := backlog.CountWaitingOf(t.Context(), tenant, ids[:few], 3)
 			require.NoError(t, err)
-			require.Equal(t, want, several[n], "%s of %s", id, tenant)
+			require.Len(t, several, few)
+			for n, id := range ids[:few] {
+				want := nothing
+				if id == "i" || id == "another" {
+					want = of(tenant, id)
+				}
+				require.Equal(t, want, several[n], "%s of %s", id, tenant)
+			}
 		}
+		several, err := backlog.CountWaitingOf(t.Context(), tenant, []string{"another", "i", "nowhere"}, 3)
+		require.NoError(t, err)
+		require.Equal(t, []integration.Waiting{of(tenant, "another"), of(tenant, "i"), nothing}, several)
 	}
 }

@@ -23,6 +23,7 @@ func Counters(t *testing.T, open OpenCounters) {
 	run("a series lists the buckets of one window in the order of time", seriesIsInOrder)
 	run("a counter knows its first and last failure, its last success and the last answer", counterKnowsItsFailures)
 	run("many series of a tenant are read at once", manySeriesAtOnce)
+	run("series of more integrations than are read in a call", seriesOfManyIntegrations)
 	run("a count is taken back", countIsTakenBack)
 	run("what became of deliveries adds up, beside attempts and without any", endsAddUp)
 	run("many writers lose nothing", manyWritersLoseNoCount)
@@ -147,6 +148,29 @@ func manySeriesAtOnce(t *testing.T, open OpenCounters) {
 			require.Equal(t, want, got[n], k)
 		}
 	}
+}
+
+// seriesOfManyIntegrations has some that nothing was counted of.
+func seriesOfManyIntegrations(t *testing.T, open OpenCounters) {
+	c := open(t)
+	keys, want := make([]health.SeriesKey, 230), make([]int, 230)
+	var counts []health.Count
+	for n := range keys {
+		id := fmt.Sprintf("i%03d", n)
+		keys[n] = health.SeriesKey{Integration: id, Window: 1}
+		for hour := range n % 3 {
+			counts = append(counts, count(id, 1, At.Add(-time.Duration(hour)*time.Hour), n, 0))
+			want[n] += n
+		}
+		counts = append(counts, count(id, 1, At.Add(-2*24*time.Hour), 1000, 0))
+	}
+	require.NoError(t, c.Add(t.Context(), counts))
+	got, last := make([]int, len(keys)), make([]time.Time, len(keys))
+	require.NoError(t, c.Several(t.Context(), "42", keys, At.Add(-24*time.Hour), func(n int, p health.Point) {
+		require.True(t, p.At.After(last[n]), "in the order of time")
+		got[n], last[n] = got[n]+p.Attempts, p.At
+	}))
+	require.Equal(t, want, got)
 }
 
 func countIsTakenBack(t *testing.T, open OpenCounters) {

@@ -19,6 +19,8 @@ type Store interface {
 	// Pace returns an integration's pace and its version: a zero Pace and 0 when there is none. Lane.Retry does not
 	// matter: the system does not tell first attempts and retries apart.
 	Pace(ctx context.Context, l delivery.Lane) (p Pace, version int64, err error)
+	// Paces are those of many integrations of a tenant, in their order: a zero Pace where there is none.
+	Paces(ctx context.Context, tenant string, integrations []string) ([]Pace, error)
 	// Swap replaces the pace whose version is the given one, 0 for none, and returns the new version. Error:
 	// ErrVersionConflict.
 	Swap(ctx context.Context, l delivery.Lane, version int64, p Pace) (next int64, err error)
@@ -30,14 +32,18 @@ type Holds struct {
 	Now   func() time.Time
 }
 
-// HeldUntil is when the next request may begin to an integration: see Pace.Held.
-func (h Holds) HeldUntil(ctx context.Context, tenant, integration string) (time.Time, error) {
-	p, _, err := h.Store.Pace(ctx, delivery.Lane{Tenant: tenant, Integration: integration})
+// HeldUntil is when the next request may begin to each of some integrations: see Pace.Held.
+func (h Holds) HeldUntil(ctx context.Context, tenant string, integrations []string) ([]time.Time, error) {
+	all, err := h.Store.Paces(ctx, tenant, integrations)
 	if err != nil {
-		return time.Time{}, err
+		return nil, err
 	}
 	now := h.Now()
-	return p.current(now).Held(now), nil
+	out := make([]time.Time, len(all))
+	for n, p := range all {
+		out[n] = p.current(now).Held(now)
+	}
+	return out, nil
 }
 
 // Memory is the Store of a worker that is one process. The zero value is ready.
@@ -74,6 +80,17 @@ func (s *Memory) Pace(_ context.Context, l delivery.Lane) (Pace, int64, error) {
 		return Pace{}, 0, nil
 	}
 	return p.pace, p.version, nil
+}
+
+// Paces reads some.
+func (s *Memory) Paces(ctx context.Context, tenant string, integrations []string) (out []Pace, err error) {
+	out = make([]Pace, len(integrations))
+	for n, id := range integrations {
+		if out[n], _, err = s.Pace(ctx, delivery.Lane{Tenant: tenant, Integration: id}); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // Swap writes one.

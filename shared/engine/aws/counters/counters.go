@@ -5,6 +5,7 @@ package counters
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -157,58 +158,94 @@ func milli(n int64) time.Time {
 	return time.UnixMilli(n).UTC()
 }
 
-// Series lists the buckets.
-func (c *Store) Series(ctx context.Context, tenant, integration string, window int64,
-	since time.Time) ([]health.Point, error) {
-	// A bucket that begins within the second of since counts only when it does not begin before it.
+// first is the beginning of the first bucket that counts: one that begins within the second of since counts only when
+// it does not begin before it.
+func first(since time.Time) int64 {
 	from := since.Unix()
 	if since.Nanosecond() > 0 {
 		from++
 	}
+	return from
+}
+
+// Series lists the buckets.
+func (c *Store) Series(ctx context.Context, tenant, integration string, window int64,
+	since time.Time) ([]health.Point, error) {
 	pages := dynamodb.NewQueryPaginator(c.DB, &dynamodb.QueryInput{
 		TableName: &c.Table, ConsistentRead: awssdk.Bool(true),
 		KeyConditionExpression:   awssdk.String("#w = :w AND #b >= :b"),
 		ExpressionAttributeNames: map[string]string{"#w": "window", "#b": "bucket"},
 		ExpressionAttributeValues: table.Item{":w": table.Text(windowKey(tenant, integration, window)),
-			":b": table.Number(from)},
+			":b": table.Number(first(since))},
 	})
-	var points []health.Point
+	var out []health.Point
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("read the attempts of integration %s: %w", integration, err)
 		}
-		rows, err := table.UnmarshalAll[bucketRow](page.Items)
+		more, err := points(page.Items)
 		if err != nil {
 			return nil, fmt.Errorf("read the attempts of integration %s: %w", integration, err)
 		}
-		for _, row := range rows {
-			points = append(points, row.point())
-		}
+		out = append(out, more...)
 	}
-	return points, nil
+	return out, nil
 }
 
-// atOnce is how many series are read at a time: each is a query.
-const atOnce = 16
+func points(items []table.Item) ([]health.Point, error) {
+	rows, err := table.UnmarshalAll[bucketRow](items)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]health.Point, len(rows))
+	for n, row := range rows {
+		out[n] = row.point()
+	}
+	return out, nil
+}
 
-// Several reads one series after the other, some at a time.
+const (
+	// atOnce is how many series are read at a time: each is a query.
+	atOnce = 16
+	// statementRows bounds what one statement brings: of fifty series, those of a day.
+	statementRows = 50 * int(24*time.Hour/health.Bucket)
+)
+
+// Several reads many series in a call, or each by a query.
 func (c *Store) Several(ctx context.Context, tenant string, of []health.SeriesKey, since time.Time,
 	visit func(n int, p health.Point)) error {
+	keys, place := make([]string, len(of)), make(map[string]int, len(of))
+	for n, k := range of {
+		keys[n] = windowKey(tenant, k.Integration, k.Window)
+		place[keys[n]] = n
+	}
 	all := make([][]health.Point, len(of))
+	many := &table.Partitions{Table: c.Table, Key: "window", Sort: "bucket", From: table.Number(first(since)),
+		Consistent: true, Most: statementRows, AtOnce: atOnce}
+	rest, err := many.Read(ctx, c.DB, keys, func(key string, rows []table.Item) error {
+		list, err := points(rows)
+		slices.SortFunc(list, func(a, b health.Point) int { return a.At.Compare(b.At) })
+		all[place[key]] = list
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read the attempts of %d integrations: %w", len(of), err)
+	}
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(atOnce)
-	for n, k := range of {
+	for _, key := range rest {
+		n := place[key]
 		work.Go(func() (err error) {
-			all[n], err = c.Series(ctx, tenant, k.Integration, k.Window, since)
+			all[n], err = c.Series(ctx, tenant, of[n].Integration, of[n].Window, since)
 			return err
 		})
 	}
 	if err := work.Wait(); err != nil {
 		return err
 	}
-	for n, points := range all {
-		for _, p := range points {
+	for n, list := range all {
+		for _, p := range list {
 			visit(n, p)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"golang.org/x/sync/errgroup"
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws/outbox"
@@ -327,25 +328,37 @@ func (g *letting) send(ctx context.Context) error {
 	return g.Enqueue(ctx, list, 0)
 }
 
-// countHeld counts what is held, up to a limit.
-func (d *Store) countHeld(ctx context.Context, tenant, id string, limit int, into *integration.Waiting) error {
-	m, found, err := d.Outbox().HeldMarker(ctx, tenant, id)
-	if err != nil || !found {
+// countHeld counts what is held for integrations, up to a limit for each.
+func (d *Store) countHeld(ctx context.Context, tenant string, integrations []string, limit int,
+	out []integration.Waiting) error {
+	markers, err := d.Outbox().HeldMarkers(ctx, tenant, integrations)
+	if err != nil {
 		return err
 	}
-	err = d.Each(ctx, heldRows(&d.Tables.Deliveries, tenant, id, m.Since), table.ScanLimit,
-		func(r table.Item) (bool, error) {
-			due := table.Instant(table.NumberOf(r, "due"))
-			if due.IsZero() {
-				return true, nil
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(atOnce)
+	for n, id := range integrations {
+		m, found := markers[id]
+		if !found {
+			continue
+		}
+		work.Go(func() error {
+			err := d.Each(ctx, heldRows(&d.Tables.Deliveries, tenant, id, m.Since), table.ScanLimit,
+				func(r table.Item) (bool, error) {
+					due := table.Instant(table.NumberOf(r, "due"))
+					if due.IsZero() {
+						return true, nil
+					}
+					if out[n].Held++; out[n].HeldUntil.IsZero() || due.Before(out[n].HeldUntil) {
+						out[n].HeldUntil = due
+					}
+					return out[n].Held < limit, nil
+				})
+			if err != nil {
+				return fmt.Errorf("count what is held for integration %s: %w", id, err)
 			}
-			if into.Held++; into.HeldUntil.IsZero() || due.Before(into.HeldUntil) {
-				into.HeldUntil = due
-			}
-			return into.Held < limit, nil
+			return nil
 		})
-	if err != nil {
-		return fmt.Errorf("count what is held for integration %s: %w", id, err)
 	}
-	return nil
+	return work.Wait()
 }

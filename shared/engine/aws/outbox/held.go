@@ -45,6 +45,27 @@ func (o *Store) HeldMarker(ctx context.Context, tenant, integration string) (m M
 	return m, found, nil
 }
 
+// HeldMarkers are those of many integrations that have one, by integration.
+func (o *Store) HeldMarkers(ctx context.Context, tenant string, integrations []string) (map[string]Marker, error) {
+	keys := make([]table.Item, len(integrations))
+	for n, id := range integrations {
+		keys[n] = markerKey(heldID(tenant, id))
+	}
+	rows, err := table.GetAll(ctx, o.DB, o.Tables.Outbox, keys, true)
+	if err != nil {
+		return nil, fmt.Errorf("read the markers of what is held for %d integrations: %w", len(integrations), err)
+	}
+	out := make(map[string]Marker, len(rows))
+	for _, row := range rows {
+		m, err := table.Unmarshal[Marker](row)
+		if err != nil {
+			return nil, fmt.Errorf("read the markers of what is held: %w", err)
+		}
+		out[m.Integration] = m
+	}
+	return out, nil
+}
+
 // MarkHeld has somebody look at a time at what is held for an integration. Its rows are written, and none of their ids
 // is less than since. fresh reports whether nobody would have looked so early.
 func (o *Store) MarkHeld(ctx context.Context, tenant, integration, since string, at time.Time) (fresh bool, err error) {

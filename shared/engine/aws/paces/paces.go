@@ -47,6 +47,34 @@ type paceRow struct {
 	Expires int64  `dynamodbav:"expires"`
 }
 
+// Paces reads many. They are shown to people, who look again.
+func (p *Store) Paces(ctx context.Context, tenant string, integrations []string) ([]pace.Pace, error) {
+	keys, place := make([]table.Item, len(integrations)), make(map[string]int, len(integrations))
+	for n, id := range integrations {
+		l := delivery.Lane{Tenant: tenant, Integration: id}
+		keys[n] = paceKey(l)
+		place[table.LaneKey(tenant, id)] = n
+	}
+	items, err := table.GetAll(ctx, p.DB, p.Table, keys, false)
+	if err != nil {
+		return nil, fmt.Errorf("read the paces of %d integrations: %w", len(integrations), err)
+	}
+	rows, err := table.UnmarshalAll[paceRow](items)
+	if err != nil {
+		return nil, fmt.Errorf("read the paces of %d integrations: %w", len(integrations), err)
+	}
+	out := make([]pace.Pace, len(integrations))
+	for _, row := range rows {
+		if table.Past(row.Expires, p.Now()) {
+			continue
+		}
+		if err := json.Unmarshal(row.Pace, &out[place[row.Lane]]); err != nil {
+			return nil, fmt.Errorf("the pace of %q is damaged: %w", row.Lane, err)
+		}
+	}
+	return out, nil
+}
+
 // Pace reads a pace. It is read in the hope that nothing changed: who changes it does so under its version.
 func (p *Store) Pace(ctx context.Context, l delivery.Lane) (of pace.Pace, version int64, err error) {
 	row, found, err := table.Get[paceRow](ctx, p.DB, p.Table, paceKey(l))

@@ -2,6 +2,7 @@ package statetest
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -104,6 +105,21 @@ func paceIsReadBack(t *testing.T, open OpenPaces) {
 		require.NoError(t, err)
 		require.Zero(t, got)
 	}
+	many := make([]string, 250) // more than an engine reads in a call
+	want := make([]pace.Pace, len(many))
+	for n := range many {
+		many[n] = fmt.Sprint("other ", n)
+	}
+	many[217], want[217] = lane.Integration, slow
+	all, err := p.Paces(t.Context(), lane.Tenant, many)
+	require.NoError(t, err)
+	require.Equal(t, want, all)
+	all, err = p.Paces(t.Context(), "43", many)
+	require.NoError(t, err)
+	require.Equal(t, make([]pace.Pace, len(many)), all, "another tenant's")
+	all, err = p.Paces(t.Context(), lane.Tenant, nil)
+	require.NoError(t, err)
+	require.Empty(t, all)
 }
 
 func paceIsReplacedAsItWasRead(t *testing.T, open OpenPaces) {
@@ -139,6 +155,9 @@ func paceIsForgottenInTime(t *testing.T, open OpenPaces) {
 	require.NoError(t, err)
 	require.Zero(t, got)
 	require.Zero(t, version)
+	all, err := p.Paces(t.Context(), lane.Tenant, []string{lane.Integration})
+	require.NoError(t, err)
+	require.Equal(t, []pace.Pace{{}}, all)
 	_, err = p.Swap(t.Context(), lane, old, slow)
 	require.ErrorIs(t, err, pace.ErrVersionConflict)
 	fresh, err := p.Swap(t.Context(), lane, 0, slow)
