@@ -70,8 +70,8 @@ func (p Principal) May(right Right) bool { return p.Role.May(right) }
 // Administers reports whether the role may see and manage integrations.
 func (p Principal) Administers() bool { return p.May(Administer) }
 
-// Who names the caller in the log: the address, else the subject.
-func (p Principal) Who() string { return cmp.Or(p.Email, p.Subject) }
+// Who names the caller in the log: the address, or else what is known of it.
+func (p Principal) Who() string { return cmp.Or(p.Email, p.Subject, p.Name, p.Token) }
 
 // UnauthorizedError says why a caller is not known, without showing the credentials.
 type UnauthorizedError struct {

@@ -64,3 +64,16 @@ func TestAStrangeBearerTokenIsNotMadeGoodByACookie(t *testing.T) {
 		}
 	}
 }
+
+// The token of a program has no address: its name says who called, and a line of the log has never nobody.
+func TestACallerWithoutAnAddressHasANameInTheLog(t *testing.T) {
+	t.Parallel()
+	for want, p := range map[string]access.Principal{
+		"ada@example.com": {Email: "ada@example.com", Name: "Ada", Subject: "1234", Token: "ci"},
+		"1234":            {Subject: "1234", Name: "Ada"},
+		"Ada":             {Name: "Ada", Token: "ci"},
+		"ci":              {Token: "ci", Source: access.FromAPIToken},
+	} {
+		require.Equal(t, want, p.Who())
+	}
+}

@@ -71,7 +71,7 @@ func (s *server) serveAPI(mux *http.ServeMux, w *watched, r *http.Request) {
 		route(mux, w, r.WithContext(rest.WithPrincipal(r.Context(), p)))
 	}
 	s.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", w.status, "took_ms",
-		s.Now().Sub(began).Milliseconds(), "tenant", p.Tenant, "by", p.Email,
+		s.Now().Sub(began).Milliseconds(), "tenant", p.Tenant, "by", p.Who(),
 		"request", p.RequestID)
 }
 

@@ -108,7 +108,7 @@ func (s *API) recoverEvents(ctx context.Context, in *recoverInput) (*recoverOutp
 	}
 	if out.Body.Deliveries > 0 {
 		s.Log.Info("missed events recovered", "tenant", tenant, "integration", i.ID, "events", out.Body.Missed,
-			"deliveries", out.Body.Deliveries, "by", rest.Principal(ctx).Email)
+			"deliveries", out.Body.Deliveries, "by", rest.Principal(ctx).Who())
 		s.Wake(delivery.Lane{Tenant: tenant, Integration: i.ID})
 		s.Record(ctx, activity.Entry{Object: s.Integrations.Object(i.System), ObjectID: i.ID, ObjectName: i.Name,
 			Action: activity.Recover, Changes: activity.Diff(nil, map[string]any{"events": out.Body.Missed,

@@ -124,7 +124,7 @@ func (s *API) replay(ctx context.Context, r delivery.Replay) (*ReplayOutput, err
 	}
 	if count > 0 {
 		s.Log.Info("deliveries replayed", "tenant", r.Tenant, "integration", r.Integration, "count", count, "by",
-			rest.Principal(ctx).Email)
+			rest.Principal(ctx).Who())
 		s.Wake(delivery.Lane{Tenant: r.Tenant, Integration: r.Integration})
 		s.Record(ctx, activity.Entry{Object: s.Integrations.Object(i.System), ObjectID: i.ID, ObjectName: i.Name,
 			Action: activity.Replay, Changes: activity.Diff(nil, map[string]any{"deliveries": count,

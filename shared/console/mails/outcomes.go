@@ -259,7 +259,7 @@ func (s *API) mailAgain(
 		return nil, s.Answer(err)
 	}
 	if out.Body.Count > 0 {
-		s.Log.Info("mail sent again", "tenant", p.Tenant, "receiver", receiver, "delivery", id, "by", p.Email)
+		s.Log.Info("mail sent again", "tenant", p.Tenant, "receiver", receiver, "delivery", id, "by", p.Who())
 		s.Wake(delivery.Lane{Tenant: p.Tenant, Integration: receiver})
 		e := activity.Entry{Object: activity.Profile, ObjectID: receiver, Action: activity.Replay,
 			Changes: []activity.Change{{Field: "delivery", After: id}}}

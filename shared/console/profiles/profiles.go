@@ -172,7 +172,7 @@ func (s *API) blocks(api huma.API) {
 			Action: activity.Delete}.Bounded()); err != nil {
 			return nil, s.Answer(err)
 		}
-		s.Log.Info("address allowed again", "tenant", p.Tenant, "by", p.Email)
+		s.Log.Info("address allowed again", "tenant", p.Tenant, "by", p.Who())
 		return nil, nil
 	})
 }

@@ -274,7 +274,7 @@ func (s *API) setSettings(ctx context.Context, in *settingsInput) (*settingsOutp
 	if err != nil {
 		return nil, err
 	}
-	s.Log.Info("report settings set", "tenant", p.Tenant, "zone", now.Zone, "hour", now.At(), "by", p.Email)
+	s.Log.Info("report settings set", "tenant", p.Tenant, "zone", now.Zone, "hour", now.At(), "by", p.Who())
 	return &settingsOutput{settingsETag(now.Revision), s.settingsView(now)}, nil
 }
 
