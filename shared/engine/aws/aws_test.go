@@ -261,7 +261,7 @@ func (w *world) counters() *counters.Store {
 }
 
 func TestCounters(t *testing.T) {
-	enginetest.Counters(t, func(t *testing.T) health.Counters { return open(t).counters() })
+	statetest.Counters(t, func(t *testing.T) health.Counters { return open(t).counters() })
 }
 
 func TestMessages(t *testing.T) {

@@ -8,12 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"tocsin/shared/access"
 	"tocsin/shared/activity"
 	"tocsin/shared/delivery"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/filter"
+	"tocsin/shared/health"
 	"tocsin/shared/hold"
 	"tocsin/shared/integration"
 	"tocsin/shared/messagetemplate"
@@ -101,4 +104,16 @@ func ProcessAll(ctx context.Context, f *fanout.Fanout, entries []delivery.Entry)
 		entries = unfinished.Entries
 		time.Sleep(time.Millisecond) // the other one's call is under way
 	}
+}
+
+// Tally sums the buckets of a series up.
+func Tally(t *testing.T, c health.Counters, tenant, id string, window int64, since time.Time) health.Tally {
+	t.Helper()
+	points, err := c.Series(t.Context(), tenant, id, window, since)
+	require.NoError(t, err)
+	var all health.Tally
+	for _, p := range points {
+		all = all.Add(p.Tally)
+	}
+	return all
 }

@@ -129,7 +129,7 @@ func TestRetention(t *testing.T) {
 }
 
 func TestCounters(t *testing.T) {
-	enginetest.Counters(t, func(*testing.T) health.Counters { return open().Counters() })
+	statetest.Counters(t, func(*testing.T) health.Counters { return open().Counters() })
 }
 
 func TestSettings(t *testing.T) {

@@ -248,7 +248,7 @@ func TestQueue(t *testing.T) {
 }
 
 func TestCounters(t *testing.T) {
-	enginetest.Counters(t, func(t *testing.T) health.Counters { return open(t).Counters() })
+	statetest.Counters(t, func(t *testing.T) health.Counters { return open(t).Counters() })
 }
 
 func TestMessages(t *testing.T) { // one process needs no table

@@ -1,4 +1,4 @@
-package enginetest
+package statetest
 
 import (
 	"fmt"
@@ -8,15 +8,19 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/health"
 )
+
+// start is the time of what is counted.
+var start = enginetest.At
 
 // OpenCounters opens an engine.
 type OpenCounters func(t *testing.T) health.Counters
 
 // Counters is the suite of health.Counters.
 func Counters(t *testing.T, open OpenCounters) {
-	run := Parallel(t, open)
+	run := enginetest.Parallel(t, open)
 	run("counts add up by integration and window", countsAddUp)
 	run("a bucket counts when it begins at since or later", bucketCountsFromSince)
 	run("the rolling window is that of the rule", rollingWindowIsThatOfTheRule)
@@ -32,58 +36,58 @@ func Counters(t *testing.T, open OpenCounters) {
 func countsAddUp(t *testing.T, open OpenCounters) {
 	c := open(t)
 	require.NoError(t,
-		c.Add(t.Context(), []health.Count{count("a", 1, At, 10, 3), count("b", 1, At, 5, 5),
-			count("a", 2, At, 1, 1)}))
-	require.NoError(t, c.Add(t.Context(), []health.Count{count("a", 1, At.Add(time.Hour), 2, 1)}))
-	require.Equal(t, health.Tally{Attempts: 12, Failures: 4}, Tally(t, c, "42", "a", 1, At))
-	require.Equal(t, health.Tally{Attempts: 1, Failures: 1}, Tally(t, c, "42", "a", 2, At))
-	require.Equal(t, health.Tally{Attempts: 5, Failures: 5}, Tally(t, c, "42", "b", 1, At))
-	require.Zero(t, Tally(t, c, "43", "a", 1, At))
-	require.Zero(t, Tally(t, c, "42", "c", 1, At))
+		c.Add(t.Context(), []health.Count{count("a", 1, start, 10, 3), count("b", 1, start, 5, 5),
+			count("a", 2, start, 1, 1)}))
+	require.NoError(t, c.Add(t.Context(), []health.Count{count("a", 1, start.Add(time.Hour), 2, 1)}))
+	require.Equal(t, health.Tally{Attempts: 12, Failures: 4}, enginetest.Tally(t, c, "42", "a", 1, start))
+	require.Equal(t, health.Tally{Attempts: 1, Failures: 1}, enginetest.Tally(t, c, "42", "a", 2, start))
+	require.Equal(t, health.Tally{Attempts: 5, Failures: 5}, enginetest.Tally(t, c, "42", "b", 1, start))
+	require.Zero(t, enginetest.Tally(t, c, "43", "a", 1, start))
+	require.Zero(t, enginetest.Tally(t, c, "42", "c", 1, start))
 }
 
 func bucketCountsFromSince(t *testing.T, open OpenCounters) {
 	c := open(t)
 	require.NoError(t,
-		c.Add(t.Context(), []health.Count{count("a", 1, At.Add(9*time.Minute+59*time.Second), 1, 1)}))
-	require.Equal(t, 1, Tally(t, c, "42", "a", 1, At).Attempts)
-	require.Zero(t, Tally(t, c, "42", "a", 1, At.Add(time.Second)).Attempts)
-	require.Zero(t, Tally(t, c, "42", "a", 1, At.Add(10*time.Minute)).Attempts)
+		c.Add(t.Context(), []health.Count{count("a", 1, start.Add(9*time.Minute+59*time.Second), 1, 1)}))
+	require.Equal(t, 1, enginetest.Tally(t, c, "42", "a", 1, start).Attempts)
+	require.Zero(t, enginetest.Tally(t, c, "42", "a", 1, start.Add(time.Second)).Attempts)
+	require.Zero(t, enginetest.Tally(t, c, "42", "a", 1, start.Add(10*time.Minute)).Attempts)
 }
 
 func rollingWindowIsThatOfTheRule(t *testing.T, open OpenCounters) {
 	c := open(t)
 	for minutes := 0; minutes < 24*60; minutes += 10 {
 		require.NoError(t, c.Add(t.Context(),
-			[]health.Count{count("a", 1, At.Add(time.Duration(minutes)*time.Minute), 1, 0)}))
+			[]health.Count{count("a", 1, start.Add(time.Duration(minutes)*time.Minute), 1, 0)}))
 	}
-	now := At.Add(24*time.Hour - time.Minute)
-	require.Equal(t, 73, Tally(t, c, "42", "a", 1, health.Rule{}.Since(now)).Attempts, "at most 73 buckets")
+	now := start.Add(24*time.Hour - time.Minute)
+	require.Equal(t, 73, enginetest.Tally(t, c, "42", "a", 1, health.Rule{}.Since(now)).Attempts, "at most 73 buckets")
 }
 
 func seriesIsInOrder(t *testing.T, open OpenCounters) {
 	c := open(t)
 	require.NoError(t, c.Add(t.Context(), []health.Count{
-		count("a", 1, At.Add(25*time.Minute), 4, 1), count("a", 1, At, 10, 3), count("a", 2, At, 1, 1),
-		count("b", 1, At, 9, 9), count("a", 1, At.Add(time.Minute), 1, 1),
+		count("a", 1, start.Add(25*time.Minute), 4, 1), count("a", 1, start, 10, 3), count("a", 2, start, 1, 1),
+		count("b", 1, start, 9, 9), count("a", 1, start.Add(time.Minute), 1, 1),
 	}))
-	got, err := c.Series(t.Context(), "42", "a", 1, At)
+	got, err := c.Series(t.Context(), "42", "a", 1, start)
 	require.NoError(t, err)
 	require.Equal(t, []health.Point{
-		{At: At.Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 11, Failures: 4}},
-		{At: At.Add(25 * time.Minute).Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 4, Failures: 1}},
+		{At: start.Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 11, Failures: 4}},
+		{At: start.Add(25 * time.Minute).Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 4, Failures: 1}},
 	}, got)
-	got, err = c.Series(t.Context(), "42", "a", 1, At.Add(10*time.Minute))
+	got, err = c.Series(t.Context(), "42", "a", 1, start.Add(10*time.Minute))
 	require.NoError(t, err)
 	require.Len(t, got, 1)
-	got, err = c.Series(t.Context(), "42", "c", 1, At)
+	got, err = c.Series(t.Context(), "42", "c", 1, start)
 	require.NoError(t, err)
 	require.Empty(t, got)
 }
 
 func counterKnowsItsFailures(t *testing.T, open OpenCounters) {
 	c := open(t)
-	bucket := At.Truncate(health.Bucket).UTC()
+	bucket := start.Truncate(health.Bucket).UTC()
 	attempts := func(offsets ...int) health.Count { // seconds into the bucket; the failures are negative
 		n := count("a", 1, bucket, 0, 0)
 		for _, s := range offsets {
@@ -117,7 +121,7 @@ func counterKnowsItsFailures(t *testing.T, open OpenCounters) {
 func manySeriesAtOnce(t *testing.T, open OpenCounters) {
 	c := open(t)
 	for _, of := range [][]health.SeriesKey{nil, {{Integration: "a", Window: 1}}} {
-		require.NoError(t, c.Several(t.Context(), "42", of, At,
+		require.NoError(t, c.Several(t.Context(), "42", of, start,
 			func(int, health.Point) { t.Error("nothing is counted") }))
 	}
 	const integrations, buckets = 15, 140
@@ -127,17 +131,17 @@ func manySeriesAtOnce(t *testing.T, open OpenCounters) {
 		id := fmt.Sprintf("i%03d", n)
 		keys = append(keys, health.SeriesKey{Integration: id, Window: int64(1 + n%3)})
 		for k := range buckets {
-			counts = append(counts, count(id, int64(1+n%3), At.Add(time.Duration(k)*health.Bucket), k+1, n))
+			counts = append(counts, count(id, int64(1+n%3), start.Add(time.Duration(k)*health.Bucket), k+1, n))
 		}
 	}
-	tomorrow := At.Add(buckets * health.Bucket)
+	tomorrow := start.Add(buckets * health.Bucket)
 	keys = append(keys, health.SeriesKey{Integration: "nothing", Window: 1},
 		health.SeriesKey{Integration: "i000", Window: 9}, health.SeriesKey{Integration: health.LeftOutOf("i000", "f")})
-	counts = append(counts, count("i000", 2, At, 1000, 0), // of another window
-		health.LeftOut("42", "i000", "f", At, 12), health.LeftOut("42", "i000", "g", At, 1000),
-		health.Arrived("42", At, 1000), health.Arrived("43", At, 1000))
+	counts = append(counts, count("i000", 2, start, 1000, 0), // of another window
+		health.LeftOut("42", "i000", "f", start, 12), health.LeftOut("42", "i000", "g", start, 1000),
+		health.Arrived("42", start, 1000), health.Arrived("43", start, 1000))
 	require.NoError(t, c.Add(t.Context(), counts))
-	for _, since := range []time.Time{At.Truncate(health.Bucket), At.Add(time.Hour), tomorrow.Add(time.Hour)} {
+	for _, since := range []time.Time{start.Truncate(health.Bucket), start.Add(time.Hour), tomorrow.Add(time.Hour)} {
 		got := map[int][]health.Point{}
 		require.NoError(t, c.Several(t.Context(), "42", keys, since, func(n int, p health.Point) {
 			got[n] = append(got[n], p)
@@ -159,14 +163,14 @@ func seriesOfManyIntegrations(t *testing.T, open OpenCounters) {
 		id := fmt.Sprintf("i%03d", n)
 		keys[n] = health.SeriesKey{Integration: id, Window: 1}
 		for hour := range n % 3 {
-			counts = append(counts, count(id, 1, At.Add(-time.Duration(hour)*time.Hour), n, 0))
+			counts = append(counts, count(id, 1, start.Add(-time.Duration(hour)*time.Hour), n, 0))
 			want[n] += n
 		}
-		counts = append(counts, count(id, 1, At.Add(-2*24*time.Hour), 1000, 0))
+		counts = append(counts, count(id, 1, start.Add(-2*24*time.Hour), 1000, 0))
 	}
 	require.NoError(t, c.Add(t.Context(), counts))
 	got, last := make([]int, len(keys)), make([]time.Time, len(keys))
-	require.NoError(t, c.Several(t.Context(), "42", keys, At.Add(-24*time.Hour), func(n int, p health.Point) {
+	require.NoError(t, c.Several(t.Context(), "42", keys, start.Add(-24*time.Hour), func(n int, p health.Point) {
 		require.True(t, p.At.After(last[n]), "in the order of time")
 		got[n], last[n] = got[n]+p.Attempts, p.At
 	}))
@@ -176,11 +180,11 @@ func seriesOfManyIntegrations(t *testing.T, open OpenCounters) {
 func countIsTakenBack(t *testing.T, open OpenCounters) {
 	// mail.Quota does, for mails that are over its limit
 	c := open(t)
-	require.NoError(t, c.Add(t.Context(), []health.Count{count("mails on request", 0, At, 7, 0)}))
-	require.NoError(t, c.Add(t.Context(), []health.Count{count("mails on request", 0, At, -3, 0)}))
-	got, err := c.Series(t.Context(), "42", "mails on request", 0, At.Truncate(health.Bucket))
+	require.NoError(t, c.Add(t.Context(), []health.Count{count("mails on request", 0, start, 7, 0)}))
+	require.NoError(t, c.Add(t.Context(), []health.Count{count("mails on request", 0, start, -3, 0)}))
+	got, err := c.Series(t.Context(), "42", "mails on request", 0, start.Truncate(health.Bucket))
 	require.NoError(t, err)
-	require.Equal(t, []health.Point{{At: At.Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 4}}}, got)
+	require.Equal(t, []health.Point{{At: start.Truncate(health.Bucket).UTC(), Tally: health.Tally{Attempts: 4}}}, got)
 }
 
 func endsAddUp(t *testing.T, open OpenCounters) {
@@ -192,16 +196,16 @@ func endsAddUp(t *testing.T, open OpenCounters) {
 		}
 		return e
 	}
-	first, second := count("a", 1, At, 3, 1), count("a", 1, At, 2, 0)
+	first, second := count("a", 1, start, 3, 1), count("a", 1, start, 2, 0)
 	first.Ended = ended(2, 1, 80*time.Millisecond, 2*time.Hour)
 	second.Ended = ended(2, 0, 80*time.Millisecond, 3*time.Second)
-	silent := count("a", 1, At.Add(health.Bucket), 0, 0)
+	silent := count("a", 1, start.Add(health.Bucket), 0, 0)
 	silent.Ended = ended(0, 7)
 	require.NoError(t, c.Add(t.Context(), []health.Count{first, silent}))
 	require.NoError(t, c.Add(t.Context(), []health.Count{second}))
-	points, err := c.Series(t.Context(), "42", "a", 1, At.Truncate(health.Bucket))
+	points, err := c.Series(t.Context(), "42", "a", 1, start.Truncate(health.Bucket))
 	require.NoError(t, err)
-	bucket := At.Truncate(health.Bucket).UTC()
+	bucket := start.Truncate(health.Bucket).UTC()
 	require.Equal(t, []health.Point{
 		{At: bucket, Tally: health.Tally{Attempts: 5, Failures: 1},
 			Ended: ended(4, 1, 80*time.Millisecond, 80*time.Millisecond, 3*time.Second, 2*time.Hour)},
@@ -215,28 +219,17 @@ func manyWritersLoseNoCount(t *testing.T, open OpenCounters) {
 	for range 8 {
 		wg.Go(func() {
 			for range 25 {
-				if err := c.Add(t.Context(), []health.Count{count("a", 1, At, 2, 1)}); err != nil {
+				if err := c.Add(t.Context(), []health.Count{count("a", 1, start, 2, 1)}); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	require.Equal(t, health.Tally{Attempts: 400, Failures: 200}, Tally(t, c, "42", "a", 1, At))
+	require.Equal(t, health.Tally{Attempts: 400, Failures: 200}, enginetest.Tally(t, c, "42", "a", 1, start))
 }
 
 func count(id string, window int64, when time.Time, attempts, failures int) health.Count {
 	return health.Count{Tenant: "42", Integration: id, Window: window, At: when, Attempts: attempts,
 		Failures: failures}
-}
-
-func Tally(t *testing.T, c health.Counters, tenant, id string, window int64, since time.Time) health.Tally {
-	t.Helper()
-	points, err := c.Series(t.Context(), tenant, id, window, since)
-	require.NoError(t, err)
-	var all health.Tally
-	for _, p := range points {
-		all = all.Add(p.Tally)
-	}
-	return all
 }
