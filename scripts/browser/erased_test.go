@@ -27,9 +27,12 @@ func TestAnIntegrationThatAnErasureDisabledSaysWhy(t *testing.T) {
 	require.Regexp(t, "^erased person [0-9a-f]{12}$", now.Parameters.Addresses[0])
 	b.act("holds", "Email addresses", now.Parameters.Addresses[0])
 	b.seesNot("Disabled by")
+	b.sees("Nothing sent in the last 12 hours.")
+	b.seesNot("It is disabled when") // it is
 	b.picture("erased-person")
 	b.fill("Email addresses", "grace@example.com")
 	b.click("Enable")
 	b.click("Save and enable")
 	b.seesNot("a person was erased, who was all that it had as")
+	b.sees("It is disabled when all of this holds:")
 }

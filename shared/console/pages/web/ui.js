@@ -286,7 +286,8 @@ const limits = (health) => ({
 	minutes: health.lasting_minutes,
 });
 
-export function Health({ health, large }) {
+// Health is large on the page of an integration, where it says what would disable one that is enabled.
+export function Health({ health, large, enabled }) {
 	return html`
 		<div class=${classes({ health: true, large })}>
 			<${HealthChart} health=${health} large=${large} />
@@ -305,7 +306,8 @@ export function Health({ health, large }) {
 				<div class="limit-mark" style=${{ left: `${health.limit_percent}%` }}></div>
 			</div>
 			<p class="health-words">
-				${healthWords(health)}${large &&
+				${large ? t("health.sentence", { words: healthWords(health) }) : healthWords(health)}${large &&
+				enabled &&
 				html`
 					${" "}
 					<span class="muted">

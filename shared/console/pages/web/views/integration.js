@@ -264,7 +264,7 @@ function Settings({ data, reload, form }) {
 			<div class="side">
 				<section class="panel">
 					<h2>${t("health.title", { hours: data.health.window_hours })}</h2>
-					<${Health} health=${data.health} large />
+					<${Health} health=${data.health} large enabled=${i.enabled} />
 				</section>
 				${data.integration.filters.length > 0 &&
 				html`
