@@ -174,7 +174,7 @@ func TestWhatAReceiverDoesNotTakeIsSaid(t *testing.T) {
 		`\(invalid_scope\): check the client ID`:                     {"scope": "email"},
 		`takes none of ours \(unknown certificate authority\)|it may not take our client certificate`: {
 			"client_certificate": other.Certificate, "client_key": other.Key},
-		`takes none of ours \(certificate required\)|closed the connection without an answer`: {
+		`takes none of ours \(certificate required\)|closed the connection`: {
 			"client_certificate": nil, "client_key": nil},
 		`answered 400`: {"signing_key": "rotate", "previous_signing_key": nil},
 	} {

@@ -32,6 +32,13 @@ type openTimeout struct {
 
 func (*openTimeout) Error() string { return "no connection in time" }
 
+// handshakeError is why TLS did not come about on a connection. What TLS says of a later time is another failure.
+type handshakeError struct{ cause error }
+
+func (e *handshakeError) Error() string { return "TLS handshake: " + e.cause.Error() }
+
+func (e *handshakeError) Unwrap() error { return e.cause }
+
 // dialer opens the connections of one setting.
 type dialer struct {
 	policy Policy
@@ -91,7 +98,7 @@ func (d *dialer) secure(ctx context.Context, _, address string) (net.Conn, error
 		secured := tls.Client(conn, config)
 		if err := secured.HandshakeContext(ctx); err != nil {
 			conn.Close()
-			return nil, err
+			return nil, &handshakeError{err}
 		}
 		step.Done(ctx, step.TLS)
 		return secured, nil

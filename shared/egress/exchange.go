@@ -136,7 +136,15 @@ func (x *exchange) do(t http.RoundTripper) (destination.Response, error) {
 func (x *exchange) explain(ctx context.Context, err error, host string) error {
 	explained := explain(ctx, err, host, x.open, x.timeout)
 	var f *Failure
-	if errors.As(explained, &f) && f.Kind == Closed && x.request.Transport.Identity != (destination.Identity{}) {
+	shown := x.request.Transport.Identity != (destination.Identity{})
+	switch {
+	case !errors.As(explained, &f) || !closed(err):
+	case f.Kind == TLS && shown:
+		return &Failure{TLS, "no secure connection to " + host + ": " + closedHandshake +
+			": it may not take our client certificate"}
+	case f.Kind == Closed && x.answered.Load():
+		return cutOff(host)
+	case f.Kind == Closed && shown:
 		return &Failure{Closed, f.Reason + ": it may not take our client certificate"}
 	}
 	return explained

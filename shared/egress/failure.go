@@ -103,10 +103,14 @@ func explain(ctx context.Context, err error, host string, open, timeout time.Dur
 		return fail(Identity, "no secure connection to %s: it asks for a client certificate, and takes none of ours "+
 			"(%s): set the one that it knows", host, why)
 	}
-	if reason := certificate(err); reason != "" {
-		return fail(TLS, "no secure connection to %s: %s", host, reason)
-	}
-	switch {
+	var handshake *handshakeError
+	switch tls := certificate(err); {
+	case errors.As(err, &handshake) && closed(err):
+		return fail(TLS, "no secure connection to %s: %s: check scheme and port", host, closedHandshake)
+	case tls != "" && handshake != nil:
+		return fail(TLS, "no secure connection to %s: %s", host, tls)
+	case tls != "":
+		return fail(Closed, "the secure connection to %s broke before an answer came", host)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fail(Refused, "connection refused: nothing listens at %s, or a firewall turns us away", host)
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
@@ -116,14 +120,21 @@ func explain(ctx context.Context, err error, host string, open, timeout time.Dur
 	case closed(err):
 		return fail(Closed, "%s closed the connection without an answer", host)
 	case unreadable(err):
-		return fail(Protocol,
-			"%s gave an answer that can not be read: it was cut off in its first lines, or breaks the rules of HTTP",
-			host)
+		return cutOff(host)
 	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "server gave HTTP response"):
 		return fail(Protocol, "%s does not speak HTTP in the way that the address says: check scheme and port", host)
 	default:
 		return fail(Protocol, "the request to %s failed: check host and port", host)
 	}
+}
+
+// closedHandshake are words for the other side's end of a connection before TLS came about.
+const closedHandshake = "it closed the connection during the TLS handshake"
+
+// cutOff is an answer of which only something came.
+func cutOff(host string) *Failure {
+	return &Failure{Protocol, host + " gave an answer that can not be read: it was cut off in its first lines, or " +
+		"breaks the rules of HTTP"}
 }
 
 // errMalformed is a request that net/http does not take; its own text can quote the address.

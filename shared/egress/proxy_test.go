@@ -238,8 +238,8 @@ func TestH26WhatAProxyDoesWrong(t *testing.T) {
 			"no connection to hooks.example.com within"},
 		"nothing listens":                  {closed, egress.ByProxy, "can not be reached, or is none"},
 		"its certificate is of an unknown": {private, egress.ByProxy, "can not be reached, or is none"},
-		"the tunnel leads nowhere": {answering(t, "HTTP/1.1 200 OK\r\n\r\n"), egress.Closed,
-			"closed the connection"},
+		"the tunnel leads nowhere": {answering(t, "HTTP/1.1 200 OK\r\n\r\n"), egress.TLS,
+			"closed the connection during the TLS handshake"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := egress.ParseProxy(f.at.String())

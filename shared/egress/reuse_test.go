@@ -379,7 +379,7 @@ func TestH8WhatIsNotRepeated(t *testing.T) {
 		_, err := c.Do(t.Context(), q)
 		require.NoError(t, err)
 		_, err = c.Do(t.Context(), q)
-		require.Equal(t, egress.Closed, failure(t, err).Kind)
+		require.Equal(t, egress.Protocol, failure(t, err).Kind)
 		require.Equal(t, int64(2), s.seen.Load())
 	})
 	t.Run("a repeat that is closed too", func(t *testing.T) {
