@@ -306,6 +306,10 @@ func (p *publisher) once(ctx context.Context, body []byte) (results []result, wa
 			seconds, _ := strconv.Atoi(r.Header.Get("Retry-After"))
 			wait = min(max(time.Duration(seconds)*time.Second, time.Second), time.Minute)
 		}
+		if refusal.Type == "" && wait == 0 { // of a Console, or of a page
+			return nil, 0, fmt.Errorf("answered %d, and that is no answer to PutEvents: is -events-url the address "+
+				"where events are published?", r.StatusCode)
+		}
 		return nil, wait, fmt.Errorf("answered %d: %s", r.StatusCode,
 			commandline.Clean(strings.TrimSpace(refusal.Type+" "+refusal.Message)))
 	}

@@ -114,3 +114,13 @@ func TestACallThatFailsBehindThrottledEntriesTellsWhatWasKeptBefore(t *testing.T
 	require.ErrorContains(t, err, "(4 of 5 entries were published before)")
 	require.Len(t, w.kept.ids, 4)
 }
+
+func TestAnAddressWhereNobodyTakesEventsIsAskedAfter(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	w := newWorld(t, nil)
+	w.EventsURL = server.URL
+	err := w.all(t.Context(), entriesOf("a"))
+	require.ErrorContains(t, err, "answered 404, and that is no answer to PutEvents: is -events-url the address")
+	require.ErrorContains(t, err, "(0 of 1 entries were published before)")
+}
