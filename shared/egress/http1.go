@@ -31,6 +31,7 @@ type http1 struct {
 	only  map[string]bool    // the host:port that speak no HTTP/2 over TLS
 	idle  map[string][]*wire // by host:port; the last one was used last
 	kept  int                // of idle
+	ended bool               // nothing was asked for since CloseIdleConnections: what comes back is closed
 	clock *time.Timer        // of sweep; nil while nothing is idle
 }
 
@@ -134,6 +135,7 @@ func (t *http1) connection(x *exchange) (*wire, error) {
 func (t *http1) last(address string) *wire {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.ended = false
 	idle := t.idle[address]
 	if len(idle) == 0 {
 		return nil
@@ -149,7 +151,7 @@ func (t *http1) keep(w *wire) {
 	w.since = time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.kept >= idleInAll || len(t.idle[w.address]) >= idlePerHost {
+	if t.ended || t.kept >= idleInAll || len(t.idle[w.address]) >= idlePerHost {
 		w.Close()
 		return
 	}
@@ -184,8 +186,12 @@ func (t *http1) sweep(since time.Time) {
 	}
 }
 
-// CloseIdleConnections closes what serves nobody now.
+// CloseIdleConnections closes what serves nobody now, and what serves somebody when that is over, as net/http does: of
+// a pool that a place has left nobody would close it for longer than a minute.
 func (t *http1) CloseIdleConnections() {
 	t.rest.CloseIdleConnections()
+	t.mu.Lock()
+	t.ended = true
+	t.mu.Unlock()
 	t.sweep(time.Now())
 }
