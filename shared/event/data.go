@@ -61,12 +61,10 @@ func (d HitData) check() error {
 	return nil
 }
 
-// hitType is on the way of every hit: it decodes nothing unless a flag can be there.
-func hitType(d json.RawMessage) Type {
-	if bytes.Contains(d, []byte(`"experimental"`)) || bytes.Contains(d, []byte(`"sampled_out"`)) {
-		if h := decode[HitData](d); h.Experimental || h.SampledOut {
-			return ""
-		}
+// asType is the subscription of a hit.
+func (d HitData) asType() Type {
+	if d.Experimental || d.SampledOut {
+		return ""
 	}
 	return Hits
 }
@@ -627,7 +625,10 @@ type hitReading struct {
 func (e *Event) checkHit() error {
 	d, ok := scanHit(e.Data)
 	if !ok {
-		return checked[HitData](e.Data)
+		d = HitData{}
+		if err := json.Unmarshal(e.Data, &d); err != nil {
+			return decodeError("data", err)
+		}
 	}
 	e.hit = &hitReading{e.Data, d}
 	return d.check()

@@ -204,6 +204,9 @@ func (e Event) Type() Type {
 	if !ok {
 		return ""
 	}
+	if e.Kind == NewHits {
+		return Data[HitData](e).asType() // which was read when the event was parsed
+	}
 	return k.typeOf(e.Data)
 }
 

@@ -244,7 +244,7 @@ func of[T checker](typeOf func(json.RawMessage) Type) kind {
 }
 
 var kinds = map[Kind]kind{
-	NewHits: {checked[HitData], hitType, reflect.TypeFor[HitData]()},
+	NewHits: of[HitData](func(d json.RawMessage) Type { return decode[HitData](d).asType() }),
 	Vuln: of[VulnData](func(d json.RawMessage) Type {
 		return vulnTypes[decode[VulnData](d).Vuln.Threat]
 	}),

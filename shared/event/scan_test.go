@@ -78,6 +78,29 @@ func TestTheScannerReadsThoughNamesOfOtherCase(t *testing.T) {
 	assert.Equal(t, "b", Data[HitData](d).Hit.Type)
 }
 
+// A hit that is not to be sent is none however its flag is spelt: whoever writes JSON may escape each letter of a name,
+// and what reads a hit takes names of any case.
+func TestAHitThatIsNotSentIsNoneHoweverItsFlagIsSpelt(t *testing.T) {
+	for data, want := range map[string]Type{
+		`{"hit":{"type":"xss"}}`:                                Hits,
+		`{"hit":{"type":"experimental"},"experimental":false}`:  Hits,
+		`{"hit":{"type":"xss","experimental":true}}`:            Hits,
+		`{"hit":{"type":"xss"},"experimental":true}`:            "",
+		`{"hit":{"type":"xss"},"sampled_out":true}`:             "",
+		`{"hit":{"type":"xss"},"sampled\u005fout":true}`:        "",
+		`{"hit":{"type":"xss"},"Experimental":true}`:            "",
+		`{"hit":{"type":"xss"},"\u0065xperimental":true}`:       "",
+		`{"sampled_out":true,"hit":{"type":"xss","Type":"sq"}}`: "",
+	} {
+		e, err := Parse("new_hits", []byte(`{"version":1,"id":"e","tenant":"t","time":"2023-03-01T00:00:00Z","data":`+
+			data+`}`))
+		require.NoError(t, err, data)
+		require.Equal(t, want, e.Type(), data)
+		require.Equal(t, want, e.Lean().Type(), data)
+		require.Equal(t, want == "", Data[HitData](e).Experimental || Data[HitData](e).SampledOut, data)
+	}
+}
+
 var hitRead HitData
 
 func BenchmarkHit(b *testing.B) {
