@@ -2,6 +2,9 @@ package deliverylog_test
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -9,6 +12,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/deliverylog"
+	"tocsin/shared/integration"
 )
 
 // filtering is a store that looks at so many rows as it is asked for and keeps those of a state, as DynamoDB does: of
@@ -66,4 +70,71 @@ func TestAListGoesOnBehindWhatItDoesNotSelect(t *testing.T) {
 		q.Before = page.Next
 	}
 	require.Greater(t, calls, 1, "none looks at all of it")
+}
+
+// sorted is a store of many short lists. It counts the rows that are read.
+type sorted struct {
+	deliverylog.Store
+
+	of   map[string][]string // ids by integration, the newest first
+	read int
+}
+
+func (s *sorted) List(_ context.Context, _, after string, limit int) (out []integration.Integration, _ error) {
+	for _, id := range slices.Sorted(maps.Keys(s.of)) {
+		if id > after && len(out) < limit {
+			out = append(out, integration.Integration{ID: id})
+		}
+	}
+	return out, nil
+}
+
+func (s *sorted) Newest(_ context.Context, queries []delivery.Query) ([]deliverylog.Chunk, error) {
+	out := make([]deliverylog.Chunk, len(queries))
+	for n, q := range queries {
+		for _, id := range s.of[q.Integration] {
+			if (q.Before == "" || id < q.Before) && len(out[n].Rows) < q.Limit {
+				out[n].Rows = append(out[n].Rows, delivery.Delivery{ID: id, Integration: q.Integration})
+				out[n].Reached = id
+			}
+		}
+		if len(out[n].Rows) < q.Limit {
+			out[n].Reached = ""
+		}
+		s.read += len(out[n].Rows)
+	}
+	return out, nil
+}
+
+// Of thousands of lists one row of each is read, and a few more: not a piece of each.
+func TestAPageOfThousandsOfListsReadsFewRows(t *testing.T) {
+	for _, many := range []int{1000, 1001, 3000} {
+		s := &sorted{of: map[string][]string{}}
+		var all []string
+		for n := range 5 * many {
+			// each integration in its turn, apart from the first, which has every tenth
+			to := fmt.Sprintf("i%05d", n%many)
+			if n%10 == 0 {
+				to = "i00000"
+			}
+			id := delivery.FirstID(time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(n) * time.Second))
+			all, s.of[to] = append(all, id), append([]string{id}, s.of[to]...)
+		}
+		slices.Reverse(all)
+		log := &deliverylog.Log{Integrations: s, Store: s}
+		var got []string
+		for q := (deliverylog.Query{Tenant: "42", Limit: 50}); len(got) < 500; {
+			s.read = 0
+			page, err := log.Search(t.Context(), q)
+			require.NoError(t, err)
+			for _, f := range page.Found {
+				got = append(got, f.ID)
+			}
+			if many > 1000 {
+				require.Less(t, s.read, many+200)
+			}
+			q.Before = page.Next
+		}
+		require.Equal(t, all[:500], got)
+	}
 }

@@ -9,9 +9,11 @@ import (
 )
 
 // The pieces of an integration's list: the first is what its share of a page would be, each next one is twice as large.
+// Of more than manyLists few are on a page, so that one row of each tells which.
 const (
 	leastChunk = 4
 	mostChunk  = 500
+	manyLists  = 1000
 )
 
 // merge reads the lists of several integrations as one, newest first. Each list is read piece by piece: a page costs a
@@ -56,7 +58,11 @@ func (l *lists) Pop() any {
 
 func newMerge(q Query, to []integration.Integration, store Store) *merge {
 	m := &merge{store: store, last: q.Before}
-	share := min(mostChunk, max(leastChunk, q.Limit/max(1, len(to))+1))
+	least := leastChunk
+	if len(to) > manyLists {
+		least = 1
+	}
+	share := min(mostChunk, max(least, q.Limit/max(1, len(to))+1))
 	for _, i := range to {
 		m.lists = append(m.lists, &list{query: delivery.Query{
 			Tenant: q.Tenant, Integration: i.ID, States: q.States, From: q.From, To: q.To, Before: q.Before,

@@ -79,10 +79,23 @@ func (l *Log) List(ctx context.Context, q delivery.Query) (Page, error) {
 	return page, nil
 }
 
-func byID(all []integration.Integration) map[string]integration.Integration {
-	out := make(map[string]integration.Integration, len(all))
-	for _, i := range all {
-		out[i.ID] = i
+// receivers are the integrations of a search by their ids.
+type receivers map[string]*integration.Integration
+
+func byID(all []integration.Integration) receivers {
+	out := make(receivers, len(all))
+	for n := range all {
+		out[all[n].ID] = &all[n]
+	}
+	return out
+}
+
+// found is a delivery with where it goes.
+func (r receivers) found(d delivery.Delivery, summary string) Found {
+	d.Events = nil
+	out := Found{Delivery: d, Summary: summary}
+	if to := r[d.Integration]; to != nil {
+		out.To = *to
 	}
 	return out
 }
@@ -111,8 +124,7 @@ func (l *Log) named(ctx context.Context, q Query, to []integration.Integration) 
 	for _, d := range found {
 		summary, holds := q.says(d)
 		if (q.Delivery == "" || d.ID == q.Delivery) && q.within(d) && q.takes(d) && holds {
-			d.Events = nil
-			page.Found = append(page.Found, Found{d, known[d.Integration], summary})
+			page.Found = append(page.Found, known.found(d, summary))
 		}
 	}
 	slices.SortFunc(page.Found, func(a, b Found) int { return strings.Compare(b.ID, a.ID) })
@@ -125,7 +137,7 @@ type search struct {
 
 	log     *Log
 	merge   *merge
-	names   map[string]integration.Integration
+	names   receivers
 	opened  int
 	page    Page
 	waiting []delivery.Delivery // whose events are to be looked at
@@ -190,8 +202,7 @@ func (s *search) look(ctx context.Context) error {
 	}
 	for _, d := range list {
 		if summary, holds := s.says(d); holds && len(s.page.Found) < s.Limit {
-			d.Events = nil
-			s.page.Found = append(s.page.Found, Found{d, s.names[d.Integration], summary})
+			s.page.Found = append(s.page.Found, s.names.found(d, summary))
 		}
 	}
 	return nil

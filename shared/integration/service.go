@@ -187,16 +187,18 @@ type Lister interface {
 }
 
 // All reads every integration of a tenant, hundreds at most, in the order of their ids.
-func All(ctx context.Context, from Lister, tenant string) (out []Integration, err error) {
+func All(ctx context.Context, from Lister, tenant string) ([]Integration, error) {
 	const most = 500
-	for after := ""; ; after = out[len(out)-1].ID {
+	var pages [][]Integration // put together once: they are large
+	for after := ""; ; {
 		page, err := from.List(ctx, tenant, after, most)
 		if err != nil {
 			return nil, err
 		}
-		if out = append(out, page...); len(page) < most {
-			return out, nil
+		if pages = append(pages, page); len(page) < most {
+			return slices.Concat(pages...), nil
 		}
+		after = page[len(page)-1].ID
 	}
 }
 

@@ -23,6 +23,7 @@ type OpenDeliveryLog func(t *testing.T) (Log, deliverylog.Store)
 func DeliveryLog(t *testing.T, open OpenDeliveryLog) {
 	run := Parallel(t, open)
 	run("the lists of all integrations are one, in pages of any size, newest first", listsAreOne)
+	run("many lists are read as each of them alone", manyListsAreReadAsEach)
 	run("each filter selects what it says, also together", filtersSelect)
 	run("a text is looked for in what events say", textIsLookedFor)
 	run("an event is found by its id, in its own tenant, with its arrival", eventIsFoundByItsID)
@@ -120,6 +121,34 @@ func down(from, to, step int) (out []int) {
 		out = append(out, n)
 	}
 	return out
+}
+
+// manyListsAreReadAsEach has deliveries in every state, to some of 130 integrations.
+func manyListsAreReadAsEach(t *testing.T, open OpenDeliveryLog) {
+	const many = 130
+	s := searching(t, open, 24)
+	s.settle()
+	store := s.log.Store
+	for _, states := range [][]delivery.State{nil, {delivery.Pending}, {delivery.Dead, delivery.Retrying},
+		{delivery.Delivered}, delivery.States()} {
+		queries := make([]delivery.Query, many)
+		for n := range queries {
+			queries[n] = delivery.Query{Tenant: "42", Integration: fmt.Sprint("i", n), States: states, Limit: 3}
+		}
+		queries[7].Integration, queries[99].Integration, queries[100] = "a", "b", queries[7]
+		got, err := store.Newest(t.Context(), queries)
+		require.NoError(t, err)
+		require.Len(t, got, many)
+		for n, q := range queries {
+			if q.Integration[0] == 'i' {
+				require.Empty(t, got[n].Rows)
+				continue
+			}
+			want, err := store.Newest(t.Context(), queries[n:n+1])
+			require.NoError(t, err)
+			require.Equal(t, want[0], got[n], "%s: %v", q.Integration, states)
+		}
+	}
 }
 
 func listsAreOne(t *testing.T, open OpenDeliveryLog) {

@@ -24,19 +24,10 @@ import (
 var _ deliverylog.Store = (*Deliveries)(nil)
 
 // Newest reads all lists as they are at one moment.
-func (d *Deliveries) Newest(ctx context.Context, queries []delivery.Query) ([]deliverylog.Chunk, error) {
-	out := make([]deliverylog.Chunk, len(queries))
-	err := d.db.ReadingAtOnce(ctx, func(conn *driver.Conn) error {
-		for n, q := range queries {
-			found, err := d.newest(conn, q)
-			if err != nil {
-				return err
-			}
-			if out[n].Rows = found; len(found) == q.Limit {
-				out[n].Reached = found[len(found)-1].ID
-			}
-		}
-		return nil
+func (d *Deliveries) Newest(ctx context.Context, queries []delivery.Query) (out []deliverylog.Chunk, err error) {
+	err = d.db.ReadingAtOnce(ctx, func(conn *driver.Conn) (err error) {
+		out, err = tables.Lists(conn, queries, d.ref)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list deliveries of %d integrations: %w", len(queries), err)

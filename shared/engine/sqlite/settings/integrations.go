@@ -298,6 +298,9 @@ func (s *Integrations) remembers(tenant string) bool {
 
 // Several reads integrations.
 func (s *Integrations) Several(ctx context.Context, keys []integration.Key) (out []integration.Integration, err error) {
+	if len(keys) > 0 {
+		out = make([]integration.Integration, 0, len(keys))
+	}
 	for _, k := range keys {
 		i, err := s.Get(ctx, k.Tenant, k.ID)
 		switch {

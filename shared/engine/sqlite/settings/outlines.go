@@ -65,7 +65,11 @@ func (s *Integrations) Find(ctx context.Context, tenant, after string, limit int
 		}
 		var some []integration.Integration
 		some, err = s.Several(ctx, found) // without those that were deleted meanwhile
-		out = append(out, some...)
+		if out == nil {
+			out = some
+		} else {
+			out = append(out, some...)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look for integrations of tenant %s: %w", tenant, err)

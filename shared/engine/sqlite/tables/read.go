@@ -23,16 +23,38 @@ func MadeAt(id string) time.Time {
 // States numbers the states as the queries of this engine do.
 var States = [...]delivery.State{delivery.Pending, delivery.Retrying, delivery.Delivered, delivery.Dead}
 
-// tablesOf are the parts of a query for deliveries in these states; the parameters are the ref, the first id and the id
-// after the last.
-func tablesOf(states []delivery.State) (parts []string) {
-	in := func(s delivery.State) bool { return len(states) == 0 || slices.Contains(states, s) }
+// ownStatements are the queries for deliveries that have rows of their own, by their states (see statesOf), and whether
+// all of them ended. The parameters are the ref, the first id, the id after the last, and how many.
+var ownStatements = func() (out [1 << len(States)][2]string) {
+	for states := range out {
+		for ended := range 2 {
+			if parts := tablesOf(states, ended == 1); len(parts) > 0 {
+				out[states][ended] = strings.Join(parts, " UNION ALL ") + " ORDER BY 1 DESC LIMIT ?4"
+			}
+		}
+	}
+	return out
+}()
+
+// statesOf has a bit for each state, by its place in States.
+func statesOf(list []delivery.State) (out int) {
+	for n, s := range States {
+		if len(list) == 0 || slices.Contains(list, s) {
+			out |= 1 << n
+		}
+	}
+	return out
+}
+
+// tablesOf are the parts of such a query.
+func tablesOf(states int, ended bool) (parts []string) {
+	in := func(s delivery.State) bool { return states&(1<<slices.Index(States[:], s)) != 0 }
 	const within = "WHERE ref = ?1 AND id >= ?2 AND id < ?3"
-	if in(delivery.Pending) {
+	if in(delivery.Pending) && !ended {
 		parts = append(parts, "SELECT id, 0, 0, body FROM pending "+within,
 			"SELECT id, 0, due, body FROM gathering "+within)
 	}
-	if in(delivery.Retrying) {
+	if in(delivery.Retrying) && !ended {
 		parts = append(parts, "SELECT id, 1, due, body FROM retrying "+within)
 	}
 	switch dead, delivered := in(delivery.Dead), in(delivery.Delivered); {
@@ -48,7 +70,12 @@ func tablesOf(states []delivery.State) (parts []string) {
 
 // Newest reads the newest deliveries of an integration that a query selects: those with rows of their own, of which
 // SQLite merges the tables by their keys, and those of blocks.
-func Newest(conn *driver.Conn, ref int64, q delivery.Query) (out []delivery.Delivery, err error) {
+func Newest(conn *driver.Conn, ref int64, q delivery.Query) ([]delivery.Delivery, error) {
+	return newest(conn, ref, q, false)
+}
+
+// newest is Newest. ended says that none with a row of its own waits.
+func newest(conn *driver.Conn, ref int64, q delivery.Query, ended bool) (out []delivery.Delivery, err error) {
 	before := delivery.GreatestID
 	if !q.To.IsZero() {
 		before = delivery.FirstID(q.To)
@@ -58,7 +85,7 @@ func Newest(conn *driver.Conn, ref int64, q delivery.Query) (out []delivery.Deli
 	}
 	own := &ownRows{q: q}
 	defer own.close()
-	if err := own.open(conn, ref, before); err != nil {
+	if err := own.open(conn, ref, before, ended); err != nil {
 		return nil, err
 	}
 	in := func(s delivery.State) bool { return len(q.States) == 0 || slices.Contains(q.States, s) }
@@ -95,9 +122,16 @@ type ownRows struct {
 	next delivery.Delivery // of no id at the end
 }
 
-func (o *ownRows) open(conn *driver.Conn, ref int64, before string) (err error) {
-	o.rows, err = conn.Prepare(strings.Join(tablesOf(o.q.States), " UNION ALL ") + " ORDER BY 1 DESC LIMIT ?4")
-	if err != nil {
+func (o *ownRows) open(conn *driver.Conn, ref int64, before string, ended bool) (err error) {
+	of := 0
+	if ended {
+		of = 1
+	}
+	sql := ownStatements[statesOf(o.q.States)][of]
+	if sql == "" {
+		return nil // those that were asked for wait
+	}
+	if o.rows, err = conn.Prepare(sql); err != nil {
 		return err
 	}
 	o.rows.BindInt64(1, ref)
