@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -299,6 +300,34 @@ func TestClaimsThatTheTokenLacksAreAskedFor(t *testing.T) {
 	f.set(func() { f.info = map[string]any{"sub": "another", "org": "42"} })
 	_, _, _, err = p.Finish(f.callback(p, nil, ""))
 	require.Equal(t, oidc.Rejected, refusal(t, err), "OpenID Connect Core 1.0, 5.3.2")
+}
+
+// An endpoint of the provider that leads on to another host gets our secret, the code and the access token; the other
+// host gets none of them.
+func TestNoSecretFollowsARedirectToAnotherHost(t *testing.T) {
+	var elsewhere atomic.Int64
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
+	defer other.Close()
+	leading := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
+	}))
+	defer leading.Close()
+	for _, methods := range [][]string{nil, {"client_secret_post"}} {
+		f := startFake(t)
+		f.set(func() {
+			f.document = map[string]any{"token_endpoint": leading.URL + "/token",
+				"token_endpoint_auth_methods_supported": methods}
+		})
+		p := f.provider(nil)
+		_, _, _, err := p.Finish(f.callback(p, nil, ""))
+		require.Error(t, err)
+	}
+	f := startFake(t)
+	f.set(func() { f.document = map[string]any{"userinfo_endpoint": leading.URL + "/userinfo"} })
+	p := f.provider(func(c *oidc.Config) { c.Claims = access.ClaimNames{Tenant: "org"} })
+	_, _, _, err := p.Finish(f.callback(p, nil, ""))
+	require.Error(t, err)
+	require.Zero(t, elsewhere.Load())
 }
 
 func bearer(token string) *http.Request {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -41,7 +42,11 @@ type reading struct {
 
 // RoundTrip makes a request.
 func (t *throttle) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Method != http.MethodGet || r.Header.Get("Authorization") != "" {
+	secret := r.Method != http.MethodGet || r.Header.Get("Authorization") != ""
+	if err := stays(r, secret); err != nil {
+		return nil, err
+	}
+	if secret {
 		return t.forward(r)
 	}
 	at := r.URL.String()
@@ -66,6 +71,18 @@ func (t *throttle) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	answer.Body = io.NopCloser(bytes.NewReader(body))
 	return answer, nil
+}
+
+// stays refuses to be redirected without TLS, and with our secret, a code or a token to another host.
+func stays(r *http.Request, secret bool) error {
+	if r.Response == nil || r.Response.Request == nil {
+		return nil
+	}
+	from := r.Response.Request.URL
+	if from.Scheme == "https" && r.URL.Scheme != "https" || secret && r.URL.Host != from.Host {
+		return fmt.Errorf("%s leads on to %s://%s, which is asked nothing", from.Host, r.URL.Scheme, r.URL.Host)
+	}
+	return nil
 }
 
 // forward makes a request whatever it is.
