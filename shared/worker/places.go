@@ -8,10 +8,11 @@ import (
 )
 
 // places bound how many requests of all lanes are in flight together. One that is free goes to the tenant that has
-// fewest of those that wait, and the last eighth to tenants that have few: else a tenant would stand in line with each
-// of the integrations of others that hang. Beside 2,000 of one tenant the first event of another took 55 s, and beside
-// 10,000 of five tenants twenty, one after the other, took more than four minutes (make limits ARGS="-only silence").
-// More than an eighth is not set aside, for most installations have one busy tenant.
+// fewest of those that wait, and of several to the one that has waited longest; the last eighth goes to tenants that
+// have few. Else a tenant would stand in line with each of the integrations of others that hang: beside 2,000 of one
+// tenant the first event of another took 55 s, and beside 10,000 of five tenants twenty, one after the other, took more
+// than four minutes (make limits ARGS="-only silence"). More than an eighth is not set aside, for most installations
+// have one busy tenant.
 type places struct {
 	most int
 
@@ -19,14 +20,21 @@ type places struct {
 	taken   int
 	tenants map[string]*holder // those that have places, or wait for one
 	waiting holders
+	came    uint64 // how many have waited
 }
 
 // holder is a tenant.
 type holder struct {
 	tenant string
 	taken  int
-	line   []chan struct{} // its requests that wait, each until its channel is closed
-	place  int             // in places.waiting
+	line   []turn // its requests that wait
+	place  int    // in places.waiting
+}
+
+// turn is that of a request that waits.
+type turn struct {
+	come   chan struct{} // closed when it has come
+	number uint64        // who has a lower one has waited longer
 }
 
 func newPlaces(most int) *places { return &places{most: most, tenants: map[string]*holder{}} }
@@ -57,21 +65,25 @@ func (p *places) enter(ctx context.Context, tenant string) bool {
 		p.mu.Unlock()
 		return true
 	}
-	turn := make(chan struct{})
-	if h.line = append(h.line, turn); len(h.line) == 1 {
+	p.came++
+	own := turn{make(chan struct{}), p.came}
+	if h.line = append(h.line, own); len(h.line) == 1 {
 		heap.Push(&p.waiting, h)
 	}
 	p.mu.Unlock()
 	select {
-	case <-turn:
+	case <-own.come:
 		return true
 	case <-ctx.Done():
 	}
 	p.mu.Lock()
-	n := slices.Index(h.line, turn)
+	n := slices.Index(h.line, own)
 	if n >= 0 {
-		if h.line = slices.Delete(h.line, n, n+1); len(h.line) == 0 {
+		if len(h.line) == 1 {
 			heap.Remove(&p.waiting, h.place)
+		}
+		if h.line = slices.Delete(h.line, n, n+1); len(h.line) > 0 {
+			heap.Fix(&p.waiting, h.place)
 		}
 		p.forget(h)
 	}
@@ -101,14 +113,14 @@ func (p *places) leave(tenant string) {
 // next gives a place to the first that waits; mu is held.
 func (p *places) next() {
 	h := p.waiting[0]
-	close(h.line[0])
-	h.line = slices.Delete(h.line, 0, 1)
+	close(h.line[0].come)
 	h.taken++
 	p.taken++
-	if len(h.line) > 0 {
-		heap.Fix(&p.waiting, 0)
-	} else {
+	if len(h.line) == 1 {
 		heap.Pop(&p.waiting)
+	}
+	if h.line = slices.Delete(h.line, 0, 1); len(h.line) > 0 {
+		heap.Fix(&p.waiting, 0)
 	}
 }
 
@@ -126,11 +138,17 @@ func (p *places) inFlight() int {
 	return p.taken
 }
 
-// holders is a heap: the tenant that has fewest places comes first.
+// holders is a heap: the tenant that has fewest places comes first, and of those the one that has waited longest.
 type holders []*holder
 
-func (h holders) Len() int           { return len(h) }
-func (h holders) Less(i, j int) bool { return h[i].taken < h[j].taken }
+func (h holders) Len() int { return len(h) }
+func (h holders) Less(i, j int) bool {
+	if h[i].taken != h[j].taken {
+		return h[i].taken < h[j].taken
+	}
+	return h[i].line[0].number < h[j].line[0].number
+}
+
 func (h holders) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].place, h[j].place = i, j

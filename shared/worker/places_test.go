@@ -112,6 +112,49 @@ func TestAPlaceGoesToTheTenantThatHasFewest(t *testing.T) {
 	require.Empty(t, p.tenants)
 }
 
+// Of tenants that have as many places the one comes first that has waited longest, whoever comes meanwhile.
+func TestNoTenantIsPassedByOnesThatCameLater(t *testing.T) {
+	const places, first, later = 8, 20, 20
+	p := newPlaces(places)
+	for n := range places {
+		require.True(t, p.enter(t.Context(), fmt.Sprint("early", n)))
+	}
+	entered := make(chan int, first+later)
+	gone, goes := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	wait := func(ctx context.Context, n int) {
+		before := p.waits()
+		all.Go(func() {
+			if p.enter(ctx, fmt.Sprint("waits", n)) {
+				entered <- n
+			}
+		})
+		require.Eventually(t, func() bool { return p.waits() == before+1 }, bound.Long, time.Microsecond)
+	}
+	for n := range first {
+		wait(t.Context(), n)
+	}
+	wait(gone, 0) // one that goes leaves the order as it is
+	goes()
+	require.Eventually(t, func() bool { return p.waits() == first }, bound.Long, time.Microsecond)
+	holder := func(n int) string {
+		if n < places {
+			return fmt.Sprint("early", n)
+		}
+		return fmt.Sprint("waits", n-places)
+	}
+	for n := range first {
+		p.leave(holder(n))
+		require.Equal(t, n, <-entered)
+		wait(t.Context(), first+n)
+	}
+	for n := range later {
+		p.leave(holder(first + n))
+		require.Equal(t, first+n, <-entered)
+	}
+	all.Wait()
+}
+
 // Many requests begin, give up and end at once: no place is lost, and none is taken twice.
 func TestNoPlaceIsLostOrTakenTwice(t *testing.T) {
 	p := newPlaces(16)
