@@ -136,5 +136,22 @@ func TestAPageOfThousandsOfListsReadsFewRows(t *testing.T) {
 			q.Before = page.Next
 		}
 		require.Equal(t, all[:500], got)
+
+		// An export reads pages, and looks into each list once for all of them.
+		got, s.read = nil, 0
+		pages := log.Pages(deliverylog.Query{Tenant: "42", Limit: 50})
+		for len(got) < 500 {
+			page, err := pages.Next(t.Context())
+			require.NoError(t, err)
+			for _, f := range page.Found {
+				got = append(got, f.ID)
+			}
+			require.Equal(t, got[len(got)-1], page.Next)
+		}
+		require.Equal(t, all[:500], got)
+		require.Less(t, s.read, 5*many)
+		if many > 1000 {
+			require.Less(t, s.read, many+2000)
+		}
 	}
 }

@@ -22,9 +22,10 @@ type merge struct {
 	store   Store
 	lists   lists
 	begun   bool
-	scanned int    // rows that were returned, or left out by the store
-	stopped bool   // next has ended before the end, because enough was scanned
-	last    string // the id down to which was looked
+	scanned int                // rows that were returned, or left out by the store
+	stopped bool               // next has ended before the end, because enough was scanned
+	last    string             // the id down to which was looked
+	ahead   *delivery.Delivery // was returned to see whether there is one, and is the next row again
 }
 
 // list is one integration's.
@@ -80,6 +81,11 @@ func (m *merge) next(ctx context.Context) (d delivery.Delivery, ok bool, err err
 			return d, false, err
 		}
 		heap.Init(&m.lists)
+	}
+	if m.ahead != nil {
+		d, m.ahead = *m.ahead, nil
+		m.scanned++
+		return d, true, nil
 	}
 	for len(m.lists) > 0 {
 		first := m.lists[0]

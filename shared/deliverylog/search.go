@@ -52,19 +52,25 @@ type Page struct {
 
 // Search returns a page of the log.
 func (l *Log) Search(ctx context.Context, q Query) (Page, error) {
+	page, _, err := l.search(ctx, q)
+	return page, err
+}
+
+// search returns a page, and the search that goes on behind it: nil where all is on the page.
+func (l *Log) search(ctx context.Context, q Query) (page Page, s *search, err error) {
 	to, err := l.integrations(ctx, q.Tenant, q.Integrations)
 	if err != nil {
-		return Page{}, fmt.Errorf("list the integrations of tenant %s: %w", q.Tenant, err)
+		return page, nil, fmt.Errorf("list the integrations of tenant %s: %w", q.Tenant, err)
 	}
 	if q.Event != "" || q.Delivery != "" {
-		return l.named(ctx, q, to)
+		page, err = l.named(ctx, q, to)
+		return page, nil, err
 	}
-	s := search{Query: q, log: l, merge: newMerge(q, to, l.Store), names: byID(to)}
-	page, err := s.run(ctx)
-	if err != nil {
-		return Page{}, fmt.Errorf("search the log of tenant %s: %w", q.Tenant, err)
+	s = &search{Query: q, log: l, merge: newMerge(q, to, l.Store), names: byID(to)}
+	if page, err = s.run(ctx); err != nil {
+		return Page{}, nil, fmt.Errorf("search the log of tenant %s: %w", q.Tenant, err)
 	}
-	return page, nil
+	return page, s, nil
 }
 
 // List returns a page of the list of one receiver: an integration, or a person.
@@ -174,9 +180,12 @@ func (s *search) end(ctx context.Context) error {
 		next = s.page.Found[n-1].ID // what was read beyond is read again
 	}
 	if next == s.merge.last && !s.merge.stopped {
-		_, more, err := s.merge.next(ctx)
+		d, more, err := s.merge.next(ctx)
 		if err != nil || !more && !s.merge.stopped {
 			return err
+		}
+		if more {
+			s.merge.ahead = &d
 		}
 	}
 	s.page.Next = next

@@ -28,9 +28,9 @@ func (s *API) exportLog(ctx context.Context, in *logFileInput) (*rest.CSVFile, e
 	if err != nil {
 		return nil, err
 	}
-	read := func(from string) (out rest.CSVPage, err error) {
-		q.Before = from
-		page, err := s.search(ctx, q)
+	pages := s.index().Pages(q)
+	read := func(string) (out rest.CSVPage, err error) {
+		page, err := s.found(pages.Next(ctx))
 		for _, f := range page.Found {
 			out.Lines = append(out.Lines, logLine(f))
 		}

@@ -154,9 +154,8 @@ func (f LogFilter) query(ctx context.Context, limit int) (q deliverylog.Query, e
 	return q, err
 }
 
-// search answers an event that is not there as one without deliveries.
-func (s *API) search(ctx context.Context, q deliverylog.Query) (deliverylog.Page, error) {
-	page, err := s.index().Search(ctx, q)
+// found answers an event that is not there as one without deliveries.
+func (s *API) found(page deliverylog.Page, err error) (deliverylog.Page, error) {
 	if errors.Is(err, deliverylog.ErrNoEvent) {
 		return deliverylog.Page{}, nil
 	}
@@ -168,7 +167,7 @@ func (s *API) searchLog(ctx context.Context, in *logInput) (*logOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.search(ctx, q)
+	page, err := s.found(s.index().Search(ctx, q))
 	if err != nil {
 		return nil, err
 	}

@@ -115,6 +115,26 @@ func (s *searched) find(q deliverylog.Query) (numbers []int) {
 	return nil
 }
 
+// pagesAreSearches holds the pages that are read together to those of searches that go on from one another.
+func (s *searched) pagesAreSearches(q deliverylog.Query) {
+	s.t.Helper()
+	q.Tenant = "42"
+	pages := s.log.Pages(q)
+	for {
+		want, err := s.log.Search(s.t.Context(), q)
+		require.NoError(s.t, err)
+		got, err := pages.Next(s.t.Context())
+		require.NoError(s.t, err)
+		require.Equal(s.t, want, got)
+		if q.Before = want.Next; q.Before == "" {
+			break
+		}
+	}
+	end, err := pages.Next(s.t.Context())
+	require.NoError(s.t, err)
+	require.Equal(s.t, deliverylog.Page{}, end)
+}
+
 // down counts from a number down to another.
 func down(from, to, step int) (out []int) {
 	for n := from; n >= to; n -= step {
@@ -156,6 +176,7 @@ func listsAreOne(t *testing.T, open OpenDeliveryLog) {
 	s.settle()
 	for _, limit := range []int{1, 2, 7, 40, 41, 1000} {
 		require.Equal(t, down(39, 0, 1), s.find(deliverylog.Query{Limit: limit}), "pages of %d", limit)
+		s.pagesAreSearches(deliverylog.Query{Limit: limit})
 	}
 	page, err := s.log.Search(t.Context(), deliverylog.Query{Tenant: "42", Limit: 40})
 	require.NoError(t, err)
@@ -202,6 +223,7 @@ func filtersSelect(t *testing.T, open OpenDeliveryLog) {
 			for _, limit := range []int{1, 3, 100} {
 				c.q.Limit = limit
 				require.Equal(t, c.want, s.find(c.q), "pages of %d", limit)
+				s.pagesAreSearches(c.q)
 			}
 		})
 	}
@@ -210,6 +232,7 @@ func filtersSelect(t *testing.T, open OpenDeliveryLog) {
 func textIsLookedFor(t *testing.T, open OpenDeliveryLog) {
 	s := searching(t, open, 12)
 	require.Equal(t, []int{11, 10, 9, 0}, s.find(deliverylog.Query{Text: "USER 1", Limit: 2}), "1, 10, 11 and 12")
+	s.pagesAreSearches(deliverylog.Query{Text: "USER 1", Limit: 2})
 	require.Equal(t, []int{4}, s.find(deliverylog.Query{Text: "user 5"}))
 	require.Empty(t, s.find(deliverylog.Query{Text: "nowhere"}))
 	page, err := s.log.Search(t.Context(), deliverylog.Query{Tenant: "42", Text: "user 5", Limit: 1})

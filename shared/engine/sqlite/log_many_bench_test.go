@@ -72,4 +72,14 @@ func BenchmarkLogOfManyIntegrations(b *testing.B) {
 			}
 		})
 	}
+	b.Run("an export of 5000 rows", func(b *testing.B) {
+		for b.Loop() {
+			pages := log.Pages(deliverylog.Query{Tenant: "42", Limit: 1000})
+			for range 5 {
+				page, err := pages.Next(b.Context())
+				require.NoError(b, err)
+				require.Len(b, page.Found, 1000)
+			}
+		}
+	})
 }
