@@ -107,8 +107,8 @@ func TestABatchCountsAsItsEventsDoOneByOne(t *testing.T) {
 		at := noon
 		for n := range hits {
 			at = at.Add(time.Duration(chance.IntN(9)) * time.Millisecond * time.Duration(chance.IntN(2)))
-			events = append(events, Seen{At: at.Add(time.Second), Event: event.Event{ID: fmt.Sprint("h", n), Tenant: "42",
-				Kind: event.NewHits, Time: at, Data: json.RawMessage(fmt.Sprintf(
+			events = append(events, Seen{At: at.Add(time.Second), Event: event.Event{ID: fmt.Sprint("h", n),
+				Tenant: "42", Kind: event.NewHits, Time: at, Data: json.RawMessage(fmt.Sprintf(
 					`{"hit":{"type":"xss","payloads":["p%d"],"path":"/%d","remote_addr4":"203.0.113.%d"}}`,
 					chance.IntN(99), chance.IntN(99), chance.IntN(2)))}})
 		}
