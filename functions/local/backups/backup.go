@@ -98,7 +98,10 @@ func (o order) backup(ctx context.Context) (err error) {
 		}
 		o.file = named(folder, time.Now())
 	}
-	if _, err := os.Lstat(o.file); err == nil && !o.replace {
+	switch info, err := os.Lstat(o.file); {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("%s is a folder: say with -keep how many backups are kept in it, or name a file", o.file)
+	case err == nil && !o.replace:
 		return fmt.Errorf("%s is there already: name another file, or say -replace", o.file)
 	}
 	passphrase, err := o.asked.passphrase(true)

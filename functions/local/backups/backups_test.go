@@ -68,6 +68,15 @@ func TestTheOldestBackupsThatCanBeOpenedAreRemoved(t *testing.T) {
 	require.Len(t, entries, 5, "the new one, and those above")
 }
 
+func TestAFolderIsNoBackupThatIsReplaced(t *testing.T) {
+	o, folder, _ := installation(t, 0)
+	o.file = folder
+	for _, o.replace = range []bool{false, true} {
+		require.EqualError(t, o.backup(t.Context()),
+			folder+" is a folder: say with -keep how many backups are kept in it, or name a file")
+	}
+}
+
 func TestABackupThatFailsRemovesNothing(t *testing.T) {
 	o, folder, _ := installation(t, 1)
 	one, two := sealed(t, folder, passphrase, 1), sealed(t, folder, passphrase, 2)

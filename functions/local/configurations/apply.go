@@ -135,7 +135,10 @@ func Export(c *configuring, ctx context.Context, args []string) error {
 		_, err = c.Out.Write(document)
 		return err
 	}
-	return replace(file, document)
+	if err := replace(file, document); err != nil {
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	return nil
 }
 
 // replace writes a file as a whole, or leaves it as it was.
