@@ -45,8 +45,16 @@ func (o *Store) HeldMarker(ctx context.Context, tenant, integration string) (m M
 	return m, found, nil
 }
 
-// HeldMarkers are those of many integrations that have one, by integration.
+// HeldMarkers are those of integrations that have one, by integration. Who asks for one alone, as the functions do that
+// disable one, reads as HeldMarker does.
 func (o *Store) HeldMarkers(ctx context.Context, tenant string, integrations []string) (map[string]Marker, error) {
+	if len(integrations) == 1 {
+		m, found, err := o.HeldMarker(ctx, tenant, integrations[0])
+		if err != nil || !found {
+			return nil, err
+		}
+		return map[string]Marker{integrations[0]: m}, nil
+	}
 	keys := make([]table.Item, len(integrations))
 	for n, id := range integrations {
 		keys[n] = markerKey(heldID(tenant, id))
