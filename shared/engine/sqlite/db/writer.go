@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,15 +17,11 @@ import (
 // groupLimit is how many operations share one transaction.
 const groupLimit = 256
 
-// A commit costs as much as some hundred rows, and whoever waits for it gathers more for the next one. While several
-// writers are about, the writer waits for more of them to come along; a lone one never waits.
+// A commit costs as much as some hundred rows. While several writers are about, the writer waits a moment for more of
+// them to come along; a lone one never waits.
 const (
 	busyGroup = 3 // operations of the last group
-	// groupWait is how long it waits at the most: as long as others in the program have something to do, who may write
-	// next. It is too long for a program that is idle: see gather.
-	groupWait = 4 * time.Millisecond
-	// othersRan is how long it takes to let others run at least, if there are any.
-	othersRan = 5 * time.Microsecond
+	groupWait = time.Millisecond
 )
 
 // errClosed answers a write after Close.
@@ -44,7 +39,6 @@ type Writer struct {
 	reload func(*Writer) error
 	// committed is what to do once the transaction is committed: see OnCommit.
 	committed []func()
-	patience  *time.Timer // of gather
 	// generation counts commits, so that a reader can tell whether anything changed meanwhile.
 	generation atomic.Int64
 
@@ -87,7 +81,7 @@ type operation struct {
 
 func newWriter(conn *driver.Conn) *Writer {
 	return &Writer{Conn: conn, ops: make(chan *operation, groupLimit), done: make(chan struct{}), quit: make(
-		chan struct{}), patience: time.NewTimer(groupWait),
+		chan struct{}),
 		reload: func(*Writer) error { return nil }}
 }
 
@@ -128,7 +122,7 @@ func (w *Writer) stop() {
 func (w *Writer) run() {
 	defer close(w.done)
 	group := make([]*operation, 0, groupLimit)
-	last := 0
+	busy := false
 	for {
 		group = group[:0]
 		select {
@@ -139,55 +133,19 @@ func (w *Writer) run() {
 				return
 			}
 		}
-		if last >= busyGroup {
-			group = w.gather(group, last)
+		if busy {
+			time.Sleep(groupWait)
 		}
-		group = w.waiting(group)
-		last = len(group)
+		for more := true; more && len(group) < groupLimit; {
+			select {
+			case op := <-w.ops:
+				group = append(group, op)
+			default:
+				more = false
+			}
+		}
+		busy = len(group) >= busyGroup
 		w.commit(group)
-	}
-}
-
-// waiting adds the operations that wait to a group.
-func (w *Writer) waiting(group []*operation) []*operation {
-	for len(group) < groupLimit {
-		select {
-		case op := <-w.ops:
-			group = append(group, op)
-		default:
-			return group
-		}
-	}
-	return group
-}
-
-// gather adds operations as they come: until as many have come as the last time and nobody else in the program has
-// anything to do, who writes again only when these are told of their commit.
-func (w *Writer) gather(group []*operation, last int) []*operation {
-	begun := time.Now()
-	w.patience.Reset(groupWait)
-	defer w.patience.Stop()
-	for {
-		if group = w.waiting(group); len(group) == groupLimit {
-			return group
-		}
-		at := time.Now()
-		runtime.Gosched()
-		now := time.Now()
-		switch {
-		case now.Sub(begun) >= groupWait:
-			return group
-		case now.Sub(at) >= othersRan:
-			continue
-		case len(group) >= last:
-			return group
-		}
-		select {
-		case op := <-w.ops:
-			group = append(group, op)
-		case <-w.patience.C:
-			return group
-		}
 	}
 }
 

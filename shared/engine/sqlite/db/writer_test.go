@@ -3,13 +3,10 @@ package db
 import (
 	"errors"
 	"path/filepath"
-	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	driver "zombiezen.com/go/sqlite"
 
@@ -95,72 +92,4 @@ func TestAnOperationThatFailsIsUndoneAlone(t *testing.T) {
 			}
 		})
 	}
-}
-
-// gathered are how many of the writers' operations each transaction has, and the times between the transactions, by
-// the clock of a bubble: nothing takes time in it but waiting.
-func gathered(t *testing.T, writers []time.Duration) (groups []int, waits []time.Duration) {
-	file, err := Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), Options{})
-	require.NoError(t, err)
-	defer file.Close()
-	require.NoError(t, file.Begin(func(*Writer) error { return nil }, func(*Writer) error { return nil }))
-	var all sync.WaitGroup
-	const rounds = 6
-	var transaction int64
-	var at time.Time
-	begun := make(chan struct{})
-	all.Go(func() { // the writer is busy until they have come for the first time
-		assert.NoError(t, file.WriteRepeatable(t.Context(), func(*Writer) error {
-			close(begun)
-			time.Sleep(time.Second)
-			return nil
-		}))
-	})
-	<-begun
-	for _, after := range writers {
-		all.Go(func() {
-			for range rounds {
-				assert.NoError(t, file.WriteRepeatable(t.Context(), func(w *Writer) error {
-					if now := w.generation.Load(); now != transaction || len(groups) == 0 {
-						if transaction = now; len(groups) > 0 {
-							waits = append(waits, time.Since(at))
-						}
-						at, groups = time.Now(), append(groups, 0)
-					}
-					groups[len(groups)-1]++
-					return nil
-				}))
-				time.Sleep(after) // what it does between two writes
-			}
-		})
-	}
-	all.Wait()
-	return groups, waits
-}
-
-// A writer that several write with waits until as many have come again, and not longer: no longer than groupWait for
-// one that does not come.
-func TestAWriterWaitsForThoseWhoWroteLastTime(t *testing.T) {
-	const work = time.Millisecond
-	synctest.Test(t, func(t *testing.T) {
-		groups, waits := gathered(t, []time.Duration{work, work, work, work, work, work})
-		require.Equal(t, []int{6, 6, 6, 6, 6, 6}, groups)
-		require.Equal(t, []time.Duration{work, work, work, work, work}, waits)
-	})
-	synctest.Test(t, func(t *testing.T) {
-		groups, waits := gathered(t, []time.Duration{work, work, work, work + groupWait/2})
-		require.Equal(t, []int{4, 4, 4, 4, 4, 4}, groups, "the slower one is waited for")
-		require.Equal(t, slices.Repeat([]time.Duration{work + groupWait/2}, 5), waits)
-	})
-	synctest.Test(t, func(t *testing.T) {
-		groups, waits := gathered(t, []time.Duration{work, work, work, work, time.Minute})
-		require.Equal(t, []int{5, 4, 4, 4, 4, 4}, groups[:6])
-		require.Equal(t, []time.Duration{work + groupWait, work, work, work, work}, waits[:5],
-			"one that does not come is waited for once")
-	})
-	synctest.Test(t, func(t *testing.T) {
-		groups, waits := gathered(t, []time.Duration{work})
-		require.Equal(t, []int{1, 1, 1, 1, 1, 1}, groups)
-		require.Equal(t, []time.Duration{work, work, work, work, work}, waits, "a lone one does not wait")
-	})
 }
