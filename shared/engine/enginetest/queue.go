@@ -90,6 +90,7 @@ func leases(run runner) {
 	run("a lane is told when its batch window is closed, and when the next one closes", laneIsToldOfItsWindows)
 	run("a lease brings the events and hides the delivery", leaseHidesTheDelivery)
 	run("a lease ends by its time", leaseEndsByItsTime)
+	run("what is given back by its time comes before what has come since", endedLeasesComeFirst)
 	run("asking for retries of the future does not end leases of the present", futureRetriesLeaveLeases)
 	run("a release gives a delivery back as it is stored", releaseGivesBack)
 	run("what comes in while others are leased is found", lateComersAreFound)
@@ -131,6 +132,17 @@ func leaseEndsByItsTime(t *testing.T, r *Rig) {
 	require.Len(t, r.lease(lane, 10, At), 2)
 	require.Empty(t, r.lease(lane, 10, At.Add(59*time.Second)))
 	require.Equal(t, IDs(want), IDs(r.lease(lane, 10, At.Add(time.Minute))))
+}
+
+func endedLeasesComeFirst(t *testing.T, r *Rig) {
+	want := r.Accept(2)
+	require.Len(t, r.lease(lane, 10, At), 2)
+	more := r.Accept(2) // a lane that never runs dry
+	require.Equal(t, IDs(more[:1]), IDs(r.lease(lane, 1, At.Add(59*time.Second))))
+	require.Equal(t, IDs(want[:1]), IDs(r.lease(lane, 1, At.Add(time.Minute))))
+	require.Equal(t, IDs(append(want[1:], more[1])), IDs(r.lease(lane, 10, At.Add(time.Minute))))
+	require.Equal(t, IDs(more[:1]), IDs(r.lease(lane, 1, At.Add(119*time.Second))))
+	require.Equal(t, IDs(append(want, more[1])), IDs(r.lease(lane, 10, At.Add(2*time.Minute))))
 }
 
 func futureRetriesLeaveLeases(t *testing.T, r *Rig) {

@@ -86,7 +86,7 @@ func olderDeliveries(t *testing.T, db *sqlite.DB, at time.Time) {
 	require.Equal(t, []delivery.State{delivery.Pending, delivery.Pending, delivery.Retrying, delivery.Delivered},
 		states)
 	lane := delivery.Lane{Tenant: "42", Integration: "i"}
-	leased, err := db.Deliveries().Lease(t.Context(), lane, 10, at, at, at.Add(time.Minute))
+	leased, err := db.Deliveries().Lease(t.Context(), lane, 10, at, at, at.Add(2*time.Hour))
 	require.NoError(t, err)
 	require.Len(t, leased, 1, "the other waits for its batch window")
 	require.Len(t, leased[0].Events, 1)

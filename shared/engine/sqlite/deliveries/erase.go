@@ -70,6 +70,7 @@ func (d *Deliveries) forget(tenant, receiver string) map[laneKey]int64 {
 		delete(d.lanes.ref, k)
 		delete(d.lanes.key, ref)
 		delete(d.leases.of, ref)
+		delete(d.leases.ends, ref)
 		d.leases.fresh.forget(ref)
 		delete(d.leases.next, ref)
 		delete(d.windows, ref)

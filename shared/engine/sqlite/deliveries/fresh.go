@@ -129,6 +129,7 @@ func (d *Deliveries) leaseFresh(ref int64, limit int, now, until time.Time) (row
 	writes, _ := d.db.Quiet()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.leases.expire(ref, now)
 	b := d.leases.fresh.of[ref]
 	switch {
 	case b == nil:
@@ -140,9 +141,6 @@ func (d *Deliveries) leaseFresh(ref int64, limit int, now, until time.Time) (row
 	if rows, err = d.leases.fresh.take(ref, limit); err != nil {
 		d.leases.fresh.forget(ref)
 		return nil, false, err
-	}
-	if len(rows) == 0 && d.leases.expire(ref, now) {
-		return nil, false, nil
 	}
 	d.leases.take(ref, rows, until)
 	if n := len(rows); n > 0 {

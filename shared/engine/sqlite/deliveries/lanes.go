@@ -23,6 +23,8 @@ func (l lanes) add(ref int64, k laneKey) { l.ref[k], l.key[ref] = ref, k }
 // leases hides what is being sent.
 type leases struct {
 	of map[int64]map[string]lease // by lane, then delivery
+	// ends is a time before which no lease of a lane ends.
+	ends map[int64]time.Time
 	// next is where the search for pending deliveries goes on: all before it are leased. A delivery that comes in
 	// or back before it moves it back.
 	next map[int64]string
@@ -37,12 +39,15 @@ type lease struct {
 }
 
 func newLeases() leases {
-	return leases{of: map[int64]map[string]lease{}, next: map[int64]string{}, fresh: &fresh{of: map[int64]*backlog{}}}
+	return leases{of: map[int64]map[string]lease{}, ends: map[int64]time.Time{}, next: map[int64]string{}, fresh: &fresh{of: map[int64]*backlog{}}}
 }
 
 func (l leases) take(ref int64, rows []row, until time.Time) {
 	if l.of[ref] == nil {
 		l.of[ref] = map[string]lease{}
+	}
+	if ends, ok := l.ends[ref]; len(rows) > 0 && (!ok || until.Before(ends)) {
+		l.ends[ref] = until
 	}
 	for _, r := range rows {
 		l.of[ref][r.id] = lease{until: until, Known: tables.Known{At: r.at, Seqs: r.item.Seqs}}
@@ -81,16 +86,18 @@ func (l leases) arrived(ref int64, id string) {
 }
 
 // expire lets a lane be searched from its head again if a lease has run out.
-func (l leases) expire(ref int64, now time.Time) (some bool) {
+func (l leases) expire(ref int64, now time.Time) {
+	if ends, ok := l.ends[ref]; !ok || now.Before(ends) {
+		return
+	}
+	delete(l.ends, ref)
 	for id, held := range l.of[ref] {
 		if !now.Before(held.until) {
 			delete(l.of[ref], id)
-			some = true
+			l.fresh.forget(ref)
+			delete(l.next, ref)
+		} else if ends, ok := l.ends[ref]; !ok || held.until.Before(ends) {
+			l.ends[ref] = held.until
 		}
 	}
-	if some {
-		l.fresh.forget(ref)
-		delete(l.next, ref)
-	}
-	return some
 }

@@ -195,10 +195,8 @@ func (d *Deliveries) claim(conn *driver.Conn, ref int64, retry bool, limit int, 
 	cold, quiet := d.db.Quiet()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.leases.expire(ref, now)
 	rows, err := d.search(conn, ref, retry, limit, due, now)
-	if err == nil && len(rows) == 0 && d.leases.expire(ref, now) {
-		rows, err = d.search(conn, ref, retry, limit, due, now)
-	}
 	if err != nil {
 		return nil, err
 	}
