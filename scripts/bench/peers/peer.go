@@ -44,7 +44,7 @@ type peer interface {
 	start(setting) error
 	// publish publishes what prepare made.
 	prepare(events int)
-	publish(events int, rate float64, accepted []time.Time) error
+	publish(w work, rate float64, accepted []time.Time) error
 	stop() (cpu time.Duration, peakKiB int64, err error)
 }
 
@@ -75,10 +75,10 @@ func (t *tocsinPeer) prepare(events int) {
 	}
 }
 
-func (t *tocsinPeer) publish(events int, rate float64, accepted []time.Time) error {
+func (t *tocsinPeer) publish(w work, rate float64, accepted []time.Time) error {
 	bus := load.NewBus(t.p.Bus)
 	defer bus.Close()
-	return paced(events, rate, func(_, from, to int) error {
+	return paced(w, rate, func(_, from, to int) error {
 		now := time.Now()
 		for n := from; n < to; n++ {
 			accepted[n] = now
@@ -181,8 +181,8 @@ func (s *syslogPeer) prepare(events int) {
 	}
 }
 
-func (s *syslogPeer) publish(events int, rate float64, accepted []time.Time) error {
-	connections := make([]net.Conn, load.Publishers)
+func (s *syslogPeer) publish(w work, rate float64, accepted []time.Time) error {
+	connections := make([]net.Conn, w.connections)
 	for n := range connections {
 		c, err := net.Dial("tcp", s.at)
 		if err != nil {
@@ -191,7 +191,7 @@ func (s *syslogPeer) publish(events int, rate float64, accepted []time.Time) err
 		defer c.Close()
 		connections[n] = c
 	}
-	return paced(events, rate, func(worker, from, to int) error {
+	return paced(w, rate, func(worker, from, to int) error {
 		now := time.Now()
 		for n := from; n < to; n++ {
 			accepted[n] = now
