@@ -70,7 +70,8 @@ type sample struct {
 // compare runs the programs by turns, so that a machine that gets busy meanwhile slows both.
 func (b bench) compare() error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "program\twork\tconnections\tdelivered/s\tCPU µs each\tpeak MiB\tp50 ms at half\tp99 ms at half\t")
+	fmt.Fprintln(table, "program\twork\tconnections\tdelivered/s\tCPU µs each\tpeak MiB\tp50 ms at half\t"+
+		"p99 ms at half\t")
 	var ratios []float64
 	for _, w := range []work{
 		{name: "single", events: b.events, perRequest: 1},

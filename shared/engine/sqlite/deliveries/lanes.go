@@ -39,7 +39,8 @@ type lease struct {
 }
 
 func newLeases() leases {
-	return leases{of: map[int64]map[string]lease{}, ends: map[int64]time.Time{}, next: map[int64]string{}, fresh: &fresh{of: map[int64]*backlog{}}}
+	return leases{of: map[int64]map[string]lease{}, ends: map[int64]time.Time{}, next: map[int64]string{},
+		fresh: &fresh{of: map[int64]*backlog{}}}
 }
 
 func (l leases) take(ref int64, rows []row, until time.Time) {
