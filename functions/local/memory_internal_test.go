@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The heap's goal follows what lives: headroom above it, and no more than half of it again where it is large.
+// The heap's goal is its usual size, and half as much again as lives where that is large.
 func TestTheHeapGrowsToItsUsualSizeAndNotByAMultipleOfWhatLives(t *testing.T) {
 	for live, want := range map[uint64]int{0: 400, 1 << 20: 400, 16 << 20: 400, 20 << 20: 300, 32 << 20: 150,
 		50 << 20: 60, 54 << 20: 50, 80 << 20: 50, 1 << 30: 50} {
