@@ -20,8 +20,8 @@ import (
 	"tocsin/shared/patience"
 )
 
-// raw is a server that reads one request from each connection, answers with these bytes and then does `after`.
-func raw(t *testing.T, answer string, after func(net.Conn)) string {
+// accepts is a server that does something with each of its connections, and closes it then.
+func accepts(t *testing.T, each func(net.Conn)) (host string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -34,17 +34,25 @@ func raw(t *testing.T, answer string, after func(net.Conn)) string {
 			}
 			go func() {
 				defer conn.Close()
-				q, err := http.ReadRequest(bufio.NewReader(conn))
-				if err != nil {
-					return
-				}
-				_, _ = io.Copy(io.Discard, q.Body)
-				_, _ = io.WriteString(conn, answer)
-				after(conn)
+				each(conn)
 			}()
 		}
 	}()
 	return l.Addr().String()
+}
+
+// raw is a server that reads one request from each connection, answers with these bytes and then does `after`.
+func raw(t *testing.T, answer string, after func(net.Conn)) string {
+	t.Helper()
+	return accepts(t, func(conn net.Conn) {
+		q, err := http.ReadRequest(bufio.NewReader(conn))
+		if err != nil {
+			return
+		}
+		_, _ = io.Copy(io.Discard, q.Body)
+		_, _ = io.WriteString(conn, answer)
+		after(conn)
+	})
 }
 
 func shut(net.Conn) {}

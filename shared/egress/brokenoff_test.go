@@ -97,22 +97,7 @@ func TestAConnectionThatBreaksOffIsToldByWhereItDid(t *testing.T) {
 	for name, f := range breaks {
 		for _, standard := range []bool{true, false} {
 			for _, shown := range []destination.Identity{{}, id} {
-				l, err := net.Listen("tcp", "127.0.0.1:0")
-				require.NoError(t, err)
-				t.Cleanup(func() { l.Close() })
-				go func() {
-					for {
-						conn, err := l.Accept()
-						if err != nil {
-							return
-						}
-						go func() {
-							defer conn.Close()
-							f.serve(t, conn, config)
-						}()
-					}
-				}()
-				host := l.Addr().String()
+				host := accepts(t, func(conn net.Conn) { f.serve(t, conn, config) })
 				c := egress.New(egress.Policy{Allow: []string{host}}, egress.Options{})
 				q := post("https://" + host)
 				q.Transport = destination.Transport{SkipVerify: true, Identity: shown}
@@ -123,7 +108,7 @@ func TestAConnectionThatBreaksOffIsToldByWhereItDid(t *testing.T) {
 				}
 				var mu sync.Mutex
 				var failed []step.Kind
-				_, err = c.Do(step.With(t.Context(), func(s step.Step) {
+				_, err := c.Do(step.With(t.Context(), func(s step.Step) {
 					mu.Lock()
 					defer mu.Unlock()
 					if s.Failed {

@@ -187,26 +187,15 @@ func TestH26AnHTTPAddressGoesThroughTheProxyWhole(t *testing.T) {
 
 // answering is a proxy that answers every call with the same bytes; with none it holds the connection.
 func answering(t *testing.T, answer string) *url.URL {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil && answer != "" {
-					_, _ = io.WriteString(conn, answer)
-				} else {
-					hold(conn)
-				}
-			}()
+	t.Helper()
+	host := accepts(t, func(conn net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil && answer != "" {
+			_, _ = io.WriteString(conn, answer)
+		} else {
+			hold(conn)
 		}
-	}()
-	return &url.URL{Scheme: "http", Host: l.Addr().String(), User: url.UserPassword("tocsin", "pr0xyp4ss")}
+	})
+	return &url.URL{Scheme: "http", Host: host, User: url.UserPassword("tocsin", "pr0xyp4ss")}
 }
 
 func TestH26WhatAProxyDoesWrong(t *testing.T) {

@@ -29,8 +29,14 @@ const (
 // million fills a store with the deliveries of a day.
 func million(b *testing.B, db *sqlite.DB) *deliverylog.Log {
 	b.Helper()
-	for n := range logReceivers {
-		i := integration.Integration{ID: fmt.Sprintf("i%02d", n), Tenant: "42", System: "one", Revision: 1,
+	return filled(b, db, logReceivers, logEvents, logBatch, 24*time.Hour)
+}
+
+// filled is a log of so many events, a batch at a time, each to every receiver, which came evenly until now.
+func filled(b *testing.B, db *sqlite.DB, receivers, events, batch int, within time.Duration) *deliverylog.Log {
+	b.Helper()
+	for n := range receivers {
+		i := integration.Integration{ID: receiver(n), Tenant: "42", System: "one", Revision: 1,
 			Subscriptions: []integration.Subscription{{Event: event.Hits}}}
 		require.NoError(b, db.Integrations().Create(b.Context(), i,
 			activity.Record{Entry: enginetest.Entry("42"), Event: event.Event{ID: "c" + i.ID, Tenant: "42",
@@ -38,10 +44,10 @@ func million(b *testing.B, db *sqlite.DB) *deliverylog.Log {
 	}
 	f := fanout.Fanout{Integrations: db.Integrations(), Systems: one{}, Store: db.Deliveries(),
 		Logger: slog.New(slog.DiscardHandler)}
-	began := time.Now().Add(-24 * time.Hour)
-	for n := 0; n < logEvents; n += logBatch {
-		at := began.Add(time.Duration(n) * 24 * time.Hour / logEvents)
-		entries := make([]delivery.Entry, logBatch)
+	began := time.Now().Add(-within)
+	for n := 0; n < events; n += batch {
+		at := began.Add(time.Duration(n) * within / time.Duration(events))
+		entries := make([]delivery.Entry, batch)
 		for k := range entries {
 			entries[k] = delivery.Entry{DetailType: "new_hits", At: at, Detail: fmt.Appendf(nil,
 				`{"version":1,"id":"log-%07d","tenant":"42","client_name":"Acme","time":"2023-03-01T00:00:00Z",`+
@@ -58,12 +64,15 @@ func million(b *testing.B, db *sqlite.DB) *deliverylog.Log {
 			_, err = f.Process(b.Context(), entries)
 			require.NoError(b, err)
 		}
-		for r := range logReceivers {
-			settle(b, db, delivery.Lane{Tenant: "42", Integration: fmt.Sprintf("i%02d", r)})
+		for r := range receivers {
+			settle(b, db, delivery.Lane{Tenant: "42", Integration: receiver(r)})
 		}
 	}
 	return &deliverylog.Log{Integrations: db.Integrations(), Store: db.Deliveries()}
 }
+
+// receiver is the id of one; ids sort as their numbers do.
+func receiver(n int) string { return fmt.Sprintf("i%05d", n) }
 
 // settle ends what waits in a lane: of several one died.
 func settle(b *testing.B, db *sqlite.DB, lane delivery.Lane) {
@@ -95,7 +104,7 @@ func BenchmarkLogOfAMillion(b *testing.B) {
 	for name, q := range map[string]deliverylog.Query{
 		"a page":                                {Limit: 50},
 		"a page of the middle":                  {Limit: 50, To: time.Now().Add(-12 * time.Hour)},
-		"a page of one integration":             {Limit: 50, Integrations: []string{"i07"}},
+		"a page of one integration":             {Limit: 50, Integrations: []string{receiver(7)}},
 		"a page of dead ones":                   {Limit: 50, States: []delivery.State{delivery.Dead}},
 		"1000 rows":                             {Limit: 1000},
 		"a delivery by its id":                  {Limit: 50, Delivery: middle.Found[0].ID},
