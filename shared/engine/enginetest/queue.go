@@ -91,6 +91,7 @@ func leases(run runner) {
 	run("a lease brings the events and hides the delivery", leaseHidesTheDelivery)
 	run("a lease ends by its time", leaseEndsByItsTime)
 	run("what is given back by its time comes before what has come since", endedLeasesComeFirst)
+	run("a retry that is given back by its time comes before others", endedRetriesComeFirst)
 	run("asking for retries of the future does not end leases of the present", futureRetriesLeaveLeases)
 	run("a release gives a delivery back as it is stored", releaseGivesBack)
 	run("what comes in while others are leased is found", lateComersAreFound)
@@ -143,6 +144,19 @@ func endedLeasesComeFirst(t *testing.T, r *Rig) {
 	require.Equal(t, IDs(append(want[1:], more[1])), IDs(r.lease(lane, 10, At.Add(time.Minute))))
 	require.Equal(t, IDs(more[:1]), IDs(r.lease(lane, 1, At.Add(119*time.Second))))
 	require.Equal(t, IDs(append(want, more[1])), IDs(r.lease(lane, 10, At.Add(2*time.Minute))))
+}
+
+func endedRetriesComeFirst(t *testing.T, r *Rig) {
+	want := r.Accept(3)
+	leased := r.lease(lane, 3, At)
+	for n := range leased {
+		leased[n] = Failed(leased[n], At.Add(time.Duration(n)))
+	}
+	require.NoError(t, r.Log.Settle(t.Context(), leased))
+	retry, later := delivery.Lane{Tenant: "42", Integration: "i", Retry: true}, At.Add(time.Second)
+	require.Equal(t, IDs(want[:2]), IDs(r.lease(retry, 2, later)))
+	require.Equal(t, IDs(want[:2]), IDs(r.lease(retry, 2, later.Add(time.Minute))))
+	require.Equal(t, IDs(want[2:]), IDs(r.lease(retry, 2, later.Add(119*time.Second))))
 }
 
 func futureRetriesLeaveLeases(t *testing.T, r *Rig) {
