@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"time"
+
+	"tocsin/scripts/ports"
 )
 
 // ModulesVariable is the environment's variable with the folder into which scripts/test-aws installed the servers.
@@ -121,17 +121,15 @@ func (s *Servers) Close() {
 	_ = os.Remove(s.log.Name())
 }
 
-func freePorts(n int) ([]string, error) {
-	var ports []string
+func freePorts(n int) (free []string, err error) {
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := ports.Free()
 		if err != nil {
 			return nil, err
 		}
-		defer l.Close()
-		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+		free = append(free, port)
 	}
-	return ports, nil
+	return free, nil
 }
 
 // listening waits until something answers.

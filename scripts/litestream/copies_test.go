@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/embedded"
+	"tocsin/scripts/ports"
 	"tocsin/shared/patience"
 )
 
@@ -142,11 +143,8 @@ func (l *load) reaches(t *testing.T, more int) {
 // bucketServer is moto with an empty bucket, named as the page names it.
 func bucketServer(t *testing.T) (endpoint string) {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free()
 	require.NoError(t, err)
-	_, port, err := net.SplitHostPort(free.Addr().String())
-	require.NoError(t, err)
-	require.NoError(t, free.Close())
 	begin(t, os.Getenv("TOCSIN_MOTO"), "-H", "127.0.0.1", "-p", port)
 	endpoint = "http://127.0.0.1:" + port
 	until(t, "moto answers", func() bool {

@@ -7,8 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -20,6 +18,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tocsin/scripts/ports"
 )
 
 // configurations is where the files under test are.
@@ -260,24 +262,9 @@ func (l *lab) eventually(t *testing.T, limit time.Duration, check func() error) 
 	}
 }
 
-// freePort is a port of 127.0.0.1 that nothing uses, for TCP and UDP. It is below the ports that the system gives to
-// outgoing connections, as another might take it before its program does, and Zabbix takes none above 32767.
 func freePort(t *testing.T) string {
 	t.Helper()
-	for range 100 {
-		port := strconv.Itoa(10000 + rand.IntN(22000))
-		listener, err := net.Listen("tcp", "127.0.0.1:"+port)
-		if err != nil {
-			continue
-		}
-		listener.Close()
-		packets, err := net.ListenPacket("udp", "127.0.0.1:"+port)
-		if err != nil {
-			continue
-		}
-		packets.Close()
-		return port
-	}
-	t.Fatal("no port between 10000 and 32000 is free for TCP and UDP")
-	return ""
+	port, err := ports.Free()
+	require.NoError(t, err)
+	return port
 }

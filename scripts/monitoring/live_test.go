@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/embedded"
+	"tocsin/scripts/ports"
 )
 
 const patience = 2 * time.Minute
@@ -109,10 +110,9 @@ func scraping(t *testing.T, h *house, flags ...string) *server {
 	require.NoError(t, os.WriteFile(at+"/prometheus.yml", fmt.Appendf(nil, "global: {scrape_interval: 1s, "+
 		"evaluation_interval: 1s}\nrule_files: [%q]\nscrape_configs:\n- job_name: tocsin\n  static_configs:\n"+
 		"  - targets: [%q]\n", here+"/tocsin.rules.yaml", h.metrics), 0o600))
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free()
 	require.NoError(t, err)
-	s := &server{t: t, at: free.Addr().String()}
-	require.NoError(t, free.Close())
+	s := &server{t: t, at: net.JoinHostPort("127.0.0.1", port)}
 	c := exec.Command("prometheus", append(flags, "--config.file="+at+"/prometheus.yml",
 		"--storage.tsdb.path="+at+"/data", "--web.listen-address="+s.at)...)
 	said := new(strings.Builder)

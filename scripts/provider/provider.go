@@ -12,13 +12,13 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
+
+	"tocsin/scripts/ports"
 )
 
 // ModulesVariable is the variable with the folder of npm's oidc-provider, which scripts/independent/provider/install
@@ -72,19 +72,17 @@ type Provider struct {
 	Issuer string
 
 	options Options
-	port    int
+	port    string
 	cmd     *exec.Cmd
 }
 
 // Start starts one.
 func Start(ctx context.Context, o Options) (*Provider, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free()
 	if err != nil {
 		return nil, err
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	_ = l.Close()
-	p := &Provider{Issuer: "http://127.0.0.1:" + strconv.Itoa(port), options: o, port: port}
+	p := &Provider{Issuer: "http://127.0.0.1:" + port, options: o, port: port}
 	return p, p.Run(ctx)
 }
 
@@ -115,7 +113,7 @@ func (p *Provider) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	env := append(os.Environ(), "PROVIDER_MODULES="+modules, "PROVIDER_PORT="+strconv.Itoa(p.port),
+	env := append(os.Environ(), "PROVIDER_MODULES="+modules, "PROVIDER_PORT="+p.port,
 		"PROVIDER_CLIENTS="+string(clients), "PROVIDER_ACCOUNTS="+string(accounts), "PROVIDER_KEY="+key)
 	if p.options.InToken {
 		env = append(env, "PROVIDER_CLAIMS_IN=token")

@@ -7,7 +7,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"tocsin/scripts/embedded"
+	"tocsin/scripts/ports"
 )
 
 func main() {
@@ -101,10 +101,6 @@ func mustGetwd() string {
 
 // nowhere is a proxy that is not there.
 func nowhere() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return "http://" + l.Addr().String(), nil
+	port, err := ports.Free()
+	return "http://127.0.0.1:" + port, err
 }

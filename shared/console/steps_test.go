@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/scripts/ports"
 	"tocsin/shared/console/integrations"
 )
 
@@ -89,13 +90,13 @@ func TestEachStepOfATestIsToldBeforeTheNextOneEnds(t *testing.T) {
 func TestTheStepThatFailedIsTold(t *testing.T) {
 	at := httptest.NewTLSServer(nil)
 	defer at.Close()
-	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free()
 	require.NoError(t, err)
-	require.NoError(t, gone.Close())
-	r := start(t, at.Listener.Addr().String(), gone.Addr().String())
+	gone := net.JoinHostPort("127.0.0.1", port)
+	r := start(t, at.Listener.Addr().String(), gone)
 	for url, want := range map[string][]string{
 		"https://" + at.Listener.Addr().String(): {"begun", "address", "connected", "tls!", "ended!"},
-		"https://" + gone.Addr().String():        {"begun", "address", "connected!", "ended!"},
+		"https://" + gone:                        {"begun", "address", "connected!", "ended!"},
 		"https://nothing.invalid":                {"begun", "name!", "ended!"},
 	} {
 		require.Equal(t, want, kinds(r.stepsOf(`{"url":"`+url+`"}`, nil)), url)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/scripts/ports"
 	"tocsin/shared/destination"
 	"tocsin/shared/egress"
 	"tocsin/shared/patience"
@@ -183,10 +184,9 @@ func TestFailuresAreToldApart(t *testing.T) {
 	secure.Config.ErrorLog = nil
 	secure.StartTLS()
 	defer secure.Close()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free()
 	require.NoError(t, err)
-	closed := listener.Addr().String()
-	require.NoError(t, listener.Close())
+	closed := net.JoinHostPort("127.0.0.1", port)
 
 	c := egress.New(egress.Policy{Allow: []string{slowHost, goneHost, plainHost, closed,
 		secure.Listener.Addr().String(), "nowhere.invalid"}},

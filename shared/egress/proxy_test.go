@@ -21,6 +21,7 @@ import (
 	"github.com/elazarl/goproxy"
 	"github.com/stretchr/testify/require"
 
+	"tocsin/scripts/ports"
 	"tocsin/shared/destination"
 	"tocsin/shared/egress"
 	"tocsin/shared/patience"
@@ -202,10 +203,9 @@ func TestH26WhatAProxyDoesWrong(t *testing.T) {
 	_, wrong := newProxy(t, false, "127.0.0.1:1")
 	wrong.User = url.UserPassword("tocsin", "pr0xyp4ss")
 	_, private := newProxy(t, true, "127.0.0.1:1") // its certificate is of no known authority
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free()
 	require.NoError(t, err)
-	closed := &url.URL{Scheme: "http", Host: l.Addr().String()}
-	l.Close()
+	closed := &url.URL{Scheme: "http", Host: net.JoinHostPort("127.0.0.1", port)}
 	for name, f := range map[string]struct {
 		at   *url.URL
 		kind egress.Kind

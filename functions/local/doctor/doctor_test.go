@@ -28,6 +28,7 @@ import (
 	driver "zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
+	"tocsin/scripts/ports"
 	"tocsin/shared/activity"
 	"tocsin/shared/egress"
 	"tocsin/shared/engine/sqlite"
@@ -308,7 +309,9 @@ func TestAWayOutThatIsShutIsTold(t *testing.T) {
 	d := healthy(t)
 	d.UnusedProxy = []string{"HTTPS_PROXY"}
 	wants(t, d, "egress", Warning, "HTTPS_PROXY")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free()
+	require.NoError(t, err)
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
 	require.NoError(t, err)
 	d.UnusedProxy = nil
 	d.Proxy, err = egress.ParseProxy("http://user:secret@" + l.Addr().String())

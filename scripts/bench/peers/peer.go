@@ -21,6 +21,7 @@ import (
 
 	"tocsin/scripts/bench/load"
 	"tocsin/scripts/embedded"
+	"tocsin/scripts/ports"
 )
 
 // setting is what a program is started with.
@@ -108,7 +109,7 @@ func (*syslogPeer) name() string { return "syslog-ng" }
 const configuration = `@version: 3.38
 options { stats-freq(0); flush-lines(100); };
 source events {
-	network(ip("127.0.0.1") port(%[1]d) transport("tcp") flags(no-parse) max-connections(64) log-iw-size(640000));
+	network(ip("127.0.0.1") port(%[1]s) transport("tcp") flags(no-parse) max-connections(64) log-iw-size(640000));
 };
 destination receiver {
 	http(
@@ -122,7 +123,7 @@ log { source(events); destination(receiver); flags(flow-control); };
 `
 
 func (s *syslogPeer) start(set setting) error {
-	port, err := freePort()
+	port, err := ports.Free()
 	if err != nil {
 		return err
 	}
@@ -140,7 +141,7 @@ func (s *syslogPeer) start(set setting) error {
 		return err
 	}
 	s.said.Reset()
-	s.at = fmt.Sprintf("127.0.0.1:%d", port)
+	s.at = net.JoinHostPort("127.0.0.1", port)
 	in := func(name string) string { return filepath.Join(set.folder, name) }
 	s.command = exec.Command("syslog-ng", "--foreground", "--no-caps", "--stderr", "--cfgfile", conf, "--persist-file",
 		in("persist"), "--pidfile", in("pid"), "--control", in("control"))
@@ -157,16 +158,6 @@ func (s *syslogPeer) start(set setting) error {
 	}
 	_, _, err = s.stop()
 	return errors.Join(fmt.Errorf("syslog-ng does not listen on %s\n%s", s.at, s.said.String()), err)
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	at, _ := l.Addr().(*net.TCPAddr)
-	return at.Port, nil
 }
 
 func (s *syslogPeer) prepare(events int) {

@@ -30,6 +30,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/scripts/ports"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/destinationtest"
 	"tocsin/shared/destination/fluentd"
@@ -82,10 +83,11 @@ func start(t *testing.T, config string, env ...string) collector {
 	path := program(t)
 	dir := t.TempDir()
 	cert, key := certificate(t, dir)
-	port := freePort(t)
-	c := collector{url: fmt.Sprintf("https://127.0.0.1:%d/platform", port), ca: cert, log: &output{}}
+	port, err := ports.Free()
+	require.NoError(t, err)
+	c := collector{url: fmt.Sprintf("https://127.0.0.1:%s/platform", port), ca: cert, log: &output{}}
 	cmd := exec.Command(path, "-c", config, "-p", "plugin", "--no-supervisor")
-	cmd.Env = append(os.Environ(), fmt.Sprint("TOCSIN_PORT=", port), "TOCSIN_CERT="+filepath.Join(dir, "cert.pem"),
+	cmd.Env = append(os.Environ(), "TOCSIN_PORT="+port, "TOCSIN_CERT="+filepath.Join(dir, "cert.pem"),
 		"TOCSIN_KEY="+key, "TOCSIN_BUFFER="+dir)
 	cmd.Env = append(cmd.Env, env...)
 	cmd.Stdout, cmd.Stderr = c.log, c.log
@@ -104,7 +106,7 @@ func start(t *testing.T, config string, env ...string) collector {
 		}
 	})
 	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", port))
 		if err == nil {
 			_ = conn.Close()
 		}
@@ -330,12 +332,4 @@ func certificate(t *testing.T, dir string) (cert, keyPath string) {
 	require.NoError(t, os.WriteFile(keyPath, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "cert.pem"), []byte(cert), 0o600))
 	return cert, keyPath
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
 }
