@@ -20,7 +20,7 @@ func in(t *testing.T, root, program string, args ...string) string {
 	return string(out)
 }
 
-// copied is a copy of what the tests of the catalogue and of the Console's pages need.
+// copied is a copy of the code, and of what its tests read.
 func copied(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
@@ -29,7 +29,7 @@ func copied(t *testing.T) string {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(root, name), raw, 0o600))
 	}
-	for _, folder := range []string{"shared", "scripts/awslocal", "scripts/destination", "functions/retry", "events"} {
+	for _, folder := range []string{"shared", "scripts", "functions", "events"} {
 		require.NoError(t, os.CopyFS(filepath.Join(root, folder), os.DirFS(filepath.Join("..", "..", folder))))
 	}
 	return root
