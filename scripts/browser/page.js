@@ -92,9 +92,11 @@ globalThis.tocsinTest = (() => {
 	};
 
 	let saved; // the text of the newest file that was handed to the browser
+	let file; // itself
 	const address = URL.createObjectURL;
 	URL.createObjectURL = (blob) => {
 		saved = blob.text();
+		file = blob;
 		return address(blob);
 	};
 
@@ -250,6 +252,13 @@ globalThis.tocsinTest = (() => {
 			return true;
 		},
 		saved: () => until("a saved file", () => saved),
+		// savedBytes are those of a file that is no text, in base64.
+		savedBytes: async () => {
+			await until("a saved file", () => file);
+			let out = "";
+			for (const b of new Uint8Array(await file.arrayBuffer())) out += String.fromCharCode(b);
+			return btoa(out);
+		},
 		back: () => {
 			history.back();
 			return true;

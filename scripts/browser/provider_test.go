@@ -36,6 +36,8 @@ func provided(t *testing.T) (p *embedded.Process, issuer string) {
 				"role": "admin", "client_name": "Acme"},
 			"grace": {"name": "Grace Hopper", "email": "grace@example.com", "email_verified": true, "tenant": "42",
 				"role": "auditor", "client_name": "Acme"},
+			"joan": {"name": "Joan Clarke", "email": "joan@example.com", "email_verified": true, "tenant": "1",
+				"role": "operator", "client_name": "The platform"},
 		},
 	})
 	require.NoError(t, err)

@@ -36,6 +36,8 @@ func TestEveryRoleReadsItsSession(t *testing.T) {
 		access.Analyst:      {"reports", "profile", "tokens", "addresses"},
 		access.ReadOnly:     {"reports", "profile", "activity", "addresses"},
 		access.APIDeveloper: {"profile", "addresses"},
+		access.Operator: {"integrations", "log", "triggers", "reports", "profile", "dead_letters", "tokens", "activity",
+			"leaving", "addresses"},
 	} {
 		r.token = r.issue("42", role)
 		a = r.call("GET", "/v1/session", "")

@@ -25,6 +25,7 @@ const (
 	AddressSection     Section = "addresses"
 	TokenSection       Section = "tokens"
 	ActivitySection    Section = "activity"
+	LeavingSection     Section = "leaving"
 )
 
 // SessionView is who calls, and what the Console shows to them.
@@ -100,6 +101,7 @@ func (s *server) sections(p access.Principal) []Section {
 	show(RejectedSection, access.Administer.View(), true)
 	show(TokenSection, access.PersonalTokens, s.Tokens != nil)
 	show(ActivitySection, access.ViewActivity, s.Activity != nil)
+	show(LeavingSection, access.Leaving, s.Erasures != nil)
 	show(AddressSection, access.Addresses, true)
 	return out
 }
@@ -107,7 +109,7 @@ func (s *server) sections(p access.Principal) []Section {
 // changing is the right by which something of a section is changed; what is not here is one's own, or never changes.
 var changing = map[Section]access.Right{
 	IntegrationSection: access.Administer, TriggerSection: access.Triggers, ReportSection: access.ManageEvents,
-	MailLogSection: access.Administer, RejectedSection: access.Administer,
+	MailLogSection: access.Administer, RejectedSection: access.Administer, LeavingSection: access.Leaving,
 }
 
 func (s *server) changes(p access.Principal) []Section {

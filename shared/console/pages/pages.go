@@ -36,7 +36,7 @@ var paths = []string{
 	"/{$}", "/add", "/add/{system}", "/integrations/{id}", "/integrations/{id}/deliveries",
 	"/integrations/{id}/deliveries/{delivery}",
 	"/triggers", "/triggers/add", "/triggers/add/{template}", "/triggers/{id}", "/reports", "/profile", "/tokens",
-	"/mail-log", "/rejected", "/activity", "/log", "/events/{id}", "/addresses", "/sign-in", "/signed-in",
+	"/mail-log", "/rejected", "/activity", "/log", "/events/{id}", "/leaving", "/addresses", "/sign-in", "/signed-in",
 }
 
 // policy lets the page load its own files and call its own API, and nothing else. Mails are shown in a frame:

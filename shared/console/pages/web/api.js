@@ -192,6 +192,9 @@ export async function testOf(path, body, told, signal) {
 	return last.result;
 }
 
+// textOf reads an answer as it is written.
+export const textOf = async (path, options) => (await ask("GET", path, options)).text();
+
 // download reads a file and hands it to the browser.
 export const download = async (path, name) => hand(await (await ask("GET", path)).blob(), name);
 
@@ -211,7 +214,8 @@ export async function readAllAsText(path, query, name) {
 	return Boolean(cursor);
 }
 
-function hand(blob, name) {
+// hand gives a file to the browser to save.
+export function hand(blob, name) {
 	const link = document.createElement("a");
 	link.href = URL.createObjectURL(blob);
 	link.download = name;
@@ -228,6 +232,7 @@ export const deliveryPath = (id, delivery, rest = "") => `${integrationPath(id)}
 export const commandPath = (id) => `/v1/commands/${part(id)}/ack`;
 export const replayPath = (id) => `/v1/dead-letters/${part(id)}/replay`;
 export const tokenPath = (id) => `/v1/tokens/${part(id)}`;
+export const tenantPath = (id, rest) => `/v1/tenants/${part(id)}${rest}`;
 export const triggerPath = (id, rest = "") => `/v1/triggers/${part(id)}${rest}`;
 
 // integrationsOf reads all integrations, each with the title of its system.

@@ -24,6 +24,7 @@ const sections = [
 	{ name: "mail_log", at: "/mail-log", title: "nav.mail_log" },
 	{ name: "dead_letters", at: "/rejected", title: "nav.rejected" },
 	{ name: "activity", at: "/activity", title: "nav.activity" },
+	{ name: "leaving", at: "/leaving", title: "leaving.title" },
 ];
 const profile = { name: "profile", at: "/profile" };
 
@@ -44,6 +45,7 @@ const Event = lazy(() => import("./views/event.js"), "Event");
 const Rejected = lazy(() => import("./views/rejected.js"), "Rejected");
 const Tokens = lazy(() => import("./views/tokens.js"), "Tokens");
 const Activity = lazy(() => import("./views/activity.js"), "Activity");
+const Leaving = lazy(() => import("./views/leaving.js"), "Leaving");
 const Addresses = lazy(() => import("./views/addresses.js"), "Addresses");
 
 const views = [
@@ -65,6 +67,7 @@ const views = [
 	["/rejected", "dead_letters", Rejected],
 	["/tokens", "tokens", Tokens],
 	["/activity", "activity", Activity],
+	["/leaving", "leaving", Leaving],
 	["/addresses", "addresses", Addresses],
 ];
 
