@@ -1,7 +1,9 @@
 package destination
 
 import (
+	"bytes"
 	"strings"
+	"unicode/utf8"
 
 	"tocsin/shared/cut"
 	"tocsin/shared/notification"
@@ -24,17 +26,33 @@ func Said(parts ...string) string {
 	return cut.Runes(strings.Join(kept, "; "), saidLimit)
 }
 
-// JudgeSaid is JudgeStatus with the system's own words after the reason. Of a web page, which is no system's own answer
-// but that of something before it, the words are its title.
+// JudgeSaid is JudgeStatus with the system's own words after the reason. Where they are not in the form that the system
+// documents, they are those of a plain text. Of a web page, which is no system's own answer but that of something before
+// it, they are its title.
 func JudgeSaid(r Response, reasons map[int]string, said string) Verdict {
 	v := JudgeStatus(r, reasons)
 	if title, page := webPage(r); said == "" && page {
 		said = title
+	} else if said == "" {
+		said = plainWords(r)
 	}
 	if !v.Delivered && said != "" {
 		v.Reason += " (it says: " + said + ")"
 	}
 	return v
+}
+
+// sentenceLimit is how long a text is that says what is wrong, in bytes; what is longer is something else.
+const sentenceLimit = 500
+
+// plainWords are those of an answer that is neither JSON nor XML nor binary.
+func plainWords(r Response) string {
+	text := bytes.TrimSpace(r.Body)
+	if len(text) == 0 || len(text) > sentenceLimit || bytes.ContainsAny(text[:1], "{[<\"") || !utf8.Valid(text) ||
+		r.Header.Get("Content-Encoding") != "" || bytes.ContainsRune(text, 0) {
+		return ""
+	}
+	return Said(string(text))
 }
 
 // BrokenOff is the verdict on a success (2xx) whose words decide and did not come whole (Response.Broken). The system

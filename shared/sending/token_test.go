@@ -151,7 +151,7 @@ func TestWhatFailsAtTheTokenSaysSoInBothLanguagesWithoutASecret(t *testing.T) {
 		{401, `{"error":"invalid_client","error_description":"s3cr3t-of-ours is wrong"}`,
 			"no access token: idp.example.com answered 401 Unauthorized (invalid_client): check the client ID",
 			"クライアントシークレット"},
-		{400, `{"error":"invalid_scope"}`, "(invalid_scope): check the client ID, the client secret", "スコープ"},
+		{400, `{"error":"invalid_scope"}`, "(invalid_scope): check the scope and the audience", "スコープ"},
 		{429, ``, "it asks to slow down", "頻度"},
 		{503, `s3cr3t-of-ours`, "it has a fault of its own", "障害"},
 		{200, `<html><body>sign in`, "a web page is there", "サインイン"},

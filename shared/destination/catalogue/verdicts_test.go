@@ -3,6 +3,8 @@ package catalogue_test
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +14,9 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination/destinationtest"
+	"tocsin/shared/destination/s3"
 	"tocsin/shared/notification"
+	"tocsin/shared/wording"
 )
 
 const page = "<!DOCTYPE html>\n<html lang=\"en\"><head><title>Log in - Acme &amp; " +
@@ -151,4 +155,130 @@ func TestH18EveryAnswerOfEverySystem(t *testing.T) {
 			destinationtest.Golden(t, filepath.Join(folders[name], "testdata", "verdicts.golden"), []byte(b.String()))
 		})
 	}
+}
+
+// newWord is one that no release knew when a vendor began to say it.
+const newWord = "brand_new_word"
+
+// spoken are the forms in which each vendor says what was wrong.
+var spoken = map[string][]string{
+	"data_dog":        {`{"errors":["%s"]}`, `{"errors":[{"title":"Bad","detail":"%s"}]}`},
+	"insight_connect": {`{"message":"%s"}`, `{"error":{"message":"%s"}}`},
+	"jira":            {`{"errorMessages":["%s"]}`, `{"errorMessages":[],"errors":{"customfield_10020":"%s"}}`},
+	"minio":           {`<Error><Code>%s</Code></Error>`, `<Error><Code>New</Code><Message>%s</Message></Error>`},
+	"ms_teams":        {`{"error":{"code":"%s"}}`, `{"error":{"message":"%s"}}`, `Something is a %s`},
+	"opsgenie":        {`{"message":"%s"}`, `{"message":"x","errors":{"responders":"%s"}}`},
+	"pager_duty":      {`{"message":"%s"}`, `{"status":"invalid event","message":"x","errors":["%s"]}`},
+	"s3":              {`<Error><Code>%s</Code></Error>`, `<Error><Code>New</Code><Message>%s</Message></Error>`},
+	"sentinel":        {`{"error":{"code":"%s"}}`, `{"error":{"message":"%s"}}`},
+	"servicenow":      {`{"error":{"message":"%s"}}`, `{"error":{"message":"x","detail":"%s"}}`},
+	"slack":           {`%s`, `{"ok":false,"error":"%s"}`, `It is a %s`},
+	"splunk":          {`{"code":99,"text":"%s"}`, `It is a %s`},
+	"sumo_logic":      {`{"code":"%s"}`, `{"message":"%s"}`, `{"errors":[{"code":"x","message":"%s"}]}`},
+	"telegram":        {`{"ok":false,"error_code":400,"description":"Bad Request: %s"}`},
+}
+
+// What a vendor says was dropped where it was none of the words that were known: Slack's, Splunk's, Opsgenie's of other
+// fields, and every plain text.
+func TestAWordThatIsNewIsTold(t *testing.T) {
+	examples, _ := destinationtest.Examples(t)
+	for _, e := range catalogue.Default().All() {
+		d, _ := catalogue.Default().Destination(e.System.Name)
+		forms := spoken[e.System.Name]
+		require.Equal(t, e.System.Class == notification.Mail || examples[e.System.Name].AnySuccess, forms == nil,
+			"%s: nobody documents what it says", e.System.Name)
+		for _, form := range forms {
+			for _, status := range []int{400, 403, 500} {
+				v := d.Judge(destination.Response{Status: status, Body: fmt.Appendf(nil, form, newWord)})
+				require.False(t, v.Delivered)
+				require.Contains(t, v.Reason, newWord, "%s: %d %s", e.System.Name, status, form)
+			}
+		}
+	}
+}
+
+// quoted are words of others in a reason in Japanese.
+var quoted = regexp.MustCompile(`（先方のメッセージ：.*）|“[^”]*”|「[^」]*」`)
+
+// english are words in a row that no name and no status has.
+var english = regexp.MustCompile(`(^|[^A-Za-z])[a-z]+ [a-z]+ [a-z]+`)
+
+// inJapanese requires that nothing of a reason stays English but what others said.
+func inJapanese(t *testing.T, reason, of string) {
+	t.Helper()
+	in := quoted.ReplaceAllString(wording.In(wording.Japanese, reason), "")
+	require.NotRegexp(t, english, in, "%s: %s", of, reason)
+}
+
+// A reader of Japanese was told in English why Splunk, Telegram, Teams and ServiceNow had failed.
+func TestEachReasonIsInTheReadersLanguage(t *testing.T) {
+	examples, _ := destinationtest.Examples(t)
+	for _, e := range catalogue.Default().All() {
+		d, _ := catalogue.Default().Destination(e.System.Name)
+		if e.System.Class == notification.Mail {
+			continue // its answers are those of a mail server
+		}
+		answers := slices.Concat(examples[e.System.Name].Answers, everywhere)
+		for _, form := range spoken[e.System.Name] {
+			answers = append(answers, destinationtest.Answer{Status: 400, Body: fmt.Sprintf(form, newWord)})
+		}
+		for code := range 30 {
+			if e.System.Name == "splunk" {
+				answers = append(answers, destinationtest.Answer{Status: 400, Body: fmt.Sprintf(
+					`{"text":"x","code":%d,"invalid-event-number":2}`, code)})
+			}
+		}
+		for _, a := range answers {
+			v := d.Judge(destination.Response{Status: a.Status, Header: a.Header(), Body: []byte(a.Body)})
+			inJapanese(t, v.Reason, fmt.Sprintf("%s: %d %s", e.System.Name, a.Status, a.Body))
+		}
+	}
+}
+
+// withheld are what token endpoints and STS answer, by the system whose requests need a credential.
+var withheld = map[string][]string{
+	"sentinel": {"AADSTS7000222", "AADSTS7000215", "AADSTS700016", "AADSTS7000112", "AADSTS90002", "AADSTS900023",
+		"AADSTS53003", "AADSTS1"},
+	"servicenow": {"access_denied"},
+	"web_hooks":  {"x"},
+	"s3": {"AccessDenied", "RegionDisabledException", "ValidationError", "ExpiredToken", "InvalidClientTokenId",
+		"SignatureDoesNotMatch", "Throttling", "ThrottlingException", "MalformedPolicyDocument", "SomethingNew"},
+}
+
+// The administrator of an expired client secret was told to check everything, and in English.
+func TestARefusedCredentialSaysWhatToMend(t *testing.T) {
+	examples, _ := destinationtest.Examples(t)
+	for name, codes := range withheld {
+		own := s3.Static{Of: s3.Account{ID: "210987654321"}, With: s3.Keys{ID: "i", Secret: "s"}}
+		d, _ := catalogue.Default(s3.New(s3.Platform{Identity: own})).Destination(name)
+		parameters := string(examples[name].Parameters)
+		switch name {
+		case "web_hooks":
+			parameters = `{"url":"https://x.example","token_url":"https://x.example/t","client_id":"c",` +
+				`"client_secret":"hunter2"}`
+		case "s3":
+			parameters = `{"bucket":"hits","region":"us-east-1","authorization":"role",` +
+				`"role_arn":"arn:aws:iam::123456789012:role/x"}`
+		}
+		c := destinationtest.Case{Destination: d, Parameters: parameters}
+		by := destinationtest.Encode(t, c, destinationtest.Notifications(d.System())[0])[0].Authorizer
+		seen := map[string]bool{}
+		for _, code := range codes {
+			for _, oauth := range []string{"invalid_client", "invalid_grant", "invalid_scope", "unauthorized_client",
+				"unsupported_grant_type", "server_error"} {
+				body := fmt.Sprintf(`{"error":%q,"error_description":"%s: hunter2"}`, oauth, code)
+				if name == "s3" {
+					body = `<R><Error><Code>` + code + `</Code><Message>hunter2</Message></Error></R>`
+				}
+				_, v := by.Read(destination.Response{Status: 401, Body: []byte(body)}, destinationtest.Now)
+				require.NotContains(t, v.Reason, "hunter2")
+				inJapanese(t, v.Reason, name)
+				seen[v.Reason] = true
+			}
+		}
+		if name == "sentinel" || name == "s3" {
+			require.GreaterOrEqual(t, len(seen), len(codes), name)
+		}
+	}
+	require.Len(t, withheld, 4)
 }

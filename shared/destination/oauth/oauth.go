@@ -3,6 +3,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -26,13 +27,15 @@ const maxLife = 24 * time.Hour
 const keep = 64 << 10
 
 // ClientCredentials asks for an access token. Form holds the credentials, encoded (url.Values.Encode), or Basic does;
-// Who names the server in reasons; Mend says what to do when the credentials are refused.
+// Who names the server in reasons; Mend says what to do when the credentials are refused, Mends the same by the code of
+// the refusal.
 type ClientCredentials struct {
 	URL       string
 	Form      string
 	Basic     string // the Authorization header, "" for none: see Basic
 	Who       string
 	Mend      string
+	Mends     map[string]string
 	Transport destination.Transport
 }
 
@@ -84,17 +87,16 @@ var codes = []string{
 // error codes".
 var entra = regexp.MustCompile(`^AADSTS[0-9]{1,8}`)
 
-// code is all that is taken over of a refusal. Its other words can repeat the form, and with it the credentials,
+// codes are all that is taken over of a refusal. Its other words can repeat the form, and with it the credentials,
 // however they like.
-func (a answer) code() string {
-	var out []string
+func (a answer) codes() (out []string) {
 	if slices.Contains(codes, a.Error) {
 		out = append(out, a.Error)
 	}
 	if c := entra.FindString(a.Description); c != "" {
 		out = append(out, c)
 	}
-	return strings.Join(out, ", ")
+	return out
 }
 
 // Read takes the token out of the answer: RFC 6749, 5.1, asks for 200 with access_token.
@@ -127,12 +129,16 @@ func (g ClientCredentials) Read(r destination.Response, now time.Time) (destinat
 // why is the server's reason, and what to do about it.
 func (g ClientCredentials) why(status int, a answer) string {
 	out := ""
-	if said := a.code(); said != "" {
-		out = " (" + said + ")"
+	mend := g.Mend
+	if said := a.codes(); len(said) > 0 {
+		out = " (" + strings.Join(said, ", ") + ")"
+		for _, code := range said { // the last one says the most
+			mend = cmp.Or(g.Mends[code], mend)
+		}
 	}
 	switch {
 	case status == http.StatusBadRequest, status == http.StatusUnauthorized, status == http.StatusForbidden:
-		out += ": " + g.Mend
+		out += ": " + mend
 	case status == http.StatusTooManyRequests:
 		out += ": it asks to slow down"
 	case status >= 500:

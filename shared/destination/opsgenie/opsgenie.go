@@ -12,8 +12,10 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"tocsin/shared/cut"
@@ -226,11 +228,8 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 		return v
 	}
 	words := []string{answer.Message}
-	for _, field := range []string{"message", "alias", "description", "details", "tags", "entity", "source",
-		"priority"} {
-		if answer.Errors[field] != "" {
-			words = append(words, field+": "+answer.Errors[field])
-		}
+	for _, field := range slices.Sorted(maps.Keys(answer.Errors)) {
+		words = append(words, field+": "+answer.Errors[field])
 	}
 	v := destination.JudgeSaid(r, reasons, destination.Said(words...))
 	// Opsgenie, "Response codes": 422 is also the answer to a key that is none of an API integration.

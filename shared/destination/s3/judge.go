@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/xml"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -33,16 +34,36 @@ var codes = map[string]string{
 	"InternalError":                      "the storage has a fault of its own",
 	"EntityTooLarge":                     "the storage takes no file of this size",
 	"QuotaExceeded":                      "the bucket's quota is used up",
+	"XMinioAdminBucketQuotaExceeded":     "the bucket's quota is used up",
 	"XMinioStorageFull":                  "the storage is full",
 	"InvalidBucketState":                 "the bucket takes no objects in its present state",
 	"KMS.DisabledException":              "the bucket's KMS key is disabled",
 	"KMS.NotFoundException":              "the bucket's KMS key is gone",
+	"KMS.KMSInvalidStateException":       kmsState,
+	"KMS.InvalidStateException":          kmsState,
+	"KMS.AccessDeniedException":          kmsDenied,
+	"KMS.InvalidKeyUsageException":       "the bucket's KMS key is not one for encryption",
 }
+
+const kmsDenied = "the bucket's KMS key does not let the role or key in: allow kms:GenerateDataKey on that key, in " +
+	"the policy of the role or user and in the key's own policy"
+
+const kmsState = "the bucket's KMS key can not be used in its present state: it may be about to be deleted"
+
+// ofKey begins the codes that the key management service gives to S3.
+const ofKey = "KMS."
+
+// throttled finds the codes that ask to slow down, whichever service they come from: ThrottlingException,
+// KMS.ThrottlingException.
+var throttled = regexp.MustCompile(`(?i)throttl`)
+
+// slow reports a code that asks to slow down.
+func slow(code string) bool { return busy[code] || throttled.MatchString(code) }
 
 // Kinds of codes. Amazon S3, "Error responses"; MinIO, cmd/api-errors.go, for its own.
 var (
 	busy = set("SlowDown", "SlowDownRead", "SlowDownWrite", "ServiceUnavailable", "TooManyRequests",
-		"RequestLimitExceeded", "Throttling", "ThrottlingException", "BandwidthLimitExceeded")
+		"RequestLimitExceeded", "BandwidthLimitExceeded")
 	content = set("EntityTooLarge", "MaxMessageLengthExceeded", "EntityTooSmall")
 	gone    = set("NoSuchBucket")
 	made    = map[int]bool{http.StatusOK: true, http.StatusCreated: true, http.StatusNoContent: true}
@@ -51,8 +72,13 @@ var (
 		"AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
 		"InvalidBucketName", "InvalidAccessKeyId", "KeyTooLongError", "RequestTimeout", "RequestTimeTooSkewed",
 		"TokenRefreshRequired", "BadDigest", "IncompleteBody",
-		"KMS.DisabledException", "KMS.NotFoundException", "InvalidBucketState")
+		"InvalidBucketState", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded")
 )
+
+// isCertain reports that a header which the storage does not take is not what is wrong.
+func isCertain(code string) bool {
+	return certain[code] || slow(code) || strings.HasPrefix(code, ofKey)
+}
 
 func set(all ...string) map[string]bool {
 	out := map[string]bool{}
@@ -82,7 +108,7 @@ func Judge(r destination.Response) destination.Verdict {
 	case !destination.Success(r.Status):
 	case document:
 		v := failed(r, a)
-		v.Pace = v.Pace || busy[a.Code]
+		v.Pace = v.Pace || slow(a.Code)
 		return v
 	case destination.WebPage(r), !made[r.Status], len(bytes.TrimSpace(r.Body)) > 0 && !readable &&
 		r.Header.Get("ETag") == "":
@@ -92,11 +118,11 @@ func Judge(r destination.Response) destination.Verdict {
 		return destination.Delivered()
 	}
 	v := failed(r, a)
-	v.Pace = v.Pace || busy[a.Code]
+	v.Pace = v.Pace || slow(a.Code)
 	v.Gone = gone[a.Code] || r.Status == http.StatusGone
 	v.Unread = content[a.Code] || r.Status == http.StatusRequestEntityTooLarge
 	v.Stale = a.Code == "ExpiredToken" || a.Code == "InvalidToken"
-	if (r.Status == http.StatusBadRequest || r.Status == http.StatusNotImplemented) && !certain[a.Code] {
+	if (r.Status == http.StatusBadRequest || r.Status == http.StatusNotImplemented) && !isCertain(a.Code) {
 		v.Without = destination.Checksum
 	}
 	return v
@@ -108,8 +134,7 @@ func Judge(r destination.Response) destination.Verdict {
 func denied(message string) string {
 	switch {
 	case strings.Contains(message, "kms:"):
-		return "the bucket's KMS key does not let the role or key in: allow kms:GenerateDataKey on that key, in the " +
-			"policy of the role or user and in the key's own policy"
+		return kmsDenied
 	case strings.Contains(message, "explicit deny"):
 		return "a policy forbids it expressly (of the bucket, of the role or user, or of the organisation): it must " +
 			"let s3:PutObject on the bucket's objects (<bucket arn>/*) through"
@@ -119,8 +144,11 @@ func denied(message string) string {
 
 func failed(r destination.Response, a said) destination.Verdict {
 	why, known := codes[a.Code]
-	if a.Code == "AccessDenied" {
+	switch {
+	case a.Code == "AccessDenied":
 		why = cmp.Or(denied(a.Message), why)
+	case !known && slow(a.Code):
+		why, known = codes["SlowDown"], true
 	}
 	if !known && destination.Success(r.Status) {
 		return destination.Failed(r, "the storage answered "+destination.StatusText(r.Status)+

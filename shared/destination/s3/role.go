@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -122,6 +123,9 @@ var roleReasons = map[string]string{
 	"Throttling":            "AWS asks to slow down",
 }
 
+// word is a code as AWS writes them, and nothing that repeats a request.
+var word = regexp.MustCompile(`^[A-Za-z][A-Za-z.]{2,63}$`)
+
 // ours are the codes that only the installation's operator can do something about.
 var ours = set("RegionDisabledException", "ExpiredToken", "InvalidClientTokenId", "SignatureDoesNotMatch")
 
@@ -134,9 +138,11 @@ func (g AssumedRole) Read(r destination.Response, now time.Time) (destination.Cr
 		reason := "the role could not be assumed: STS answered " + destination.StatusText(r.Status)
 		if why, ok := roleReasons[code]; ok {
 			reason += " " + code + ": " + why
+		} else if word.MatchString(code) {
+			reason += " " + code
 		}
 		v := destination.Failed(r, reason)
-		v.Pace = v.Pace || code == "Throttling"
+		v.Pace = v.Pace || slow(code)
 		v.Ours = ours[code]
 		return destination.Credential{}, v
 	}

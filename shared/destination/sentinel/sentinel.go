@@ -89,10 +89,25 @@ func (p *Parameters) authorizer() oauth.ClientCredentials {
 		URL: destination.URL(c.login, p.Tenant, "oauth2", "v2.0", "token"),
 		Form: oauth.Form("grant_type", "client_credentials", "client_id", p.Client, "client_secret", p.Secret, "scope",
 			c.scope),
-		Who:  "Microsoft Entra ID",
-		Mend: "check the tenant ID, the client ID and the client secret (its value, not its ID; it may have expired)",
+		Who:   "Microsoft Entra ID",
+		Mend:  "check the tenant ID, the client ID and the client secret (its value, not its ID; it may have expired)",
+		Mends: mends,
 	}
 }
+
+// mends say what to do about a code. Microsoft, "Microsoft Entra authentication and authorization error codes".
+var mends = map[string]string{
+	"AADSTS7000222": "the client secret has expired: make a new one and enter its value",
+	"AADSTS7000215": "the client secret is not right: enter its value, not its ID",
+	"AADSTS700016":  "the tenant has no such application: check the client ID and the tenant ID",
+	"AADSTS7000112": "the application is disabled: an administrator of the tenant must enable it",
+	"AADSTS90002":   noTenant,
+	"AADSTS900023":  noTenant,
+	"AADSTS53003": "a Conditional Access policy blocks the application: an administrator of the tenant must let our " +
+		"addresses in",
+}
+
+const noTenant = "there is no such tenant: check the tenant ID"
 
 func (p *Parameters) url() string {
 	return destination.URL(p.Endpoint, "dataCollectionRules", p.Rule, "streams", p.Stream) + "?api-version=" + version

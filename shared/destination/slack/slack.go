@@ -246,6 +246,9 @@ var reasons = map[string]string{
 	"missing_text_or_fallback_or_attachments": "Slack found no text in the message",
 }
 
+// ownWord is an error as Slack writes them, whichever it adds.
+var ownWord = regexp.MustCompile(`^[a-z]+(_[a-z0-9]+)+$`)
+
 // Judge takes `ok` for a success. Slack, "Sending messages using incoming webhooks": 200 with the plain text ok; a
 // webhook of Slack's workflows answers the same as JSON.
 func (Destination) Judge(r destination.Response) destination.Verdict {
@@ -258,15 +261,18 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 		word = e // JSON, as the workflows answer
 	}
 	why, known := reasons[word]
-	if destination.Success(r.Status) && !known {
+	switch {
+	case known:
+	case destination.Success(r.Status) && ownWord.MatchString(word):
+		return destination.Failed(r, "Slack answered "+destination.StatusText(r.Status)+" "+word)
+	case destination.Success(r.Status):
 		return destination.Unproven(r, "Slack answers 200 with the word ok")
-	}
-	if !known {
+	default:
 		return destination.JudgeSaid(r, map[int]string{
 			404: "the webhook is gone: make a new one at Slack and enter its URL",
 			410: "the channel is archived or gone: make a webhook for another channel",
 			429: "Slack takes about one message a second for each webhook",
-		}, "")
+		}, destination.Said(fields["error"]))
 	}
 	v := destination.Failed(r, "Slack answered "+destination.StatusText(r.Status)+" "+word+": "+why)
 	v.Gone, v.Unread = gone[word], unread[word]

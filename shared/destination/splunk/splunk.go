@@ -140,6 +140,9 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 	}
 	reason := "Splunk answered " + destination.StatusText(r.Status) + " with code " + strconv.Itoa(code) + ": " +
 		explain(code)
+	if said := destination.Said(fields["text"]); codes[code] == "" && said != "" {
+		reason += " (it says: " + said + ")"
+	}
 	if n, err := strconv.Atoi(fields["invalid-event-number"]); err == nil {
 		reason += " (its event number " + strconv.Itoa(n+1) + ")"
 	}

@@ -244,6 +244,7 @@ type word struct {
 // words are looked for in this order. Microsoft, "Troubleshoot Azure Logic Apps" and "Power Automate, error reference"
 // for the codes of workflows; "Retirement of Office 365 connectors within Microsoft Teams" for those that ended.
 var words = []word{
+	{"'deleted'", "the workflow or webhook is gone: make a new one in Teams and enter its URL", true, false},
 	{"workflowtriggerisnotenabled",
 		"the workflow is switched off, or its owner left: turn it on in the Workflows app, or give it another owner",
 		false, false},
@@ -305,14 +306,17 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 			return v
 		}
 	}
-	return destination.Failed(r, "answered "+destination.StatusText(r.Status)+" with an error in its text: "+
-		fit(text, 200))
+	return destination.Failed(r, "answered "+destination.StatusText(r.Status)+" with an error in its text (it says: "+
+		destination.Said(text)+")")
 }
 
 // explain judges a failure by its status, wherever it was told, and by the words of the answer.
 func explain(r destination.Response, status int, where string) destination.Verdict {
 	inner := r
 	inner.Status = status
+	if where != "" {
+		inner.Body = nil // its words are those that told the status
+	}
 	said := ijson.Fields(r.Body)
 	v := destination.JudgeSaid(inner, reasons, destination.Said(said["error.code"], said["error.message"]))
 	if v.Delivered { // "HTTP error 2xx" is nobody's success

@@ -179,7 +179,7 @@ func TestAnswers(t *testing.T) {
 			"answered 429 Too Many Requests: Teams takes four messages a second"},
 		"an error without a status": {200,
 			"Webhook message delivery failed with error: Error contacting Microsoft Teams endpoint", false,
-			"answered 200 OK with an error in its text: Webhook message delivery failed"},
+			"answered 200 OK with an error in its text (it says: Webhook message delivery failed"},
 		"a workflow that is gone": {404, `{"error":{"code":"WorkflowNotFound"}}`, false,
 			"answered 404 Not Found: the workflow or webhook is gone"},
 		"a URL without its signature": {401, `{"error":{"code":"DirectApiAuthorizationRequired"}}`, false,

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 
-	"tocsin/shared/cut"
 	"tocsin/shared/destination"
 )
 
@@ -124,6 +123,9 @@ var reasons = []reason{
 	{"bots can't send messages to bots", "this chat is another bot: bind a person's chat or a group", true, false},
 	{"chat_write_forbidden", "the bot may not write in this chat: give it the right to send messages", false, false},
 	{"not enough rights", "the bot may not write in this chat: give it the right to send messages", false, false},
+	{"administrator rights", "the bot may not write in this chat: give it the right to send messages", false, false},
+	{"chat_admin_required", "the bot may not write in this chat: give it the right to send messages", false, false},
+	{"chat_send_", "the bot may not write in this chat: give it the right to send messages", false, false},
 	{"have no rights to send", "the bot may not write in this chat: give it the right to send messages", false, false},
 	{"chat_restricted", "the bot may not write in this chat: give it the right to send messages", false, false},
 	{"topic_closed", "the topic is closed: open it again", false, false},
@@ -131,6 +133,10 @@ var reasons = []reason{
 		"the bot's token is not valid any more: the operator of this deployment must configure the new one", false,
 		false},
 }
+
+// noAPI is what a 404 means: the Bot API's own answer to a token that it never gave out, or another server's.
+const noAPI = "no Bot API is at this address, or the bot's token is not valid: the operator of this deployment must " +
+	"check both"
 
 // Judge takes `ok: true` with the id of a message for a success. Telegram, Bot API, "Making requests": ok is true and
 // result holds what was made; "sendMessage", "sendDocument": the Message.
@@ -148,16 +154,21 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 		}
 		return v
 	case !ok:
-		return destination.JudgeSaid(r, map[int]string{404: "no Bot API is at this address, or the bot's token is " +
-			"not valid: the operator of this deployment must check both"}, "")
+		return destination.JudgeSaid(r, map[int]string{404: noAPI}, "")
 	}
 	if a.Code == 0 {
 		a.Code = r.Status
 	}
 	inner := r
 	inner.Status = a.Code // the two are the same at Telegram's own server
-	why, known := explain(a)
-	v := destination.Failed(inner, "Telegram answered "+destination.StatusText(a.Code)+": "+why)
+	said, known := explain(a)
+	v := destination.Failed(inner, "Telegram answered "+destination.StatusText(a.Code))
+	if known.reason != "" {
+		v.Reason += ": " + known.reason
+	}
+	if said != "" {
+		v.Reason += " (it says: " + said + ")"
+	}
 	v.RetryAfter = max(v.RetryAfter, destination.WaitOf(r, a.RetryAfter.String()))
 	v.Pace = v.Pace || a.RetryAfter != "" // slow mode of a group says 429; a flood of documents can say 400
 	v.Gone, v.Unread = known.gone, known.unread || a.Code == http.StatusRequestEntityTooLarge
@@ -167,18 +178,28 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 	return v
 }
 
-func explain(a answer) (string, reason) {
-	said := cut.Runes(destination.Printable(strings.TrimPrefix(a.Description, http.StatusText(a.Code)+": ")), 300)
+// explain parts Telegram's words, "" where they say what the status says, from what they mean.
+func explain(a answer) (said string, why reason) {
+	said = destination.Said(strings.TrimPrefix(a.Description, http.StatusText(a.Code)+": "))
+	if strings.EqualFold(said, http.StatusText(a.Code)) {
+		said = ""
+	}
 	switch {
 	case a.MigrateTo != 0:
-		return "the group became a supergroup, and the integration follows it: send again", reason{}
+		return "", reason{reason: "the group became a supergroup, and the integration follows it: send again"}
 	case a.Code == http.StatusTooManyRequests:
-		return said + ": a group takes about 20 messages a minute, a chat one a second", reason{}
+		return said, reason{reason: "a group takes about 20 messages a minute, a chat one a second"}
 	}
 	for _, r := range reasons {
 		if strings.Contains(strings.ToLower(a.Description), r.words) {
-			return said + ": " + r.reason, r
+			return said, r
 		}
+	}
+	switch {
+	case a.Code == http.StatusNotFound:
+		return said, reason{reason: noAPI}
+	case a.Code >= http.StatusInternalServerError:
+		return said, reason{reason: "Telegram has a fault of its own"}
 	}
 	return said, reason{}
 }
