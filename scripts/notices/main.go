@@ -41,7 +41,7 @@ var read = map[string]string{
 }
 
 // licence is how files with licences are called, in modules and beside what is embedded.
-var licence = regexp.MustCompile(`(?i)^((un)?licen[cs]e|copying|sqlite-licen[cs]e|ofl)|^\w+\.LICENSE$`)
+var licence = regexp.MustCompile(`(?i)^((un)?licen[cs]e|copying|sqlite-licen[cs]e|ofl)|^[^.].*\.LICENSE$`)
 
 // notLinked are licences of what is in a module and in no binary.
 var notLinked = regexp.MustCompile(`(?i)^licen[cs]e-logo|\.(sum|mod)\.license$`)

@@ -4,42 +4,14 @@ import { hand, tenantPath, textOf } from "../api.js";
 import { bytes, number, t } from "../i18n.js";
 import { useAction } from "../load.js";
 import { Busy, Empty, Failure, Notice } from "../ui.js";
-import { zip } from "../zip.js";
+import { downloadZip } from "../lib/client-zip.js";
 
 // Of what one archive of a page holds. The program makes larger ones.
 const mostBytes = 500_000_000;
 const shown = 20; // rows of a table that the page shows
 
-// rawRows are the rows of a page of an export, each with its table, as they are written: a number of a row can have
-// more digits than numbers have here.
-function rawRows(text) {
-	const rows = [];
-	let depth = 0; // 3 = in a row of the list
-	let from = 0;
-	for (let i = 0; i < text.length; i++) {
-		const c = text[i];
-		if (c === '"') i = endOf(text, i);
-		else if (c === "{" || c === "[") {
-			if (++depth === 3) from = i;
-		} else if ((c === "}" || c === "]") && depth-- === 3) rows.push(rowOf(text.slice(from, i + 1)));
-	}
-	return rows;
-}
-
-// endOf is where the string that begins at a place ends.
-function endOf(text, at) {
-	do at = text.indexOf('"', at + 1);
-	while (/\\*$/.exec(text.slice(Math.max(0, at - 64), at))[0].length % 2);
-	return at;
-}
-
-function rowOf(item) {
-	const [begin, table] = /^\{"table":"([^"\\]+)","row":/.exec(item);
-	return { table, row: item.slice(begin.length, -1) };
-}
-
-// nextOf is where the page after a page begins, undefined = that was all.
-const nextOf = (text) => /"next_cursor":"([A-Za-z0-9_-]+)"\}\s*$/.exec(text)?.[1];
+// digits keeps a number as it is written: one of a row can have more digits than numbers have here.
+const digits = (key, value, { source }) => (typeof value === "number" ? JSON.rawJSON(source) : value);
 
 const none = { tables: [], rows: 0, bytes: 0, state: "" };
 
@@ -47,14 +19,12 @@ const none = { tables: [], rows: 0, bytes: 0, state: "" };
 function gather(found, rows) {
 	const tables = new Map(found.tables.map((of) => [of.name, of]));
 	let size = 0;
-	for (const { table, row } of rows) {
-		const of = tables.get(table) || { name: table, rows: 0, first: [], parts: [] };
-		tables.set(table, { ...of, rows: of.rows + 1, first: of.rows < shown ? [...of.first, row] : of.first });
-	}
-	for (const name of new Set(rows.map((r) => r.table))) {
-		const lines = rows.filter((r) => r.table === name).map((r) => `${r.row}\n`);
+	for (const [name, of] of Map.groupBy(rows, (r) => r.table)) {
+		const table = tables.get(name) || { name, rows: 0, first: [], parts: [] };
+		const lines = of.map((r) => `${JSON.stringify(r.row)}\n`);
 		const part = new Blob(lines); // which a browser may keep on disk
-		tables.get(name).parts = [...tables.get(name).parts, part];
+		const first = [...table.first, ...lines.slice(0, shown - table.first.length)];
+		tables.set(name, { name, rows: table.rows + lines.length, first, parts: [...table.parts, part] });
 		size += part.size;
 	}
 	return { ...found, tables: [...tables.values()], rows: found.rows + rows.length, bytes: found.bytes + size };
@@ -73,8 +43,9 @@ function useKept(tenant, person) {
 		try {
 			do {
 				const text = await textOf(tenantPath(tenant, "/export"), { signal, query: { person, cursor } });
-				all = gather(all, rawRows(text));
-				cursor = nextOf(text);
+				const page = JSON.parse(text, digits);
+				all = gather(all, page.items);
+				cursor = page.next_cursor;
 				set(all);
 			} while (cursor && all.bytes < mostBytes);
 			set({ ...all, state: cursor ? "large" : "all" });
@@ -96,8 +67,9 @@ async function save(tenant, person, found) {
 		at: new Date().toISOString(),
 	});
 	const readme = `${lead}\n\n${t("kept.readme")}\n\n${counts.join("")}`;
-	const files = found.tables.map((table) => [`${table.name}.jsonl`, new Blob(table.parts)]);
-	hand(await zip([...files, ["README.txt", new Blob([readme])]]), `${of.replace(/[^\w.@-]/g, "_")}.zip`);
+	const files = found.tables.map((table) => ({ name: `${table.name}.jsonl`, input: new Blob(table.parts) }));
+	const archive = downloadZip([...files, { name: "README.txt", input: readme }]);
+	hand(await archive.blob(), `${of.replace(/[^\w.@-]/g, "_")}.zip`);
 }
 
 function Tables({ found }) {
@@ -123,7 +95,7 @@ function Tables({ found }) {
 										<summary aria-label=${t("kept.look.at", { name: of.name })}>
 											${t("kept.look")}
 										</summary>
-										<pre class="wrap" tabindex="0">${of.first.join("\n")}</pre>
+										<pre class="wrap" tabindex="0">${of.first.join("")}</pre>
 									</details>
 								</td>
 							</tr>
