@@ -10,6 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // Config says where spans go and which traces are recorded.
@@ -148,19 +151,38 @@ func (e *environment) list(variable, text string) (names, values []string) {
 }
 
 func (e *environment) headers() map[string]string {
-	names, values := e.list("OTEL_EXPORTER_OTLP_HEADERS", e.traces("HEADERS"))
+	const variable = "OTEL_EXPORTER_OTLP_HEADERS"
+	names, values := e.list(variable, e.traces("HEADERS"))
 	out := make(map[string]string, len(names))
 	for n, name := range names {
+		switch {
+		case !httpguts.ValidHeaderFieldName(name):
+			e.fail(variable, "names a header with a character that no header's name has: header %d of %d", n+1, len(names))
+		case !httpguts.ValidHeaderFieldValue(values[n]):
+			e.fail(variable, "gives the header %s a value with a control character", name)
+		}
 		out[name] = values[n]
 	}
 	return out
 }
 
+// resource reads what all spans are of. OTLP's texts are UTF-8 (protocol buffers, "Scalar Value Types"): a receiver
+// refuses every span of a resource with another.
 func (e *environment) resource(service string, more []Attribute) []Attribute {
+	const variable = "OTEL_RESOURCE_ATTRIBUTES"
+	if named := e.get("OTEL_SERVICE_NAME"); !utf8.ValidString(named) {
+		e.fail("OTEL_SERVICE_NAME", "is %q, which is not UTF-8", named)
+	}
 	all := []Attribute{{"service.name", cmp.Or(e.get("OTEL_SERVICE_NAME"), service)}}
 	set := map[string]bool{}
-	names, values := e.list("OTEL_RESOURCE_ATTRIBUTES", e.get("OTEL_RESOURCE_ATTRIBUTES"))
+	names, values := e.list(variable, e.get(variable))
 	for n, name := range names {
+		if !utf8.ValidString(name) {
+			e.fail(variable, "names the attribute %q, which is not UTF-8", name)
+		}
+		if !utf8.ValidString(values[n]) {
+			e.fail(variable, "gives the attribute %q a value that is not UTF-8", name)
+		}
 		if name == "service.name" {
 			if e.get("OTEL_SERVICE_NAME") == "" {
 				all[0].Value = values[n]

@@ -1,6 +1,9 @@
 package trace
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // Fields of opentelemetry/proto/trace/v1/trace.proto and common.proto, version 1. ExportTraceServiceRequest has
 // resource_spans under the number that TracesData has it under.
@@ -55,7 +58,9 @@ func (p proto) bytes(field int, v []byte) proto {
 	return append(binary.AppendUvarint(p.tag(field, 2), uint64(len(v))), v...)
 }
 
+// text is UTF-8, whatever came: for one text that is not, a receiver refuses all spans that are sent with it.
 func (p proto) text(field int, v string) proto {
+	v = strings.ToValidUTF8(v, "\uFFFD")
 	return append(binary.AppendUvarint(p.tag(field, 2), uint64(len(v))), v...)
 }
 

@@ -240,6 +240,43 @@ func TestAVariableThatIsWrongIsNamedAndNotQuoted(t *testing.T) {
 	require.True(t, c.ParentBased)
 }
 
+func TestWhatNoReceiverTakesIsRefusedAtTheStart(t *testing.T) {
+	for _, one := range []struct{ name, value, says string }{
+		{"OTEL_RESOURCE_ATTRIBUTES", "deployment=test,team=bl\xe4u",
+			`OTEL_RESOURCE_ATTRIBUTES gives the attribute "team" a value that is not UTF-8`},
+		{"OTEL_RESOURCE_ATTRIBUTES", "team=bl%E4u", `the attribute "team" a value that is not UTF-8`},
+		{"OTEL_RESOURCE_ATTRIBUTES", "service.name=%ff", `the attribute "service.name" a value that is not UTF-8`},
+		{"OTEL_RESOURCE_ATTRIBUTES", "te\xffam=blue", `names the attribute "te\xffam", which is not UTF-8`},
+		{"OTEL_SERVICE_NAME", "toc\xffsin", `OTEL_SERVICE_NAME is "toc\xffsin", which is not UTF-8`},
+		{"OTEL_EXPORTER_OTLP_HEADERS", "x-team=blue,api-key=hunter2%0A",
+			"OTEL_EXPORTER_OTLP_HEADERS gives the header api-key a value with a control character"},
+		{"OTEL_EXPORTER_OTLP_HEADERS", "x-team=blue,hunter2 key=a", "header 2 of 2"},
+	} {
+		_, err := trace.FromEnvironment(environment(map[string]string{
+			"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318", one.name: one.value}), "tocsin")
+		require.ErrorContains(t, err, one.says)
+		require.NotContains(t, err.Error(), "hunter2")
+	}
+	c, err := trace.FromEnvironment(environment(map[string]string{"OTEL_SERVICE_NAME": "警鐘",
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318", "OTEL_RESOURCE_ATTRIBUTES": "team=bl%C3%A4u"}), "tocsin")
+	require.NoError(t, err)
+	require.Contains(t, c.Resource, trace.Attribute{Name: "team", Value: "bläu"})
+}
+
+func TestATextThatIsNotUTF8DoesNotLoseTheSpansBesideIt(t *testing.T) {
+	r := receive(t)
+	tracer := r.tracer(t, io.Discard, nil)
+	for _, id := range []string{"good", "b\xe4d"} {
+		span, _ := tracer.Call("")
+		tracer.Record(trace.Span{Context: span, Name: "a", Start: time.Now(), End: time.Now(),
+			Attributes: []trace.Attribute{{Name: trace.MessageID, Value: id}}})
+	}
+	tracer.Flush(t.Context())
+	require.Len(t, r.got(), 1, "OpenTelemetry's definitions read it")
+	spans := r.got()[0].GetResourceSpans()[0].GetScopeSpans()[0].GetSpans()
+	require.Equal(t, "b\uFFFDd", spans[1].GetAttributes()[0].GetValue().GetStringValue())
+}
+
 func TestAReceiverThatIsBusyIsAskedOnceMore(t *testing.T) {
 	var log bytes.Buffer
 	r := receive(t, http.StatusServiceUnavailable)
