@@ -169,6 +169,7 @@ func (p *program) sending() error {
 		Store: p.db.Reports(), Totals: p.db.DailyTotals(), Renderer: pdf.Renderer{}, Receivers: p.receivers,
 		Bus: p.db.Bus(), MailQuota: p.quota, Platform: p.platform, Console: report.Console(p.console), Now: time.Now,
 		NewID: newID, Log: p.log, Events: fanout.Events{Log: p.db.Deliveries()}, EventsKept: p.keep,
+		Tracer: p.tracer,
 	}
 	p.ordered = make(chan struct{}, 1)
 	return nil

@@ -244,10 +244,43 @@ func TestATriggersNoticeLinksToTheHitsThatSetItOff(t *testing.T) {
 	require.Len(t, got.Named(trace, "attempt web_hooks"), 1)
 }
 
+// TestAReportIsFollowedFromItsMakingToItsMail: with a report the program publishes an event itself.
+func TestAReportIsFollowedFromItsMakingToItsMail(t *testing.T) {
+	got := tracetest.New(t)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", got.URL)
+	t.Setenv("OTEL_TRACES_SAMPLER_ARG", "1")
+	p := running(t, t.TempDir())
+	day := time.Now().UTC().Format(time.DateOnly)
+	require.NoError(t, p.Call(http.MethodPost, "/v1/reports", map[string]any{"format": "csv", "period": map[string]string{"frequency": "daily", "from": day},
+		"recipients": []string{"admin@example.com"}}, nil))
+	span := func(name, trace string) *otlp.Span {
+		for _, s := range got.Spans() {
+			if strings.HasPrefix(s.GetName(), name) && strings.HasPrefix(hex.EncodeToString(s.GetTraceId()), trace) {
+				return s
+			}
+		}
+		return nil
+	}
+	require.Eventually(t, func() bool { return span("report", "") != nil && span("attempt", "") != nil },
+		patience.Long, 50*time.Millisecond)
+	_, err := p.Stop()
+	require.NoError(t, err)
+	of := span("report", "")
+	trace := hex.EncodeToString(of.GetTraceId())
+	accept, fanout, attempt := span("accept", trace), span("fan-out", trace), span("attempt", trace)
+	require.Equal(t, of.GetSpanId(), accept.GetParentSpanId())
+	require.Equal(t, accept.GetSpanId(), fanout.GetParentSpanId())
+	require.Equal(t, fanout.GetSpanId(), attempt.GetParentSpanId())
+}
+
 func TestAVariableOfTracesThatIsWrongStopsTheStart(t *testing.T) {
 	binary, err := build()
 	require.NoError(t, err)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317")
 	_, err = embedded.Start(binary, t.TempDir())
 	require.ErrorContains(t, err, "OTEL_EXPORTER_OTLP_ENDPOINT must be an http or https address")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")
+	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "team=bl\xe4u")
+	_, err = embedded.Start(binary, t.TempDir())
+	require.ErrorContains(t, err, `OTEL_RESOURCE_ATTRIBUTES gives the attribute "team" a value that is not UTF-8`)
 }

@@ -384,7 +384,7 @@ func (s *Stack) Reporter(receivers report.Receivers, renderer report.Renderer) *
 		Platform: platform.Name,
 		Console:  report.Console(platform.Console), Now: time.Now, NewID: newID, Log: s.Log, Enqueue: s.Jobs().Enqueue,
 		Spread: time.Duration(s.env.number("TOCSIN_REPORT_SPREAD_MINUTES", 45)) * time.Minute,
-		Events: fanout.Events{Log: s.eventLog()}, EventsKept: s.keep(), EndsWritten: true,
+		Events: fanout.Events{Log: s.eventLog()}, EventsKept: s.keep(), EndsWritten: true, Tracer: s.tracer,
 	}
 }
 

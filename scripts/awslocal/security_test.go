@@ -146,7 +146,7 @@ func TestOtherAccountsPublishOnlyWhatUpstreamDoes(t *testing.T) {
 var senders = []string{"Api", "Deliver", "Retry"}
 
 // exporters are those that send spans, and may read with which headers. The API previews those of attempts.
-var exporters = []string{"Fanout", "Count", "Deliver", "Retry"}
+var exporters = []string{"Fanout", "Count", "Deliver", "Retry", "Report"}
 
 func TestARoleUsesTheKeysOnlyForWhatItMust(t *testing.T) {
 	resources := transformed(t)

@@ -72,7 +72,7 @@ func (s *Service) performDigest(ctx context.Context, j Job) error {
 		ID:     "digest:" + string(j.Period.Frequency) + "-" + j.Period.Key() + ":" + j.Receiver,
 		Tenant: j.Tenant, ClientName: j.Client, Kind: event.ScheduledDigest, Time: s.Now().UTC(), Data: data,
 	}
-	if err := s.Bus.Publish(ctx, e); err != nil {
+	if err := s.hand(ctx, e); err != nil {
 		return fmt.Errorf("hand digest %s over to %s: %w", e.ID, j.Receiver, err)
 	}
 	return nil

@@ -23,6 +23,7 @@ import (
 	"tocsin/shared/mail/address"
 	"tocsin/shared/report/calendar"
 	"tocsin/shared/retention"
+	"tocsin/shared/trace"
 	"tocsin/shared/wording"
 )
 
@@ -75,7 +76,8 @@ type Service struct {
 	// MailQuota bounds the mails of reports on demand to addresses other than that of who asks; nil = no bound.
 	MailQuota MailQuota
 	// Held lets go what was held and is to be held no more, after the tenant's rules changed; nil = nothing is held.
-	Held Releaser
+	Held   Releaser
+	Tracer *trace.Tracer // nil: nothing is traced
 }
 
 // MailQuota bounds mails on request. Its error is for a person.
@@ -287,6 +289,7 @@ func (sub Subscription) owed(last calendar.Period, hour int) (out []calendar.Per
 // Perform makes the job's report, unless it is there already, and publishes its event. Done again it changes nothing:
 // the event's id is made of the period, the receiver and the address.
 func (s *Service) Perform(ctx context.Context, j Job) error {
+	ctx = s.Tracer.Begin(ctx, s.Now().UTC())
 	if j.Period.Frequency.Digest() {
 		return s.performDigest(ctx, j)
 	}
@@ -379,10 +382,21 @@ func (s *Service) publish(ctx context.Context, r Report, receiver, to string) er
 		ClientName: r.Client,
 		Kind:       event.Report, Time: s.Now().UTC(), Data: data,
 	}
-	if err := s.Bus.Publish(ctx, e); err != nil {
+	if err := s.hand(ctx, e); err != nil {
 		return fmt.Errorf("hand report %s over to %s: %w", r.ID, receiver, err)
 	}
 	return nil
+}
+
+// hand publishes the event of what was made. Its trace begins with the making.
+func (s *Service) hand(ctx context.Context, e event.Event) (err error) {
+	var span trace.Span
+	span, e.Trace = s.Tracer.Made(ctx, "report", e.Tenant, e.ID, s.Now().UTC(),
+		trace.Attribute{Name: trace.EventKind, Value: string(e.Kind)})
+	if err = s.Bus.Publish(ctx, e); err == nil {
+		s.Tracer.Record(span)
+	}
+	return err
 }
 
 // Get returns one report of the tenant. Error: ErrNotFound.
@@ -582,6 +596,7 @@ func (s *Service) MakeWaiting(ctx context.Context) error {
 // MakeOrdered makes one report on demand and hands it to its recipients. A report that can not be made is marked as
 // failed; the error is that of the store or the bus, and the report goes on waiting.
 func (s *Service) MakeOrdered(ctx context.Context, r Report) error {
+	ctx = s.Tracer.Begin(ctx, s.Now().UTC())
 	if err := s.make(ctx, &r); err != nil {
 		if ctx.Err() != nil {
 			return err

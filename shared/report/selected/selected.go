@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/filter"
 	"tocsin/shared/report/calendar"
 	"tocsin/shared/report/daily"
+	"tocsin/shared/trace"
 )
 
 const (
@@ -56,6 +57,7 @@ func (l *Totals) Look(ctx context.Context, e event.Event) error {
 	if s := filter.See(e); !l.matcher.Match(&s) {
 		return nil
 	}
+	trace.Uses(ctx, e.Trace, e.Tenant, e.ID)
 	if l.batch = append(l.batch, e); len(l.batch) < batch {
 		return nil
 	}
