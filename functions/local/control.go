@@ -155,7 +155,8 @@ func administer(ctx context.Context, state string, c call, out io.Writer) error 
 	if _, err := os.Stat(state); err != nil {
 		return fmt.Errorf("look at the state file: %w: start Tocsin once, which makes it, or name it with -state", err)
 	}
-	for until := time.Now().Add(patience); ; {
+	begun := time.Now()
+	for told := false; ; {
 		db, err := sqlite.Open(ctx, state, sqlite.Options{})
 		if err == nil {
 			return errors.Join(newAdministration(db, slog.New(slog.DiscardHandler)).run(ctx, c, out), db.Close())
@@ -167,8 +168,14 @@ func administer(ctx context.Context, state string, c call, out io.Writer) error 
 		if !errors.Is(asked, errNobody) {
 			return asked
 		}
-		if time.Now().After(until) {
+		waited := time.Since(begun)
+		if waited > patience {
 			return fmt.Errorf("%w (%w)", err, asked)
+		}
+		if !told && waited > patience/10 {
+			told = true
+			fmt.Fprintf(os.Stderr, "the state file %s is in use by a program that does not answer (it starts, or it "+
+				"stops): asking for up to %s\n", state, patience)
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):

@@ -34,9 +34,16 @@ func WithToken(token string) ClientOption {
 	}
 }
 
-// Stay refuses to be redirected.
+// Stay refuses to be redirected. Error: Elsewhere.
 func Stay(q *http.Request, _ []*http.Request) error {
-	return fmt.Errorf("the address leads on to %s://%s: name that one if it is right", q.URL.Scheme, q.URL.Host)
+	return &Elsewhere{q.URL.Scheme + "://" + q.URL.Host}
+}
+
+// Elsewhere is an address that answers with another one.
+type Elsewhere struct{ To string }
+
+func (e *Elsewhere) Error() string {
+	return "the address leads on to " + e.To + ": name that one if it is right"
 }
 
 // Error says why something was refused, field by field.

@@ -90,10 +90,8 @@ func (c *configuring) client() (*client.Client, error) {
 		return nil, err
 	}
 	made.Tenant = c.Tenant
-	wait := made.Sleep
-	made.Sleep = func(ctx context.Context, d time.Duration) error {
-		fmt.Fprintf(c.Err, "waiting for %s\n", d)
-		return wait(ctx, d)
+	made.Waits = func(d time.Duration, why error) {
+		fmt.Fprintf(c.Err, "%s; going on in %s\n", commandline.Clean(why.Error()), d)
 	}
 	return made, nil
 }

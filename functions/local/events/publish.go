@@ -288,7 +288,15 @@ func (p *publisher) once(ctx context.Context, body []byte) (results []result, wa
 		}
 	}
 	r, err := p.http.Do(q)
-	if err != nil {
+	var call *url.Error
+	var to *client.Elsewhere
+	switch {
+	case errors.As(err, &to):
+		return nil, 0, to
+	case errors.As(err, &call):
+		return nil, 0, fmt.Errorf("no answer from %s: %w: is Tocsin running there? -events-url or TOCSIN_EVENTS_URL "+
+			"names another address", call.URL, call.Err)
+	case err != nil:
 		return nil, 0, err
 	}
 	defer r.Body.Close()

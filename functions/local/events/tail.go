@@ -102,6 +102,9 @@ func (f *follower) follow(ctx context.Context, count int) error {
 		case err != nil:
 			return err
 		default:
+			if f.quiet {
+				fmt.Fprintln(f.Err, "the API answers again")
+			}
 			f.quiet = false
 		}
 		for _, d := range news {

@@ -14,8 +14,12 @@ type patient struct {
 	http *http.Client
 }
 
-// maxWait bounds what Retry-After may ask for.
-const maxWait = time.Minute
+const (
+	// maxWait bounds what Retry-After may ask for.
+	maxWait = time.Minute
+	// maxWords is how much of a refusal is read, in bytes.
+	maxWords = 64 << 10
+)
 
 // Do makes a call. Nothing has come of what is answered 429.
 func (p *patient) Do(q *http.Request) (*http.Response, error) {
@@ -38,8 +42,10 @@ func (p *patient) Do(q *http.Request) (*http.Response, error) {
 				return r, nil //nolint:nilerr // what was answered says more
 			}
 		}
+		body, _ := io.ReadAll(io.LimitReader(r.Body, maxWords)) // what is cut off has no words
 		_ = r.Body.Close()
-		fmt.Fprintf(p.err, "the API asks to wait: going on in %s\n", wait)
+		fmt.Fprintf(p.err, "the API asks to wait, try %d of %d: %s; going on in %s\n", try, maxTries, Refusal(r, body),
+			wait)
 		if err := Sleep(q.Context(), wait); err != nil {
 			return nil, err
 		}

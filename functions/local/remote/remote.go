@@ -169,8 +169,13 @@ func (a *API) Do(q *http.Request) (*http.Response, error) {
 	q.Header.Set("User-Agent", "tocsin/"+version.Number)
 	r, err := a.http.Do(q)
 	var call *url.Error
-	if errors.As(err, &call) {
-		return nil, fmt.Errorf("%w from %s: %w", ErrNoAnswer, call.URL, call.Err)
+	var to *client.Elsewhere
+	switch {
+	case errors.As(err, &to):
+		return nil, to
+	case errors.As(err, &call):
+		return nil, fmt.Errorf("%w from %s: %w: is Tocsin running there? -url or TOCSIN_URL names another address",
+			ErrNoAnswer, call.URL, call.Err)
 	}
 	return r, err
 }
@@ -228,6 +233,11 @@ func Refusal(r *http.Response, body []byte) error {
 }
 
 func noAnswer(r *http.Response) error {
+	switch r.StatusCode {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return fmt.Errorf("%w of the API: what stands before it answered %d: is Tocsin running there?", ErrNoAnswer,
+			r.StatusCode)
+	}
 	return fmt.Errorf("answered %d, and that is no answer of the API: is -url the address of the Console?",
 		r.StatusCode)
 }

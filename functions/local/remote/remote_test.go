@@ -2,10 +2,10 @@ package remote_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -47,7 +47,8 @@ func TestACallIsMadeAgainWhenTheAPIAsksToWait(t *testing.T) {
 		&client.ReplayDeliveriesParams{}, client.ReplayInputBody{States: []client.ReplayInputBodyStates{"dead"}}))
 	require.NoError(t, err)
 	require.EqualValues(t, 7, answer.Count)
-	require.Equal(t, 2, strings.Count(said.String(), "the API asks to wait"))
+	require.Contains(t, said.String(), "the API asks to wait, try 1 of 5: answered 429: later; going on in 0s\n"+
+		"the API asks to wait, try 2 of 5: answered 429: later; going on in 0s\n")
 }
 
 func TestWhatIsNoAnswerOfTheAPIIsSaid(t *testing.T) {
@@ -56,17 +57,22 @@ func TestWhatIsNoAnswerOfTheAPIIsSaid(t *testing.T) {
 			http.Redirect(w, r, "https://other.example.com/", http.StatusFound)
 			return
 		}
+		if r.URL.Path == "/gateway/v1/version" {
+			w.WriteHeader(http.StatusBadGateway)
+		}
 		_, _ = w.Write([]byte("<html>"))
 	}))
 	defer elsewhere.Close()
 	for path, says := range map[string]string{"": "answered 200, and that is no answer of the API: is -url the address",
-		"/away": "leads on to https://other.example.com: name that"} {
+		"/away":    "leads on to https://other.example.com: name that",
+		"/gateway": "no answer of the API: what stands before it answered 502: is Tocsin running there?"} {
 		s, _ := session(elsewhere.URL + path)
 		api, err := s.API()
 		require.NoError(t, err)
 		var answer client.Info
 		_, err = remote.Ask(t.Context(), api, &answer)(client.NewGetVersionRequest(api.Server, nil))
 		require.ErrorContains(t, err, says)
+		require.Equal(t, path == "/gateway", errors.Is(err, remote.ErrNoAnswer), "that can end by itself")
 		require.NotContains(t, err.Error(), "t0ken")
 	}
 	for _, address := range []string{"localhost:8080", "ftp://a", "https://u:p@a.example.com", "https://a/?q=1"} {

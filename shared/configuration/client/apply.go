@@ -114,6 +114,7 @@ func (c *Client) add(ctx context.Context, s configuration.Step, path string, ids
 	o.ID = made.ID
 	others, err := c.namesakes(ctx, s, made.ID)
 	if err == nil && len(others) > 0 && slices.Min(others) > made.ID { // ids are in the order of their making
+		c.Waits(settle, fmt.Errorf("somebody adds another %q at the same time, and gives way", s.Name))
 		if err = c.Sleep(ctx, settle); err == nil {
 			others, err = c.namesakes(ctx, s, made.ID)
 		}

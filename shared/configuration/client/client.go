@@ -33,6 +33,8 @@ type Client struct {
 	Tenant string
 	// Sleep waits between tries, as long as the context lasts. Tests take a clock of their own.
 	Sleep func(ctx context.Context, d time.Duration) error
+	// Waits tells a person for how long and why a call waits before it is made again.
+	Waits func(d time.Duration, why error)
 
 	base  *url.URL
 	token string
@@ -48,13 +50,20 @@ func New(address, token string, transport http.RoundTripper) (*Client, error) {
 	if base.User != nil || base.RawQuery != "" || base.Fragment != "" {
 		return nil, errors.New("the address must hold no user, query or fragment")
 	}
-	return &Client{base: base, token: token, Sleep: sleep, http: &http.Client{
+	return &Client{base: base, token: token, Sleep: sleep, Waits: func(time.Duration, error) {}, http: &http.Client{
 		Transport: transport, Timeout: callTime,
 		// A token goes to nobody but to whom it was given.
 		CheckRedirect: func(q *http.Request, _ []*http.Request) error {
-			return fmt.Errorf("the address leads on to %s://%s: name that one if it is right", q.URL.Scheme, q.URL.Host)
+			return &elsewhere{q.URL.Scheme + "://" + q.URL.Host}
 		},
 	}}, nil
+}
+
+// elsewhere is an address that answers with another one.
+type elsewhere struct{ to string }
+
+func (e *elsewhere) Error() string {
+	return "the address leads on to " + e.to + ": name that one if it is right"
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -106,6 +115,7 @@ func (c *Client) call(ctx context.Context, method, path, ifMatch string, body []
 		if err == nil || wait == 0 || try == maxTries {
 			return a, err
 		}
+		c.Waits(wait, fmt.Errorf("try %d of %d at %s: %w%s", try, maxTries, c.base.Host, err, hint(err)))
 		if stopped := c.Sleep(ctx, wait); stopped != nil {
 			return a, errors.Join(stopped, err)
 		}
@@ -136,6 +146,10 @@ func (c *Client) once(ctx context.Context, method, path, ifMatch string, body []
 	changes := method != http.MethodGet
 	answered, err := c.http.Do(q)
 	if err != nil {
+		var on *elsewhere
+		if errors.As(err, &on) {
+			return a, 0, unknown(changes, on) // it would lead there again
+		}
 		return a, again(!changes), unknown(changes, bare(err))
 	}
 	defer answered.Body.Close()
@@ -176,10 +190,13 @@ func unknown(changes bool, err error) error {
 func bare(err error) error {
 	var e *url.Error
 	if errors.As(err, &e) {
-		return e.Err
+		err = e.Err
 	}
-	return err
+	return fmt.Errorf("%w: %w", errNoAnswer, err)
 }
+
+// errNoAnswer: nobody answered at the address.
+var errNoAnswer = errors.New("no answer")
 
 // problem reads an answer of RFC 9457. What is none came from somebody before the API, and is not repeated.
 func problem(status int, body []byte) *Error {
@@ -222,19 +239,26 @@ func (c *Client) explain(what string, err error) error {
 	if err == nil {
 		return nil
 	}
+	return fmt.Errorf("%s at %s: %w%s", what, c.base.Host, err, hint(err))
+}
+
+// hint is what to do about the usual causes.
+func hint(err error) string {
 	var e *Error
-	hint := ""
 	if errors.As(err, &e) {
 		switch e.Status {
 		case http.StatusUnauthorized:
-			hint = ": give an API token of this installation in TOCSIN_TOKEN"
+			return ": give an API token of this installation in TOCSIN_TOKEN"
 		case http.StatusForbidden:
-			hint = ": the token needs the role of an administrator"
+			return ": the token needs the role of an administrator"
 		case http.StatusNotFound:
-			hint = ": is this the address of a Tocsin that knows configurations?"
+			return ": is this the address of a Tocsin that knows configurations?"
 		}
 	}
-	return fmt.Errorf("%s at %s: %w%s", what, c.base.Host, err, hint)
+	if errors.Is(err, errNoAnswer) {
+		return ": is Tocsin running there? -url or TOCSIN_URL names another address"
+	}
+	return ""
 }
 
 // get reads JSON.
