@@ -48,25 +48,24 @@ func (w *writer) put(text string, from, to int) {
 }
 
 // normal is a layer as it is compared: in lower case, each run of spaces and control characters one space. A plus is a
-// space, as forms write one.
+// space, as forms write one. Each run of what is no UTF-8 is one unknown character: see misreadForms.
 func (l layer) normal() layer {
 	w := write(l)
-	space := false
+	last := rune(0)
 	for i := 0; i < len(l.b); {
 		r, n := utf8.DecodeRune(l.b[i:])
 		if r = narrow(r); r == '+' || unicode.IsSpace(r) || unicode.IsControl(r) {
-			if !space {
-				w.put(" ", i, i+n)
-			} else {
-				last := len(w.out.b) - 1
-				w.out.to[last] = int32(l.source(i, i+n).to)
+			r = ' '
+		}
+		if r == last && (r == ' ' || r == utf8.RuneError) {
+			end := int32(l.source(i, i+n).to)
+			for at := len(w.out.b) - utf8.RuneLen(r); at < len(w.out.b); at++ {
+				w.out.to[at] = end
 			}
-			space = true
-		} else if space = false; r == utf8.RuneError && n == 1 {
-			w.put(string(l.b[i]), i, i+1)
 		} else {
 			w.put(string(unicode.ToLower(r)), i, i+n)
 		}
+		last = r
 		i += n
 	}
 	return w.out
@@ -83,7 +82,7 @@ func narrow(r rune) rune {
 // decoders take one encoding off a text: of each escape in it, wherever it stands. changed is false when there was
 // none.
 var decoders = []func(l layer) (decoded layer, changed bool){percent, backslash, entities, quotedPrintable, unfolded,
-	visible}
+	visible, styled, lowFirst, highFirst}
 
 // decode copies a layer and has escape read what begins with the character; n = 0 is none.
 func decode(l layer, begin byte, escape func(rest []byte) (text string, n int)) (layer, bool) {
@@ -229,12 +228,22 @@ func unfolded(l layer) (layer, bool) {
 	return w.out, changed
 }
 
-// visible takes out what nobody sees: the zero bytes of UTF-16, and characters of no width, with which pages let long
-// words break.
+// breaks are the tags with which pages let long words break, in lower case.
+var breaks = []string{"<wbr>", "<wbr/>", "<wbr />"}
+
+// visible takes out what nobody sees: zero bytes, and characters of no width and tags with which pages let long words
+// break.
 func visible(l layer) (layer, bool) {
 	w, changed := write(l), false
 	for i := 0; i < len(l.b); {
 		r, n := utf8.DecodeRune(l.b[i:])
+		if r == '<' {
+			for _, tag := range breaks {
+				if end := i + len(tag); end <= len(l.b) && strings.EqualFold(string(l.b[i:end]), tag) {
+					r, n = 0, len(tag)
+				}
+			}
+		}
 		if r == 0 || unicode.Is(unicode.Cf, r) {
 			changed = true
 		} else {

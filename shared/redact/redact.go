@@ -3,6 +3,15 @@
 // a page, logs a path alone. So a text is not searched for each spelling of a secret: it is decoded in every way in
 // which it can have been encoded, and what then reads as a secret is masked where it stands.
 //
+// What is read: addresses and forms, JSON and the escapes of programming languages, pages and XML, mails, style sheets,
+// base64, hex and lists of bytes, UTF-16 as it stands and in base64 and hex (Windows), charsets of one byte a character,
+// and what a text becomes that is read in the wrong charset; three of these one above the other.
+//
+// What is not: a secret with visible characters between its own (spaces, dots, tags of a page), in another order, or as
+// its hash; a part of one that is shorter than the limits below; what is compressed, encrypted, base32 or an image. No
+// system is known to answer so, all could be taken for anything, and who wants to write a secret down so that nobody
+// finds it has it already.
+//
 // The work is done only for a text that is kept or shown, which is on the failing path: a Redactor is cheap to make,
 // and prepares itself when it is first used.
 package redact
@@ -90,7 +99,7 @@ func (r *Redactor) text(s string, end int) string {
 	if len(s) > longText {
 		most = depth - 1
 	}
-	r.descend(l, most, &found, end)
+	r.descend(l, most, map[string]int{}, &found, end)
 	r.blocks(l, &found)
 	for _, decode := range decoders {
 		if deeper, changed := decode(l); changed {
@@ -130,12 +139,14 @@ var schemes = map[string]bool{"bearer": true, "basic": true, "splunk": true, "di
 	"geniekey": true, "negotiate": true}
 
 func needlesOf(secrets []string) []needle {
-	seen := map[string]bool{}
+	seen := map[string]int{} // where in out
 	var out []needle
 	add := func(n needle) {
 		n.text = string(newLayer(n.text).normal().b)
-		if n.text != "" && n.text != " " && !seen[n.text] {
-			seen[n.text] = true
+		if at, ok := seen[n.text]; ok {
+			out[at].whole = out[at].whole && n.whole // a longer one can read alike: "k+ " as "k+"
+		} else if n.text != "" && n.text != " " {
+			seen[n.text] = len(out)
 			out = append(out, n)
 		}
 	}
@@ -147,6 +158,15 @@ func needlesOf(secrets []string) []needle {
 			}
 			for _, n := range append(hexForms(v.text), decimalForms(v.text)...) {
 				add(needle{text: n})
+			}
+			for _, wide := range wideForms(v.text) {
+				for _, b := range base64Forms(wide) {
+					add(needle{text: b, base: true})
+				}
+				add(needle{text: hex.EncodeToString([]byte(wide))})
+			}
+			for _, n := range misreadForms(v.text) {
+				add(needle{text: n, whole: utf8.RuneCountInString(n) < anywhere})
 			}
 		}
 	}
@@ -292,15 +312,20 @@ const depth = 3
 // person, and holds what we wrote.
 const longText = 16 << 10
 
-// descend looks for the needles in a text and in what it can be decoded to.
-func (r *Redactor) descend(l layer, most int, found *spans, end int) {
+// descend looks for the needles in a text and in what it can be decoded to. Encodings that do not touch one another
+// come off in any order and leave the same text: seen says how deep each was gone into.
+func (r *Redactor) descend(l layer, most int, seen map[string]int, found *spans, end int) {
+	if before, ok := seen[string(l.b)]; ok && before >= most {
+		return
+	}
+	seen[string(l.b)] = most
 	r.find(l.normal(), found, end)
 	if most == 0 {
 		return
 	}
 	for _, decode := range decoders {
 		if deeper, changed := decode(l); changed {
-			r.descend(deeper, most-1, found, end)
+			r.descend(deeper, most-1, seen, found, end)
 		}
 	}
 }
@@ -463,7 +488,7 @@ func (r *Redactor) inBlock(block string) bool {
 	for _, b := range tries {
 		for _, plain := range readable(b) {
 			var inner spans
-			if r.descend(newLayer(plain), 1, &inner, naturalEnd); len(inner) > 0 {
+			if r.descend(newLayer(plain), 1, map[string]int{}, &inner, naturalEnd); len(inner) > 0 {
 				return true
 			}
 		}
@@ -473,28 +498,38 @@ func (r *Redactor) inBlock(block string) bool {
 
 // readable are the texts that a block can stand for.
 func readable(block string) (out []string) {
-	if raw, err := hex.DecodeString(block); err == nil && len(block) >= encoded && printable(raw) {
-		out = append(out, string(raw))
+	if raw, err := hex.DecodeString(block); err == nil && len(block) >= encoded {
+		if printable(raw) {
+			out = append(out, string(raw))
+		} else {
+			out = append(out, wideTexts(raw)...)
+		}
 	}
-	if plain, ok := unbase(block); ok {
-		out = append(out, plain)
+	if raw, ok := bytesOf(block); ok {
+		if printable(raw) {
+			return append(out, string(raw))
+		}
+		out = append(out, wideTexts(raw)...)
 	}
 	return out
 }
 
+// unbase is the text of which a word is the base64.
 func unbase(block string) (string, bool) {
+	raw, ok := bytesOf(block)
+	return string(raw), ok && printable(raw)
+}
+
+func bytesOf(block string) ([]byte, bool) {
 	block = strings.TrimRight(block, "=")
 	if len(block) < shortestBlock {
-		return "", false
+		return nil, false
 	}
 	raw, err := base64.RawStdEncoding.DecodeString(block)
 	if err != nil {
 		raw, err = base64.RawURLEncoding.DecodeString(block)
 	}
-	if err != nil || !printable(raw) {
-		return "", false
-	}
-	return string(raw), true
+	return raw, err == nil
 }
 
 func printable(raw []byte) bool {

@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/unicode"
 
 	"tocsin/shared/patience"
@@ -96,12 +97,50 @@ var spellings = map[string]func(s string) string{
 	"with spaces of no width": func(s string) string {
 		return everyRune(s, func(r rune) string { return string(r) + "\u200b" })
 	},
+	"with breaks that a page allows": func(s string) string {
+		return everyRune(s, func(r rune) string { return html.EscapeString(string(r)) + "<WBR>" })
+	},
+	"in a style sheet": func(s string) string {
+		return everyRune(s, func(r rune) string { return fmt.Sprintf(`\%x `, r) })
+	},
+	"in a style sheet, six digits": func(s string) string {
+		return everyRune(s, func(r rune) string { return fmt.Sprintf(`\%06X`, r) })
+	},
+	"in base64 of UTF-16":             func(s string) string { return base64Of(utf16(s, low)) },
+	"in base64 of UTF-16, high first": func(s string) string { return base64Of(utf16(s, high)) },
+	"in base64 of UTF-16 with a mark": func(s string) string { return base64Of(utf16("\ufeff"+s, low)) },
+	"in base64 of UTF-16 in an address": func(s string) string {
+		return url.QueryEscape(base64.RawURLEncoding.EncodeToString([]byte(utf16(s, low))))
+	},
+	"in base64 of a command of PowerShell": func(s string) string {
+		return base64Of(utf16("Connect -Token '"+s+"' -Force", low))
+	},
+	"in hex of UTF-16":    func(s string) string { return "0x" + hex.EncodeToString([]byte(utf16(s, low))) },
+	"UTF-16 with percent": func(s string) string { return everyByte(utf16(s, low), percented) },
+	"UTF-16 with percent, high first": func(s string) string {
+		return everyByte(utf16(s, high), percented)
+	},
 	"in full width": fullWidth,
 	"in braces, every character": func(s string) string {
 		return everyRune(s, func(r rune) string { return fmt.Sprintf(`\u{%x}`, r) })
 	},
 	"as a line of printable words": func(s string) string { return strings.Join(strings.Fields(s), " ") },
 }
+
+const low, high = unicode.LittleEndian, unicode.BigEndian
+
+// utf16 is a text in UTF-16 by a library that is not ours.
+func utf16(s string, order unicode.Endianness) string {
+	out, err := unicode.UTF16(order, unicode.IgnoreBOM).NewEncoder().String(s)
+	if err != nil {
+		panic(err)
+	}
+	return out
+}
+
+func base64Of(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+
+func percented(c byte) string { return fmt.Sprintf("%%%02x", c) }
 
 func lowerEscapes(s string) string {
 	out := []byte(s)
@@ -192,6 +231,11 @@ func leaks(text, secret string) bool {
 			if v, err := url.QueryUnescape(s); err == nil {
 				next = append(next, v)
 			}
+			for _, order := range []unicode.Endianness{low, high} {
+				if v, err := unicode.UTF16(order, unicode.UseBOM).NewDecoder().String(s); err == nil {
+					next = append(next, v)
+				}
+			}
 			if v, err := url.PathUnescape(s); err == nil {
 				next = append(next, v)
 			}
@@ -260,7 +304,13 @@ func TestS6AShortSecretIsMaskedAsAWord(t *testing.T) {
 	} {
 		require.Equal(t, want, r.Text(text), text)
 	}
+	for _, order := range []unicode.Endianness{low, high} {
+		said := utf16("\ufeffpassword p!", order)
+		require.Equal(t, "in ********.", r.Text("in "+base64.RawStdEncoding.EncodeToString([]byte(said))+"."))
+		require.Equal(t, "in ********.", r.Text("in "+hex.EncodeToString([]byte(said))+"."))
+	}
 	require.NotContains(t, redact.New("abc").Text("xabcx"), "abc")
+	require.Equal(t, "x********y", redact.New("#+ ").Text("x#+ y"), "one that reads as a shorter one")
 }
 
 func TestS6AnAddressThatIsASecret(t *testing.T) {
@@ -387,7 +437,7 @@ func TestS6AHostileAnswerIsReadInTime(t *testing.T) {
 	}
 	r := redact.New(secrets...)
 	for _, unit := range []string{`%25255c\\\\&amp;amp;=3D=` + "\n", "secret-number-", "AAAA", "%", `\u0073`, "…", "s",
-		"&#x73;"} {
+		"&#x73;", "s\x00", "\x00\\73 %41&#x73;", "<wbr>s", "\\73 ", "\xe9s"} {
 		text := strings.Repeat(unit, 4096/len(unit)+1)[:4096]
 		began := time.Now()
 		r.Text(text)
@@ -446,4 +496,61 @@ func TestS6AnswersInUTF16(t *testing.T) {
 	require.Equal(t, "token "+redact.Mask+"... is not known", r.Text("token SuperSecretT... is not known"))
 	require.Equal(t, "token "+redact.Mask+"… is not known", r.Text("token SuperSecretT… is not known"))
 	require.Equal(t, "wait... and see...", r.Text("wait... and see..."))
+}
+
+// TestS6ASecretInAnotherCharset: pages of older systems are in a charset of one byte a character, others take UTF-8 for
+// one, or write a question mark for what they do not know.
+func TestS6ASecretInAnotherCharset(t *testing.T) {
+	for secret, of := range map[string][]*charmap.Charmap{
+		"päss-wörd-Ünï":  {charmap.ISO8859_1, charmap.Windows1252, charmap.CodePage850},
+		"€uro-šecret“12": {charmap.Windows1252},
+		"пароль-abc12":   {charmap.Windows1251, charmap.KOI8R},
+	} {
+		r := redact.New(secret)
+		for _, c := range of {
+			written, err := c.NewEncoder().String(secret)
+			require.NoError(t, err)
+			for name, text := range map[string]string{
+				"as it is": written, "in an address": everyByte(written, percented),
+				"made UTF-8": strings.ToValidUTF8(written, "\uFFFD"), "made UTF-8 by JSON": asJSON(written),
+				"with marks": strings.ToValidUTF8(written, "?"),
+			} {
+				if name == "with marks" {
+					text = everyRune(secret, func(r rune) string {
+						if r > 0x7f {
+							return "?"
+						}
+						return string(r)
+					})
+				}
+				require.Equal(t, "<p>token "+redact.Mask+"</p>", r.Text("<p>token "+text+"</p>"), "%s %s", c, name)
+			}
+		}
+		for _, c := range []*charmap.Charmap{charmap.ISO8859_1, charmap.Windows1252} {
+			misread, err := c.NewDecoder().String(secret)
+			require.NoError(t, err)
+			if !strings.Contains(misread, "\uFFFD") {
+				require.Equal(t, "no "+redact.Mask+"!", r.Text("no "+misread+"!"), "%s read as %s", secret, c)
+			}
+		}
+	}
+	for _, order := range []unicode.Endianness{low, high} {
+		for _, before := range []string{"", "\ufeff", "ключ: "} {
+			text := "é" + utf16(before+"<p>пароль, привет</p>", order)
+			got := redact.New("пароль, привет").Text(text)
+			require.Contains(t, got, redact.Mask)
+			require.False(t, leaks(strings.TrimPrefix(got, "é"), "пароль"), got)
+		}
+	}
+	require.Equal(t, "is it ???? or \uFFFD\uFFFD\uFFFD?", redact.New("пароль", "ключ").Text("is it ???? or \uFFFD\uFFFD\uFFFD?"),
+		"what says nothing stays")
+}
+
+// asJSON is what the encoder of JSON makes of bytes that are no UTF-8: a character for each.
+func asJSON(s string) string {
+	var v string
+	if err := json.Unmarshal([]byte(quoteJSON(s)), &v); err != nil {
+		panic(err)
+	}
+	return v
 }

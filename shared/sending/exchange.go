@@ -127,11 +127,11 @@ func (s *Sender) adapt(ctx context.Context, r *Target, v destination.Verdict) {
 const answerRead = 4 * maxAnswer
 
 // answer is the start of an answer as the log may keep it. It is cut after it was masked, so that no secret is half
-// cut.
+// cut; and made UTF-8 after that: what is none can be another charset.
 func answer(hide *redact.Redactor, r destination.Response) string {
 	body, end := r.Body, hide.Text
 	if len(body) >= answerRead || r.Broken { // the way out keeps no more
 		body, end = body[:min(len(body), answerRead)], hide.Cut
 	}
-	return cut.Keep(end(strings.ToValidUTF8(string(body), "�")), maxAnswer)
+	return cut.Keep(strings.ToValidUTF8(end(string(body)), "�"), maxAnswer)
 }
