@@ -537,12 +537,22 @@ func TestOldRecordsAreRemovedAndWhatIsNeededStays(t *testing.T) {
 }
 
 var openHolds fanouttest.OpenHolds = func(t *testing.T, h delivery.Holder, now func() time.Time) fanouttest.HoldEngine {
-	db := reopen(t, filepath.Join(quickDir(t), "state.db"))
+	return holdsAt(t, filepath.Join(quickDir(t), "state.db"), h, now)
+}
+
+func holdsAt(t *testing.T, path string, h delivery.Holder, now func() time.Time) fanouttest.HoldEngine {
+	t.Helper()
+	db := reopen(t, path)
 	d := db.Deliveries()
 	d.SetHolder(h)
 	return fanouttest.HoldEngine{Log: enginetest.PolledBy(now, d, db.Bus()), Events: d, Searched: d, Backlog: d,
 		Reconsider: func(ctx context.Context, tenant, id string) error {
 			return d.Reconsider(ctx, tenant, id, now())
+		},
+		Restart: func(t *testing.T) fanouttest.HoldEngine {
+			t.Helper()
+			require.NoError(t, db.Close())
+			return holdsAt(t, path, h, now)
 		}}
 }
 

@@ -21,13 +21,17 @@ func way(to, id, from string) string { return to + " " + id + " " + from }
 
 func (w *fates) drawFallbacks() {
 	for _, i := range w.to {
-		switch x := w.r.IntN(12); {
-		case x == 0:
-			i.fallback = "gone"
-		case x < 9:
-			if to := w.to[w.r.IntN(len(w.to))]; to != i {
-				i.fallback = to.id
-			}
+		w.drawFallback(i)
+	}
+}
+
+func (w *fates) drawFallback(i *receiving) {
+	switch x := w.r.IntN(12); {
+	case x == 0:
+		i.fallback = "gone"
+	case x < 9:
+		if to := w.to[w.r.IntN(len(w.to))]; to != i {
+			i.fallback = to.id
 		}
 	}
 }
@@ -59,14 +63,18 @@ func (w *fates) switchOver(i *receiving) {
 }
 
 func (i *receiving) ends() string {
+	if i.gone {
+		return "the integration was deleted"
+	}
 	if i.off.By == integration.ByPlatform {
 		return "the integration was disabled because it kept failing: too much failed"
 	}
 	return "the integration was disabled"
 }
 
+// find finds an integration that is there.
 func (w *fates) find(id string) *receiving {
-	if n := slices.IndexFunc(w.to, func(i *receiving) bool { return i.id == id }); n >= 0 {
+	if n := slices.IndexFunc(w.to, func(i *receiving) bool { return i.id == id && !i.gone }); n >= 0 {
 		return w.to[n]
 	}
 	return nil
@@ -113,18 +121,23 @@ func (w *fates) instead(out map[string]fate, i *receiving, e of) {
 
 // ends is what becomes of a delivery that was handed out: it arrives, or it dies.
 func (w *fates) ends(i *receiving, d delivery.Delivery) {
-	if i.off == nil && w.r.IntN(5) > 0 {
+	if !i.idle() && w.r.IntN(5) > 0 {
 		require.NoError(w, w.engine.Log.Settle(w.Context(), []delivery.Delivery{enginetest.Arrived(d)}))
 		return
 	}
 	why := "gave up"
-	if i.off != nil {
+	if i.idle() {
 		why = i.ends()
 	}
 	d = d.Kill(why)
+	if i.gone { // nobody knows its fallback any more
+		w.seen["ended: deleted"] += len(d.Events)
+		require.NoError(w, w.engine.Log.Settle(w.Context(), []delivery.Delivery{d}))
+		return
+	}
 	var left []string
 	from, to := 0, 0
-	if d.Digest == "" && w.r.IntN(3) == 0 {
+	if d.Digest == "" && w.r.IntN(2) == 0 {
 		from = w.r.IntN(len(d.Events))
 		to = from + w.r.IntN(len(d.Events)-from+1)
 		d.Parts = []delivery.Part{{Key: "k", From: from, To: to, State: delivery.PartDelivered}}

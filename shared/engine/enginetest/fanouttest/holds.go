@@ -26,6 +26,8 @@ type HoldEngine struct {
 	Backlog  integration.Backlog
 	// Reconsider lets go what an integration's rules do not hold any more.
 	Reconsider func(ctx context.Context, tenant, integration string) error
+	// Restart ends the engine and opens it anew with its state; nil = all of its state is in memory, or none is.
+	Restart func(t *testing.T) HoldEngine
 }
 
 // OpenHolds opens an engine that asks the holder, and has the clock.
