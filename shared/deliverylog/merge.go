@@ -25,6 +25,7 @@ type merge struct {
 	scanned int                // rows that were returned, or left out by the store
 	stopped bool               // next has ended before the end, because enough was scanned
 	last    string             // the id down to which was looked
+	unread  int                // how many lists of which the head alone is known are read next
 	ahead   *delivery.Delivery // was returned to see whether there is one, and is the next row again
 }
 
@@ -34,6 +35,7 @@ type list struct {
 	rows  []delivery.Delivery
 	// reached is down to where the list was looked through; "" = to its end.
 	reached string
+	unread  bool // nothing was looked at: reached is its head
 }
 
 // head is the id of the next row; of a list whose next rows are not read yet, what they lie below.
@@ -64,20 +66,52 @@ func newMerge(q Query, to []integration.Integration, store Store) *merge {
 		least = 1
 	}
 	share := min(mostChunk, max(least, q.Limit/max(1, len(to))+1))
+	m.unread = q.Limit + 1
+	heads, _ := store.(Heads)
+	if len(to) <= manyLists || len(q.States) > 0 { // of some states a list can begin far below its head
+		heads = nil
+	}
 	for _, i := range to {
-		m.lists = append(m.lists, &list{query: delivery.Query{
+		l := &list{query: delivery.Query{
 			Tenant: q.Tenant, Integration: i.ID, States: q.States, From: q.From, To: q.To, Before: q.Before,
 			Limit: share,
-		}})
+		}}
+		if heads == nil || l.begin(heads) {
+			m.lists = append(m.lists, l)
+		}
 	}
 	return m
 }
+
+// begin leaves a list unread whose head lies below where the query begins; what came in since is above the head. some
+// is false of a list that has nothing.
+func (l *list) begin(of Heads) (some bool) {
+	q := &l.query
+	head, known := of.Head(q.Tenant, q.Integration)
+	switch {
+	case !known || q.Before != "" && head >= q.Before || !q.To.IsZero() && head >= delivery.FirstID(q.To):
+		return true
+	case head < delivery.FirstID(q.From):
+		return false
+	}
+	l.unread, l.reached, q.Before = true, head, head+directlyAbove
+	return true
+}
+
+// directlyAbove makes the text that sorts next to an id.
+const directlyAbove = "!"
 
 // next returns the next row; ok is false at the end, and when enough was scanned (see stopped).
 func (m *merge) next(ctx context.Context) (d delivery.Delivery, ok bool, err error) {
 	if !m.begun {
 		m.begun = true
-		if err := m.fill(ctx, m.lists...); err != nil {
+		var unknown []*list
+		for _, l := range m.lists {
+			if !l.unread {
+				unknown = append(unknown, l)
+			}
+		}
+		if err := m.fill(ctx, unknown...); err != nil {
 			return d, false, err
 		}
 		heap.Init(&m.lists)
@@ -101,6 +135,10 @@ func (m *merge) next(ctx context.Context) (d delivery.Delivery, ok bool, err err
 			m.scanned++
 			heap.Fix(&m.lists, 0)
 			return d, true, nil
+		case first.unread:
+			if err := m.open(ctx); err != nil {
+				return d, false, err
+			}
 		default:
 			m.last = first.reached // no list has a row between
 			if err := m.fill(ctx, first); err != nil {
@@ -112,8 +150,33 @@ func (m *merge) next(ctx context.Context) (d delivery.Delivery, ok bool, err err
 	return d, false, nil
 }
 
+// open reads the lists that begin next, together: at first as many as can be on a page, then twice as many.
+func (m *merge) open(ctx context.Context) error {
+	var begin, others []*list
+	for len(m.lists) > 0 && len(begin) < m.unread {
+		l := heap.Pop(&m.lists).(*list)
+		if l.unread {
+			begin = append(begin, l)
+		} else {
+			others = append(others, l)
+		}
+	}
+	m.unread *= 2
+	if err := m.fill(ctx, begin...); err != nil {
+		return err
+	}
+	for _, l := range append(begin, others...) {
+		l.unread = false
+		heap.Push(&m.lists, l)
+	}
+	return nil
+}
+
 // fill reads the next piece of each list.
 func (m *merge) fill(ctx context.Context, which ...*list) error {
+	if len(which) == 0 {
+		return nil
+	}
 	queries := make([]delivery.Query, len(which))
 	for n, l := range which {
 		queries[n] = l.query

@@ -204,6 +204,7 @@ func (d *Deliveries) enqueueAll(w *db.Writer, i *intake) error {
 		if plain[ref] == nil {
 			refs = append(refs, ref)
 		}
+		d.Raise(v.Tenant, v.Integration, v.ID)
 		plain[ref] = append(plain[ref], packed.Item{ID: v.ID, Seqs: seqs, Count: v.Count, Kinds: v.Kinds})
 	}
 	for _, ref := range refs {
@@ -280,6 +281,7 @@ func (d *Deliveries) enqueue(w *db.Writer, i *intake, v delivery.Delivery) error
 	if err != nil {
 		return err
 	}
+	d.Raise(v.Tenant, v.Integration, v.ID)
 	if !v.Due.IsZero() {
 		i.windows.add(ref, v.Due)
 		return insertWindowed(w, ref, v, seqs)

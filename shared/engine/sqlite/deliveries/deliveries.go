@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/engine/sqlite/eventids"
 	"tocsin/shared/engine/sqlite/retained"
 	"tocsin/shared/engine/sqlite/settings"
+	"tocsin/shared/engine/sqlite/tables"
 	"tocsin/shared/fanout"
 	"tocsin/shared/worker"
 )
@@ -21,6 +22,7 @@ import (
 // Deliveries keeps deliveries, their queue and their log (fanout.Store, worker.Queue).
 type Deliveries struct {
 	*deadletters.Letters
+	tables.Heads
 	db       *db.File
 	bus      *eventbus.Bus
 	triggers *settings.Triggers

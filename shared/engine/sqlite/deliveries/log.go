@@ -21,12 +21,12 @@ import (
 // The log over all integrations costs a delivery and an event nothing: no table and no index is there for it. Lists are
 // read by the keys of the tables of deliveries (ref, id), events by the index of their ids.
 
-var _ deliverylog.Store = (*Deliveries)(nil)
+var _ deliverylog.Heads = (*Deliveries)(nil)
 
 // Newest reads all lists as they are at one moment.
 func (d *Deliveries) Newest(ctx context.Context, queries []delivery.Query) (out []deliverylog.Chunk, err error) {
 	err = d.db.ReadingAtOnce(ctx, func(conn *driver.Conn) (err error) {
-		out, err = tables.Lists(conn, queries, d.ref)
+		out, err = d.Lists(conn, queries, d.ref)
 		return err
 	})
 	if err != nil {

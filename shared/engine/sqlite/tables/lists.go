@@ -9,7 +9,7 @@ import (
 )
 
 // Lists reads a piece of the list of each query. ref finds an integration's.
-func Lists(conn *driver.Conn, queries []delivery.Query, ref func(tenant, integration string) (int64, bool)) (
+func (h *Heads) Lists(conn *driver.Conn, queries []delivery.Query, ref func(tenant, integration string) (int64, bool)) (
 	[]deliverylog.Chunk, error) {
 	out := make([]deliverylog.Chunk, len(queries))
 	waits, err := waitingRefs(conn, len(queries))
@@ -25,6 +25,9 @@ func Lists(conn *driver.Conn, queries []delivery.Query, ref func(tenant, integra
 		found, err := newest(conn, of, q, waits != nil && !some)
 		if err != nil {
 			return nil, err
+		}
+		if whole(q) {
+			h.read(q, found)
 		}
 		if out[n].Rows = found; len(found) == q.Limit {
 			out[n].Reached = found[len(found)-1].ID

@@ -59,7 +59,7 @@ func (l *lanes) check(refs []int64) {
 		queries[n] = delivery.Query{Tenant: "42", Integration: fmt.Sprint(ref), Limit: 10}
 	}
 	require.NoError(l.t, l.file.Reading(l.t.Context(), func(conn *driver.Conn) error {
-		chunks, err := tables.Lists(conn, queries, func(_, integration string) (ref int64, ok bool) {
+		chunks, err := new(tables.Heads).Lists(conn, queries, func(_, integration string) (ref int64, ok bool) {
 			_, err := fmt.Sscan(integration, &ref)
 			return ref, err == nil
 		})
