@@ -93,7 +93,7 @@ func (s *sorted) Newest(_ context.Context, queries []delivery.Query) ([]delivery
 	out := make([]deliverylog.Chunk, len(queries))
 	for n, q := range queries {
 		for _, id := range s.of[q.Integration] {
-			if (q.Before == "" || id < q.Before) && len(out[n].Rows) < q.Limit {
+			if (q.Before == "" || id < q.Before) && id >= delivery.FirstID(q.From) && len(out[n].Rows) < q.Limit {
 				out[n].Rows = append(out[n].Rows, delivery.Delivery{ID: id, Integration: q.Integration})
 				out[n].Reached = id
 			}
@@ -104,6 +104,67 @@ func (s *sorted) Newest(_ context.Context, queries []delivery.Query) ([]delivery
 		s.read += len(out[n].Rows)
 	}
 	return out, nil
+}
+
+// headed knows where its lists begin.
+type headed struct{ *sorted }
+
+func (h headed) Head(_, integration string) (id string, ok bool) {
+	if of := h.of[integration]; len(of) > 0 {
+		id = of[0]
+	}
+	return id, true
+}
+
+// Where it is known where lists begin, those alone are read that have something on the page, and some that begin next.
+func TestAPageOfThousandsOfListsWhoseHeadsAreKnownReadsThoseOnIt(t *testing.T) {
+	const many, rows = 3000, 3
+	s := &sorted{of: map[string][]string{}}
+	var all []string
+	for n := range rows * many {
+		id := delivery.FirstID(time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(n) * time.Second))
+		to := fmt.Sprintf("i%05d", n%many)
+		all, s.of[to] = append(all, id), append([]string{id}, s.of[to]...)
+	}
+	s.of["i-empty"] = nil
+	slices.Reverse(all)
+	log := &deliverylog.Log{Integrations: s, Store: headed{s}}
+	var got []string
+	for q := (deliverylog.Query{Tenant: "42", Limit: 50}); len(got) < 500; {
+		s.read = 0
+		page, err := log.Search(t.Context(), q)
+		require.NoError(t, err)
+		for _, f := range page.Found {
+			got = append(got, f.ID)
+		}
+		if len(got) == 50 {
+			require.Less(t, s.read, 200)
+		}
+		q.Before = page.Next
+	}
+	require.Equal(t, all[:500], got)
+	got = nil
+	for pages := log.Pages(deliverylog.Query{Tenant: "42", Limit: 1000}); len(got) < rows*many; {
+		page, err := pages.Next(t.Context())
+		require.NoError(t, err)
+		for _, f := range page.Found {
+			got = append(got, f.ID)
+		}
+	}
+	require.Equal(t, all, got)
+	from, err := delivery.MadeAt(all[10])
+	require.NoError(t, err)
+	s.read = 0
+	page, err := log.Search(t.Context(), deliverylog.Query{Tenant: "42", Limit: 50, From: from})
+	require.NoError(t, err)
+	require.Len(t, page.Found, 11)
+	require.Empty(t, page.Next)
+	require.Less(t, s.read, 50)
+	dead := deliverylog.Query{Tenant: "42", Limit: 50, States: []delivery.State{delivery.Dead}}
+	s.read = 0
+	_, err = log.Search(t.Context(), dead)
+	require.NoError(t, err)
+	require.Greater(t, s.read, many-1, "of some states a list can begin far below its head: all are read together")
 }
 
 // Of thousands of lists one row of each is read, and a few more: not a piece of each.

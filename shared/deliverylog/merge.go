@@ -95,6 +95,7 @@ func (l *list) begin(of Heads) (some bool) {
 		return false
 	}
 	l.unread, l.reached, q.Before = true, head, head+directlyAbove
+	q.Limit = max(q.Limit, 2) // its first row is likely to be on the page: the second says where the list goes on
 	return true
 }
 
