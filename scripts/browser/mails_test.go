@@ -21,6 +21,7 @@ type mailServer struct {
 	mu   sync.Mutex
 	full []string
 	got  []string // receivers
+	raw  [][]byte // what each was sent
 }
 
 type mailSession struct {
@@ -78,10 +79,10 @@ func (s *mailSession) Rcpt(to string, _ *smtp.RcptOptions) error {
 }
 
 func (s *mailSession) Data(r io.Reader) error {
-	_, err := io.Copy(io.Discard, r)
+	sent, err := io.ReadAll(r)
 	s.server.mu.Lock()
 	defer s.server.mu.Unlock()
-	s.server.got = append(s.server.got, s.to)
+	s.server.got, s.server.raw = append(s.server.got, s.to), append(s.server.raw, sent)
 	return err
 }
 
