@@ -1532,7 +1532,7 @@ type HoldView struct {
 	// Examples: ["incidents_exceeded","vuln_high"]
 	Pass []string `json:"pass,omitempty"`
 
-	// Quiet quiet hours; at least an hour of every week is left, and they do not follow one another for more than 31 days
+	// Quiet quiet hours; at least an hour of every week stays free, and they do not follow one another for more than 31 days
 	Quiet []QuietView `json:"quiet,omitempty"`
 
 	// Then what becomes of what came meanwhile. send: each is sent afterwards; of what people would get more of at once than their storm guard lets through in a minute, the rest is one digest. digest: messages that a person can read carry many; for systems that people read. drop: it is not sent, and can be recovered. Left out: send
@@ -4518,7 +4518,7 @@ type ClientInterface interface {
 
 	// UpdateIntegrationWithBody Change an integration
 	//
-	// A merge patch: what is left out stays. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.
+	// A merge patch (RFC 7396): what is left out stays, null removes. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4527,7 +4527,7 @@ type ClientInterface interface {
 
 	// UpdateIntegrationWithApplicationMergePatchPlusJSONBody Change an integration
 	//
-	// A merge patch: what is left out stays. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.
+	// A merge patch (RFC 7396): what is left out stays, null removes. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.
 	//
 	// Takes a body of the `application/merge-patch+json` content type.
 	//
@@ -5064,7 +5064,7 @@ type ClientInterface interface {
 
 	// UpdateTriggerWithBody Change a trigger
 	//
-	// A merge patch: what is left out stays, a list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.
+	// A merge patch (RFC 7396): what is left out stays, null removes, a list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5073,7 +5073,7 @@ type ClientInterface interface {
 
 	// UpdateTriggerWithApplicationMergePatchPlusJSONBody Change a trigger
 	//
-	// A merge patch: what is left out stays, a list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.
+	// A merge patch (RFC 7396): what is left out stays, null removes, a list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.
 	//
 	// Takes a body of the `application/merge-patch+json` content type.
 	//
@@ -5615,7 +5615,7 @@ func (c *Client) GetIntegration(ctx context.Context, id string, params *GetInteg
 
 // UpdateIntegrationWithBody Change an integration
 //
-// A merge patch: what is left out stays. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.
+// A merge patch (RFC 7396): what is left out stays, null removes. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5634,7 +5634,7 @@ func (c *Client) UpdateIntegrationWithBody(ctx context.Context, id string, param
 
 // UpdateIntegrationWithApplicationMergePatchPlusJSONBody Change an integration
 //
-// A merge patch: what is left out stays. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.
+// A merge patch (RFC 7396): what is left out stays, null removes. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.
 //
 // Takes a body of the `application/merge-patch+json` content type.
 //
@@ -6861,7 +6861,7 @@ func (c *Client) GetTrigger(ctx context.Context, id string, params *GetTriggerPa
 
 // UpdateTriggerWithBody Change a trigger
 //
-// A merge patch: what is left out stays, a list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.
+// A merge patch (RFC 7396): what is left out stays, null removes, a list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6880,7 +6880,7 @@ func (c *Client) UpdateTriggerWithBody(ctx context.Context, id string, params *U
 
 // UpdateTriggerWithApplicationMergePatchPlusJSONBody Change a trigger
 //
-// A merge patch: what is left out stays, a list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.
+// A merge patch (RFC 7396): what is left out stays, null removes, a list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.
 //
 // Takes a body of the `application/merge-patch+json` content type.
 //
@@ -13821,7 +13821,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateIntegrationWithBodyWithResponse Change an integration
 	//
-	// A merge patch: what is left out stays. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.
+	// A merge patch (RFC 7396): what is left out stays, null removes. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13830,7 +13830,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateIntegrationWithApplicationMergePatchPlusJSONBodyWithResponse Change an integration
 	//
-	// A merge patch: what is left out stays. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.
+	// A merge patch (RFC 7396): what is left out stays, null removes. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.
 	//
 	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -14451,7 +14451,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateTriggerWithBodyWithResponse Change a trigger
 	//
-	// A merge patch: what is left out stays, a list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.
+	// A merge patch (RFC 7396): what is left out stays, null removes, a list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -14460,7 +14460,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateTriggerWithApplicationMergePatchPlusJSONBodyWithResponse Change a trigger
 	//
-	// A merge patch: what is left out stays, a list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.
+	// A merge patch (RFC 7396): what is left out stays, null removes, a list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.
 	//
 	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -17242,7 +17242,7 @@ func (c *ClientWithResponses) GetIntegrationWithResponse(ctx context.Context, id
 
 // UpdateIntegrationWithBodyWithResponse Change an integration
 //
-// A merge patch: what is left out stays. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.
+// A merge patch (RFC 7396): what is left out stays, null removes. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17257,7 +17257,7 @@ func (c *ClientWithResponses) UpdateIntegrationWithBodyWithResponse(ctx context.
 
 // UpdateIntegrationWithApplicationMergePatchPlusJSONBodyWithResponse Change an integration
 //
-// A merge patch: what is left out stays. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.
+// A merge patch (RFC 7396): what is left out stays, null removes. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by field, until it is entered again.
 //
 // Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18292,7 +18292,7 @@ func (c *ClientWithResponses) GetTriggerWithResponse(ctx context.Context, id str
 
 // UpdateTriggerWithBodyWithResponse Change a trigger
 //
-// A merge patch: what is left out stays, a list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.
+// A merge patch (RFC 7396): what is left out stays, null removes, a list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18307,7 +18307,7 @@ func (c *ClientWithResponses) UpdateTriggerWithBodyWithResponse(ctx context.Cont
 
 // UpdateTriggerWithApplicationMergePatchPlusJSONBodyWithResponse Change a trigger
 //
-// A merge patch: what is left out stays, a list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.
+// A merge patch (RFC 7396): what is left out stays, null removes, a list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.
 //
 // Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 //

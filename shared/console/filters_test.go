@@ -107,3 +107,36 @@ func TestTheRulesOfAnIntegrationsFiltersOfferNoRegularExpression(t *testing.T) {
 		require.Equal(t, offers, strings.Contains(r.call("GET", path, "").raw, "is a regular expression"), path)
 	}
 }
+
+// TestEveryFaultNamesItsFieldInOneWay: huma writes filters[0] where our own checks, and the form that puts a fault at
+// its field, have filters.0; and where something is missing it names what should have it.
+func TestEveryFaultNamesItsFieldInOneWay(t *testing.T) {
+	r := start(t)
+	for _, c := range [][2]string{
+		{"filters.1.operator", `{"filters":[{"id":"kind","operator":"eq","values":["vuln"]},` +
+			`{"id":"kind","operator":"like","values":["a"]}]}`},
+		{"filters.0.values", `{"filters":[{"id":"kind","operator":"eq"}]}`},
+		{"filters.0.values.0", `{"filters":[{"id":"kind","operator":"eq","values":["nothing"]}]}`},
+		{"filters.0.values.0", `{"filters":[{"id":"kind","operator":"eq","values":[true]}]}`},
+		{"filters.0.more", `{"filters":[{"id":"kind","operator":"eq","values":["vuln"],"more":1}]}`},
+		{"hold.quiet.0.zone", `{"hold":{"quiet":[{"from":"01:00","to":"02:00"}]}}`},
+		{"hold.quiet.0.from", `{"hold":{"quiet":[{"from":1,"to":"02:00","zone":"UTC"}]}}`},
+		{"hold.then", `{"hold":{"then":"later"}}`},
+		{"events.0.event", `{"events":[{"active":true}]}`},
+		{"events.1.active", `{"events":[{"event":"vuln_high"},{"event":"vuln_low","active":"yes"}]}`},
+		{"message_template.title", `{"message_template":{"title":1}}`},
+		{"message_template.title", `{"message_template":{"title":"{{.Nothing}}"}}`},
+		{"message_template.text", `{"message_template":{"text":"{{range .Hits}}{{end}}"}}`},
+		{"grouping", `{"grouping":"1/5m"}`},
+		{"storm_guard", `{"storm_guard":"0/minute"}`},
+	} {
+		field, body := c[0], c[1]
+		whole := `{"system":"slack","name":"Ops","parameters":{"webhook_url":"` + slackURL + `"},` + body[1:]
+		a := r.call("POST", "/v1/integrations", whole)
+		require.Equal(t, 422, a.status, body)
+		requireWorded(t, a.body)
+		require.Contains(t, a.raw, `"field":"`+field+`"`, body)
+	}
+	a := r.call("POST", "/v1/integrations", `{"name":"Ops","parameters":{}}`)
+	require.Contains(t, a.raw, `"field":"system"`)
+}

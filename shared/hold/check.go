@@ -167,7 +167,7 @@ func (v *validation) gaps(r Rules, now time.Time) {
 	weekly := Rules{Quiet: slices.DeleteFunc(slices.Clone(r.Quiet), func(q Quiet) bool { return q.First != "" })}
 	for week := range 53 {
 		if from := now.Add(time.Duration(week) * 7 * wholeDay); weekly.free(from, from.Add(7*wholeDay)) < Free {
-			v.Addf(v.field+".quiet", "must leave at least an hour of every week")
+			v.Addf(v.field+".quiet", "must leave at least an hour of every week free")
 			return
 		}
 	}

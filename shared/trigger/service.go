@@ -285,7 +285,9 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 		t.Template = *p.Template
 	}
 	if p.Threshold != nil || t.Template != old.Template {
-		t.Threshold = p.Threshold
+		if t.Threshold = p.Threshold; p.Threshold != nil && *p.Threshold == (Threshold{}) {
+			t.Threshold = nil
+		}
 	}
 	if p.Actions != nil {
 		t.Actions = *p.Actions

@@ -172,22 +172,36 @@ type createInput struct {
 }
 
 type patchInput struct {
-	ID      string `path:"id"`
-	IfMatch string `header:"If-Match" doc:"the ETag that you read; without it the last change wins"`
-	Body    struct {
-		Name       *string                 `json:"name,omitempty"`
-		Language   *wording.Language       `json:"language,omitempty" doc:"en, ja, or empty for the tenant's"`
-		Rate       *integration.Rate       `json:"rate,omitempty" doc:"such as 10/minute; empty: none" example:"10/minute"`
-		Grouping   *integration.Grouping   `json:"grouping,omitempty" doc:"such as 50/5m; empty: none" example:"50/5m"`
-		StormGuard *integration.StormGuard `json:"storm_guard,omitempty" doc:"such as 100/minute, or none; empty: 60/minute" example:"100/minute"`
-		Fallback   *string                 `json:"fallback,omitempty" maxLength:"100" doc:"the id of another integration; empty: none" example:"01GTD8R4000000000000000002"`
-		Template   *MessageTemplateChange  `json:"message_template,omitempty" doc:"its own title and text of messages"`
-		Enabled    *bool                   `json:"enabled,omitempty"`
-		Events     *[]SubscriptionChange   `json:"events,omitempty" maxItems:"50" doc:"replaces all subscriptions"`
-		Filters    *[]rest.FilterView      `json:"filters,omitempty" maxItems:"6" doc:"replaces all"`
-		Hold       *rest.HoldView          `json:"hold,omitempty" doc:"replaces all; {} for none; a mute stays"`
-		Parameters json.RawMessage         `json:"parameters,omitempty" doc:"merged member by member; null removes one, the mask keeps a secret"`
-	} `contentType:"application/merge-patch+json"`
+	ID      string         `path:"id"`
+	IfMatch string         `header:"If-Match" doc:"the ETag that you read; without it the last change wins"`
+	Body    patchInputBody `contentType:"application/merge-patch+json"`
+}
+
+type patchInputBody struct {
+	Name       *string                 `json:"name,omitempty"`
+	Language   *wording.Language       `json:"language,omitempty" doc:"en, ja, or empty for the tenant's"`
+	Rate       *integration.Rate       `json:"rate,omitempty" doc:"such as 10/minute; empty: none" example:"10/minute"`
+	Grouping   *integration.Grouping   `json:"grouping,omitempty" doc:"such as 50/5m; empty: none" example:"50/5m"`
+	StormGuard *integration.StormGuard `json:"storm_guard,omitempty" doc:"such as 100/minute, or none; empty: 60/minute" example:"100/minute"`
+	Fallback   *string                 `json:"fallback,omitempty" maxLength:"100" doc:"the id of another integration; empty: none" example:"01GTD8R4000000000000000002"`
+	Template   *MessageTemplateChange  `json:"message_template,omitempty" doc:"its own title and text of messages"`
+	Enabled    *bool                   `json:"enabled,omitempty"`
+	Events     *[]SubscriptionChange   `json:"events,omitempty" maxItems:"50" doc:"replaces all subscriptions"`
+	Filters    *[]rest.FilterView      `json:"filters,omitempty" maxItems:"6" doc:"replaces all"`
+	Hold       *rest.HoldView          `json:"hold,omitempty" doc:"replaces all; {} for none; a mute stays"`
+	Parameters json.RawMessage         `json:"parameters,omitempty" doc:"merged member by member; null removes one, the mask keeps a secret"`
+
+	refused error // what null can not remove
+}
+
+// UnmarshalJSON has null remove: see rest.Remove.
+func (b *patchInputBody) UnmarshalJSON(raw []byte) error {
+	type plain patchInputBody
+	if err := json.Unmarshal(raw, (*plain)(b)); err != nil {
+		return err
+	}
+	b.refused = rest.Remove(raw, b)
+	return nil
 }
 
 // API is the operations on integrations, and on what they can be made of.
@@ -248,10 +262,10 @@ func (s *API) integrations(api huma.API) {
 	huma.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "update-integration", Method: http.MethodPatch, Path: "/v1/integrations/{id}", Tags: tags,
 		Errors:  []int{400, 404, 409, 412, 413, 415, 422},
-		Summary: "Change an integration", Description: "A merge patch: what is left out stays. A secret stays when " +
-			"it is left out or sent back as its mask. It goes to nobody else: a change of who receives it (scheme, " +
-			"host, port, CA, verification, region, account) is answered 422, field by field, until it is entered " +
-			"again.",
+		Summary: "Change an integration", Description: "A merge patch (RFC 7396): what is left out stays, null " +
+			"removes. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of " +
+			"who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by " +
+			"field, until it is entered again.",
 	}), s.patch)
 }
 
@@ -376,6 +390,9 @@ func (s *API) defaultName(system destination.System, who activity.Actor) string 
 }
 
 func (s *API) patch(ctx context.Context, in *patchInput) (*integrationOutput, error) {
+	if in.Body.refused != nil {
+		return nil, in.Body.refused
+	}
 	p := integration.Patch{Name: in.Body.Name, Language: in.Body.Language, Rate: in.Body.Rate,
 		Grouping: in.Body.Grouping, StormGuard: in.Body.StormGuard, Fallback: in.Body.Fallback,
 		Enabled: in.Body.Enabled, Hold: in.Body.Hold.Rules(),

@@ -16,6 +16,9 @@ type MessageTemplateChange struct {
 	Text  *string `json:"text,omitempty" maxLength:"4000" doc:"empty: the standard text" example:"{{.Details}}"`
 }
 
+// Merged makes it a rest.Merged.
+func (*MessageTemplateChange) Merged() {}
+
 // MessageTemplateRulesView is what a message template can hold.
 type MessageTemplateRulesView struct {
 	Fields    []string `json:"fields" doc:"what it can read of an event" example:"[\"Kind\",\"Severity\"]"`

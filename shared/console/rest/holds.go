@@ -4,7 +4,7 @@ import "tocsin/shared/hold"
 
 // HoldView is when what is sent waits.
 type HoldView struct {
-	Quiet   []QuietView `json:"quiet,omitempty" maxItems:"20" doc:"quiet hours; at least an hour of every week is left, and they do not follow one another for more than 31 days"`
+	Quiet   []QuietView `json:"quiet,omitempty" maxItems:"20" doc:"quiet hours; at least an hour of every week stays free, and they do not follow one another for more than 31 days"`
 	Then    hold.Then   `json:"then,omitempty" enum:"send,digest,drop" doc:"what becomes of what came meanwhile. send: each is sent afterwards; of what people would get more of at once than their storm guard lets through in a minute, the rest is one digest. digest: messages that a person can read carry many; for systems that people read. drop: it is not sent, and can be recovered. Left out: send"`
 	Pass    *[]string   `json:"pass,omitempty" maxItems:"100" doc:"event types and kinds that are sent at once; empty: none; left out: incidents_exceeded. Reports, commands, what tells that an integration fails or works again, tests and what a person sends again are never held" example:"[\"incidents_exceeded\",\"vuln_high\"]"`
 	OwnOnly bool        `json:"own_only,omitempty" doc:"of an integration: the quiet hours of the account do not hold for it"`

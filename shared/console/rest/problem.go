@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -85,7 +86,22 @@ func field(err error) destination.FieldProblem {
 	if strings.HasPrefix(reason, "invalid date/time for format ") { // which is a layout of Go's
 		reason = "must be a time of RFC 3339, such as 2026-11-27T09:05:00Z"
 	}
-	return destination.FieldProblem{Field: strings.TrimPrefix(detail.Location, "body."), Reason: reason}
+	return destination.FieldProblem{Field: place(detail.Location, reason), Reason: reason}
+}
+
+var (
+	item    = regexp.MustCompile(`\[(\d+)\]`)
+	missing = regexp.MustCompile(`^expected required property (\S+) to be present$`)
+)
+
+// place names a field as our own checks do, filters.0.values, where huma writes filters[0], and of what is missing names
+// what should have it.
+func place(location, reason string) string {
+	out := item.ReplaceAllString(location, ".$1")
+	if lacks := missing.FindStringSubmatch(reason); lacks != nil {
+		out += "." + lacks[1]
+	}
+	return strings.TrimPrefix(out, "body.")
 }
 
 // Kit is what the operations of every subject need.

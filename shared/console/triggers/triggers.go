@@ -167,20 +167,33 @@ type (
 	}
 	triggerInput struct{ Body TriggerDraft }
 	triggerPatch struct {
-		ID      string `path:"id"`
-		IfMatch string `header:"If-Match" doc:"the ETag that you read; without it the last change wins"`
-		Body    struct {
-			Name      *string             `json:"name,omitempty"`
-			Comment   *string             `json:"comment,omitempty"`
-			Template  *trigger.TemplateID `json:"template_id,omitempty" doc:"another condition; then the threshold is replaced too, by none when it is left out"`
-			Enabled   *bool               `json:"enabled,omitempty"`
-			Filters   *[]rest.FilterView  `json:"filters,omitempty" maxItems:"6" doc:"replaces all"`
-			Threshold *ThresholdView      `json:"threshold,omitempty"`
-			Actions   *[]ActionView       `json:"actions,omitempty" maxItems:"4" doc:"replaces all"`
-		} `contentType:"application/merge-patch+json"`
+		ID      string           `path:"id"`
+		IfMatch string           `header:"If-Match" doc:"the ETag that you read; without it the last change wins"`
+		Body    triggerPatchBody `contentType:"application/merge-patch+json"`
+	}
+	triggerPatchBody struct {
+		Name      *string             `json:"name,omitempty"`
+		Comment   *string             `json:"comment,omitempty"`
+		Template  *trigger.TemplateID `json:"template_id,omitempty" doc:"another condition; then the threshold is replaced too, by none when it is left out"`
+		Enabled   *bool               `json:"enabled,omitempty"`
+		Filters   *[]rest.FilterView  `json:"filters,omitempty" maxItems:"6" doc:"replaces all"`
+		Threshold *ThresholdView      `json:"threshold,omitempty"`
+		Actions   *[]ActionView       `json:"actions,omitempty" maxItems:"4" doc:"replaces all"`
+
+		refused error // what null can not remove
 	}
 	previewOutput struct{ Body PreviewView }
 )
+
+// UnmarshalJSON has null remove: see rest.Remove.
+func (b *triggerPatchBody) UnmarshalJSON(raw []byte) error {
+	type plain triggerPatchBody
+	if err := json.Unmarshal(raw, (*plain)(b)); err != nil {
+		return err
+	}
+	b.refused = rest.Remove(raw, b)
+	return nil
+}
 
 // API is the operations on triggers, and on what they ask of the platform.
 type API struct {
@@ -254,8 +267,8 @@ func (s *API) changes(api huma.API) {
 	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "update-trigger", Method: http.MethodPatch, Path: "/v1/triggers/{id}", Tags: tags,
 		Errors:  []int{400, 404, 409, 412, 413, 415, 422},
-		Summary: "Change a trigger", Description: "A merge patch: what is left out stays, a list is replaced as a " +
-			"whole. New filters, a new threshold, and enabling begin the counting anew.",
+		Summary: "Change a trigger", Description: "A merge patch (RFC 7396): what is left out stays, null removes, a " +
+			"list is replaced as a whole. New filters, a new threshold, and enabling begin the counting anew.",
 	}), s.patchTrigger)
 	huma.Register(api, rest.Operation(access.Triggers, huma.Operation{
 		OperationID: "delete-trigger", Method: http.MethodDelete, Path: "/v1/triggers/{id}", Tags: tags,
@@ -424,6 +437,9 @@ func triggerView(t trigger.Trigger, h trigger.History, warnings []destination.Fi
 }
 
 func (s *API) patchTrigger(ctx context.Context, in *triggerPatch) (*triggerOutput, error) {
+	if in.Body.refused != nil {
+		return nil, in.Body.refused
+	}
 	b := in.Body
 	p := trigger.Patch{Name: b.Name, Comment: b.Comment, Enabled: b.Enabled, Template: b.Template,
 		Threshold: threshold(b.Threshold)}
