@@ -29,6 +29,10 @@ func TestPatternsOfURIs(t *testing.T) {
 		{"~example\\.com/v[0-9]+/.*", "example.com/v12/a", 3},
 		{"~example\\.com/v[0-9]+", "example.com/v12/a", 0},
 		{"example.com/**", "example.com/r/http://evil.example/admin", 2},
+		{"**", "example.com", 1},
+		{"**", "", 0}, // what has no URI passes no eq
+		{"*/**", "", 0},
+		{"~.*", "", 0},
 	} {
 		p, err := uri.New(c.pattern)
 		require.NoError(t, err)

@@ -145,7 +145,7 @@ func (s *Subject) parts() []string {
 // Deepest is the number of segments, from 1, of the deepest pattern that matches the URL; 0 when none does.
 func (s *Subject) Deepest(patterns []uri.Pattern) int {
 	most := 0
-	if len(patterns) == 0 {
+	if len(patterns) == 0 || s.URL == "" { // a pattern of any parts matches no URI that is not there
 		return 0
 	}
 	segments := s.parts()
