@@ -709,7 +709,7 @@ func TestAServerThatFailsInTheMiddleLeavesWhatIsToldAndASecondApplyFinishes(t *t
 				err = c.Apply(t.Context(), plan, state, func(o client.Outcome) { done = append(done, o) })
 				var unknown *client.UnknownError
 				require.ErrorAs(t, err, &unknown, "it is not sent again")
-				require.ErrorContains(t, err, "it is not known whether this was done: connection reset")
+				require.ErrorContains(t, err, "it is not known whether this was done: no answer: connection reset")
 				require.Len(t, done, n-1)
 				r.applied(small, hookEnv, false)
 				require.Empty(t, changes(r.applied(small, hookEnv, false)))

@@ -136,7 +136,19 @@ func (v *validation) dates(field string, q Quiet) {
 		v.Addf(field+".last", "must not be before first")
 	case ok && q.From == "" && end.Sub(begin) >= Longest:
 		v.Addf(field+".last", "must be at most %d days after first where whole days are quiet", int(Longest/wholeDay)-1)
+	case ok && len(q.Days) > 0 && !q.comes(begin, end):
+		v.Addf(field+".days", "must have a day that comes between first and last")
 	}
+}
+
+// comes reports whether one of the days is from begin to end.
+func (q Quiet) comes(begin, end time.Time) bool {
+	for day := begin; !day.After(end); day = day.Add(wholeDay) {
+		if slices.Contains(q.Days, dayOf(day.Weekday())) || day.Sub(begin) >= 7*wholeDay {
+			return true
+		}
+	}
+	return false
 }
 
 // date reads one of the years in which a clock of ours may be.
