@@ -148,6 +148,13 @@ var speakers = []string{"New", "Errorf", "Error", "Warn", "Fatal", "Printf", "Fp
 // tests are folders of code that runs in tests alone.
 var tests = []string{"shared/engine/enginetest", "shared/engine/memory", "shared/patience"}
 
+// reasoning are the folders in which what a function answers with is told to people: a reason, the end of a sentence.
+// Elsewhere it can be a query, a part of a message, or the text of a document.
+var reasoning = regexp.MustCompile(
+	`^shared/(bus|client|configuration(/client|/tree)?|console(/v2)?|trigger|report|account|token)/[^/]*$|` +
+		`^functions/local/([^/]*$|(backups|configurations|deliveries|events|integrations)/)|` +
+		`^functions/local/(keys|listening|remote|tenants)/`)
+
 // errorsOf are the errors that the code makes and logs, by its folders.
 func errorsOf(root string) (all []sentence, err error) {
 	said := map[sentence]bool{}
@@ -172,7 +179,8 @@ func errorsOf(root string) (all []sentence, err error) {
 			if err != nil {
 				return err
 			}
-			for _, words := range spoken(file, strings.HasPrefix(relative, "functions/local/doctor/")) {
+			whole := strings.HasPrefix(relative, "functions/local/doctor/")
+			for _, words := range spoken(file, whole, reasoning.MatchString(relative)) {
 				said[sentence{words, filepath.ToSlash(filepath.Dir(relative))}] = true
 			}
 			return nil
@@ -190,8 +198,8 @@ func errorsOf(root string) (all []sentence, err error) {
 	return all, nil
 }
 
-// spoken are the sentences of a file: what its errors and logs say, or all that it says.
-func spoken(file *ast.File, whole bool) (all []string) {
+// spoken are the sentences of a file: what its errors and logs say, its reasons too, or all that it says.
+func spoken(file *ast.File, whole, reasons bool) (all []string) {
 	keep := func(e ast.Expr) bool {
 		words, ok := literal(e)
 		if ok {
@@ -214,6 +222,14 @@ func spoken(file *ast.File, whole bool) (all []string) {
 					break
 				}
 			}
+		case *ast.ReturnStmt:
+			for _, e := range answers(n, reasons) {
+				keep(e)
+			}
+		case *ast.KeyValueExpr:
+			if name, ok := n.Key.(*ast.Ident); ok && reasons && (name.Name == "Reason" || name.Name == "Message") {
+				keep(n.Value)
+			}
 		case *ast.BasicLit, *ast.BinaryExpr:
 			if whole {
 				return !keep(n.(ast.Expr))
@@ -221,6 +237,21 @@ func spoken(file *ast.File, whole bool) (all []string) {
 		}
 		return true
 	})
+	return all
+}
+
+// answers are the texts that a function answers with, or makes its answer of.
+func answers(n *ast.ReturnStmt, reasons bool) (all []ast.Expr) {
+	for _, result := range n.Results {
+		if call, ok := result.(*ast.CallExpr); ok {
+			all = append(all, call.Args...)
+		} else {
+			all = append(all, result)
+		}
+	}
+	if !reasons {
+		return nil
+	}
 	return all
 }
 

@@ -167,6 +167,13 @@ func TestEachSentenceOfTheCatalogueIsFound(t *testing.T) {
 		"listen on …: …: stop what uses the port, or choose another with -…",
 		"events could not be stored",
 		"the token is not known",
+		// by a function that answers with it, by one that makes an error of it, and by a field of the answer
+		": the token needs the role of an administrator",
+		"a tab indents this line: YAML takes spaces only",
+		"it is not signed: give the integration a signing_secret or a signing_key",
+		"the request can not be read: …",
+		"Not authorized for the source.",
+		"there is no command …: `tocsin help` lists them",
 	} {
 		found := false
 		for title := range titles {

@@ -4,8 +4,8 @@
 // which it can have been encoded, and what then reads as a secret is masked where it stands.
 //
 // What is read: addresses and forms, JSON and the escapes of programming languages, pages and XML, mails, style sheets,
-// base64, hex and lists of bytes, UTF-16 as it stands and in base64 and hex (Windows), charsets of one byte a character,
-// and what a text becomes that is read in the wrong charset; three of these one above the other.
+// base64, hex and lists of bytes, UTF-16 as it stands and in base64 and hex (Windows), charsets of one byte a
+// character, and what a text becomes that is read in the wrong charset; three of these one above the other.
 //
 // What is not: a secret with visible characters between its own (spaces, dots, tags of a page), in another order, or as
 // its hash; a part of one that is shorter than the limits below; what is compressed, encrypted, base32 or an image. No

@@ -44,8 +44,8 @@ func TestAnAnswerInAnotherCharsetShowsNoSecret(t *testing.T) {
 		page, err := of.charset.NewEncoder().String("<p>the password " + of.secret + " is wrong</p>")
 		require.NoError(t, err)
 		g := &guarded{now: time.Unix(1677628800, 0)}
-		s := &sending.Sender{Destinations: catalogue.Default(), Transport: says(page), Log: slog.New(slog.DiscardHandler),
-			Now: func() time.Time { return g.now }}
+		s := &sending.Sender{Destinations: catalogue.Default(), Transport: says(page),
+			Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return g.now }}
 		target, err := s.Open(t.Context(), keeping(of.secret),
 			integration.Integration{ID: "i", Tenant: "42", System: "web_hooks"})
 		require.NoError(t, err)

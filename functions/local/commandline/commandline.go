@@ -58,4 +58,6 @@ func environment(f *flag.FlagSet, getenv func(string) string, has func(name stri
 }
 
 // Unexpected is an argument that a command does not take.
-func Unexpected(argument string) error { return fmt.Errorf("unexpected argument %q", argument) }
+func Unexpected(argument string) error {
+	return fmt.Errorf("unexpected argument %q: `tocsin help` lists the commands", argument)
+}
