@@ -49,6 +49,9 @@ type Finding struct {
 // Doctor makes the checks. Make it with New.
 type Doctor struct {
 	Installation
+	// Slow is told which check takes longer than a second; nil = nobody is.
+	Slow    func(check string)
+	within  time.Duration // for the names
 	now     func() time.Time
 	built   time.Time // when this program was made; zero = unknown
 	free    func(folder string) (bytes uint64, err error)
@@ -59,7 +62,7 @@ type Doctor struct {
 
 // New makes a Doctor for this machine.
 func New(i Installation) *Doctor {
-	return &Doctor{Installation: i, now: time.Now, built: buildTime(), free: freeBytes, sync: syncTime,
+	return &Doctor{Installation: i, within: patience, now: time.Now, built: buildTime(), free: freeBytes, sync: syncTime,
 		synced: clockSynced, resolve: resolve}
 }
 
@@ -68,15 +71,31 @@ type check func(ctx context.Context) []Finding
 
 // Examine makes the checks. offline leaves out those that send something to other machines.
 func (d *Doctor) Examine(ctx context.Context, offline bool) (all []Finding) {
-	checks := []check{d.state, d.disk, d.key, d.clock, d.ports, d.certificate}
+	type named struct {
+		name string
+		check
+	}
+	checks := []named{{"state", d.state}, {"disk", d.disk}, {"key", d.key}, {"clock", d.clock}, {"ports", d.ports},
+		{"certificate", d.certificate}}
 	if !offline {
-		checks = append(checks, d.egress, d.names, d.mail)
+		checks = append(checks, named{"egress", d.egress}, named{"names", d.names}, named{"mail", d.mail})
 	}
 	for _, c := range checks {
-		all = append(all, c(ctx)...)
+		all = append(all, d.timed(ctx, c.name, c.check)...)
 	}
 	return all
 }
+
+// timed makes a check, and tells of it when it is slow.
+func (d *Doctor) timed(ctx context.Context, name string, c check) []Finding {
+	if d.Slow != nil {
+		defer time.AfterFunc(slow, func() { d.Slow(name) }).Stop()
+	}
+	return c(ctx)
+}
+
+// slow is after what time a person is told what is waited for.
+const slow = time.Second
 
 // AtStart makes the checks that cost nothing, and logs what is not right.
 func (d *Doctor) AtStart(ctx context.Context, log *slog.Logger) {

@@ -338,6 +338,50 @@ func TestNamesThatAreNotResolvedAreTold(t *testing.T) {
 	require.Error(t, resolve(t.Context(), "no-such-host.invalid"))
 }
 
+// TestAResolverThatIsSlowMakesNoNameAFaultThatWasNotAsked: of the names of many integrations those alone are faults
+// that the resolver was asked for.
+func TestAResolverThatIsSlowMakesNoNameAFaultThatWasNotAsked(t *testing.T) {
+	d := healthy(t)
+	db, err := sqlite.Open(t.Context(), d.State, sqlite.Options{})
+	require.NoError(t, err)
+	addresses := map[string]string{}
+	for n := range 39 {
+		addresses[fmt.Sprint("url", n)] = fmt.Sprintf("https://hook-%d.example.com/", n)
+	}
+	parameters, err := json.Marshal(addresses)
+	require.NoError(t, err)
+	require.NoError(t, db.Integrations().Create(t.Context(), integration.Integration{Tenant: "42", ID: "j",
+		System: "web_hooks", Name: "Hooks", Parameters: parameters}, activity.Record{Entry: activity.Entry{ID: "e2", At: time.Now(),
+		Actor: activity.System("42")}}))
+	require.NoError(t, db.Close())
+	wants(t, d, "names", OK, "40 names")
+	d.within = 50 * time.Millisecond
+	d.resolve = func(ctx context.Context, _ string) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	count := map[Verdict]int{}
+	for _, f := range d.names(t.Context()) {
+		if count[f.Verdict]++; f.Verdict == Skipped {
+			require.Equal(t, "24 of 40 names were not looked up: the resolver took longer than 50ms for the others", f.Says)
+		}
+	}
+	require.Equal(t, map[Verdict]int{Fault: 16, Skipped: 1}, count)
+}
+
+func TestASlowCheckSaysWhatIsWaitedFor(t *testing.T) {
+	d := healthy(t)
+	told := make(chan string, 10)
+	d.Slow = func(check string) { told <- check }
+	d.resolve = func(context.Context, string) error {
+		if check := <-told; check != "names" {
+			return errors.New("told of " + check)
+		}
+		return nil
+	}
+	wants(t, d, "names", OK, "1 names")
+}
+
 // mailServer greets, and offers STARTTLS with a certificate; "" = it offers none.
 func mailServer(t *testing.T, cert, key string) string {
 	t.Helper()

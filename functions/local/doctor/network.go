@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"tocsin/shared/engine/sqlite"
 )
 
@@ -139,25 +141,51 @@ func (d *Doctor) names(ctx context.Context) (all []Finding) {
 			all = append(all, Finding{name, Skipped, "the integrations can not be read: see the state", ""})
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	good := 0
-	for _, host := range slices.Sorted(maps.Keys(hosts)) {
-		if net.ParseIP(host) != nil {
-			continue
-		}
-		if err := d.resolve(ctx, host); err != nil {
+	asked := slices.DeleteFunc(slices.Sorted(maps.Keys(hosts)), func(h string) bool { return net.ParseIP(h) != nil })
+	good, left := 0, 0
+	for n, err := range d.lookUp(ctx, asked) {
+		switch host := asked[n]; {
+		case errors.Is(err, errNotAsked):
+			left++
+		case err != nil:
 			all = append(all, Finding{name, Fault, fmt.Sprintf("%s (%s) can not be resolved: %s", host, hosts[host],
 				err), "look at the name, and at the resolver of this machine (/etc/resolv.conf)"})
-			continue
+		default:
+			good++
 		}
-		good++
+	}
+	if left > 0 {
+		all = append(all, Finding{name, Skipped, fmt.Sprintf("%d of %d names were not looked up: the resolver took "+
+			"longer than %s for the others", left, len(asked), d.within), ""})
 	}
 	if good > 0 || len(all) == 0 {
 		all = append(all, Finding{name, OK, fmt.Sprintf("%d names of integrations and of this program are resolved",
 			good), ""})
 	}
 	return all
+}
+
+// errNotAsked: the time was over before a name's turn.
+var errNotAsked = errors.New("not asked")
+
+// lookUp resolves names side by side, and says what came of each.
+func (d *Doctor) lookUp(ctx context.Context, names []string) []error {
+	const atOnce = 16
+	ctx, cancel := context.WithTimeout(ctx, d.within)
+	defer cancel()
+	out := make([]error, len(names))
+	var work errgroup.Group
+	work.SetLimit(atOnce)
+	for n, host := range names {
+		work.Go(func() error {
+			if out[n] = errNotAsked; ctx.Err() == nil {
+				out[n] = d.resolve(ctx, host)
+			}
+			return nil
+		})
+	}
+	_ = work.Wait() // none fails
+	return out
 }
 
 // parameterHosts adds the hosts of the addresses in the integrations' parameters that are no secrets.
