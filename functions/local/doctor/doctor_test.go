@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -215,6 +216,10 @@ func TestWhatIsWrongWithTheDiskIsTold(t *testing.T) {
 	wants(t, d, "disk", Warning, "a sync to")
 	d.sync = func(string) (time.Duration, error) { return 0, errors.New("read-only file system") }
 	wants(t, d, "disk", Fault, "read-only file system")
+	d.sync = func(string) (time.Duration, error) {
+		return 0, &os.PathError{Op: "write", Path: ".doctor-1", Err: syscall.ENOSPC}
+	}
+	wants(t, d, "disk", Fault, "no space left on device -> make room, or move the state to a larger disk")
 	took, err := syncTime(t.TempDir())
 	require.NoError(t, err)
 	require.Positive(t, took)
@@ -323,7 +328,9 @@ func TestAWayOutThatIsShutIsTold(t *testing.T) {
 }
 
 func TestNamesThatAreNotResolvedAreTold(t *testing.T) {
-	d := healthy(t)
+	d := New(Installation{State: t.TempDir() + "/none.db"})
+	require.Equal(t, []Finding{{"names", OK, "there are no names to resolve", ""}}, d.names(t.Context()))
+	d = healthy(t)
 	d.PublicURL = "https://console.example.com"
 	wants(t, d, "names", OK, "2 names")
 	d.resolve = func(_ context.Context, host string) error {

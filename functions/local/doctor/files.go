@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"time"
 
 	"tocsin/shared/engine/sqlite"
@@ -53,7 +54,7 @@ func (d *Doctor) contents(size int64) []Finding {
 	const name = "state"
 	s, err := sqlite.Look(d.State)
 	if err != nil {
-		return found(name, Fault, err.Error(), "restore it with `tocsin restore`, or name another with -state")
+		return found(name, Fault, err.Error(), "restore it with `tocsin restore -replace`, or name another with -state")
 	}
 	defer s.Close()
 	knows, err := sqlite.Layout()
@@ -99,6 +100,9 @@ func (d *Doctor) disk(context.Context) []Finding {
 	}
 	took, err := d.sync(folder)
 	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return append(all, Finding{name, Fault, "nothing can be written to " + folder + ": " + err.Error(),
+			"make room, or move the state to a larger disk"})
 	case err != nil:
 		return append(all, Finding{name, Fault, "nothing can be written to " + folder + ": " + err.Error(),
 			"run this as the user that Tocsin runs as; look at the rights of the folder, and whether the disk is " +

@@ -158,7 +158,9 @@ func (d *Doctor) names(ctx context.Context) (all []Finding) {
 		all = append(all, Finding{name, Skipped, fmt.Sprintf("%d of %d names were not looked up: the resolver took "+
 			"longer than %s for the others", left, len(asked), d.within), ""})
 	}
-	if good > 0 || len(all) == 0 {
+	if len(asked) == 0 {
+		all = append(all, Finding{name, OK, "there are no names to resolve", ""})
+	} else if good > 0 || len(all) == 0 {
 		all = append(all, Finding{name, OK, fmt.Sprintf("%d names of integrations and of this program are resolved",
 			good), ""})
 	}

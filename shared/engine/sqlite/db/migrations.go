@@ -44,7 +44,8 @@ func (f *File) migrate(ctx context.Context, conn *driver.Conn, known int) error 
 	}
 	if version > int64(len(steps)) {
 		return fmt.Errorf(
-			"the state file %s was written by a newer release (schema %d, this one knows %d): start that release",
+			"the state file %s was written by a newer release (layout %d, this one knows %d): start that release, or "+
+				"restore a backup that this one made",
 			f.path, version, len(steps))
 	}
 	if version == int64(len(steps)) {
