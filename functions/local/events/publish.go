@@ -240,7 +240,7 @@ func (p *publisher) call(ctx context.Context, entries []json.RawMessage) ([]resu
 			}
 			wait = time.Second << (try - 1)
 			err = fmt.Errorf("%d of the entries are to be sent again: %s", len(left),
-				commandline.Clean(out[left[0]].ErrorMessage))
+				strings.TrimSuffix(commandline.Clean(out[left[0]].ErrorMessage), "."))
 		}
 		fmt.Fprintf(p.Err, "%s; trying again in %s\n", err, wait)
 		if err := p.pause(ctx, wait); err != nil {

@@ -87,6 +87,7 @@ func TestThrottledEntriesAreSentAgainAloneInTheirOrderBeforeWhatFollows(t *testi
 	require.Equal(t, []time.Duration{time.Second, time.Second, time.Second}, w.pauses)
 	require.Contains(t, w.out.String(), "12 of 12 entries are published.")
 	require.Contains(t, w.err.String(), "of the entries are to be sent again: Rate exceeded")
+	require.Regexp(t, `there is room for its next one in [0-9a-z.]+s; trying again in 1s\n`, w.err.String())
 }
 
 func TestWhatIsThrottledForGoodIsToldAndNothingIsCountedTwice(t *testing.T) {
