@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"golang.org/x/sync/singleflight"
 
 	"tocsin/shared/cache"
 	"tocsin/shared/integration"
@@ -23,6 +24,8 @@ const (
 	// dataKeyGood is how long one data key seals, and dataKeyUses how often: what leaks with it is bounded.
 	dataKeyGood = 5 * time.Minute
 	dataKeyUses = 1000
+	// askWithin bounds a call of KMS that several may wait for.
+	askWithin = 30 * time.Second
 	// maxDataKeys bounds the opened data keys in memory.
 	maxDataKeys = 4096
 	// What is sealed begins with a byte that names how: sealVersion seals now, sealShared sealed until a tenant had
@@ -52,6 +55,7 @@ type KeyRing struct {
 	mu     sync.Mutex                     // held while a data key is made, so that a tenant gets one
 	seals  cache.LRU[string, *dataKey]    // by tenant
 	opened cache.LRU[string, cipher.AEAD] // by encryptedKey.memo
+	asking singleflight.Group             // by what is opened
 }
 
 var _ integration.KeyRing = (*KeyRing)(nil)
@@ -163,11 +167,28 @@ func (r *KeyRing) Open(ctx context.Context, sealed, context []byte) ([]byte, err
 	return plain, nil
 }
 
+// opening opens a data key. KMS is asked once for all who need it at the same time: a function that starts opens the
+// secrets of many integrations of a tenant at once.
 func (r *KeyRing) opening(ctx context.Context, k encryptedKey) (cipher.AEAD, error) {
-	aead, ok := r.opened.Get(k.memo())
-	if ok {
+	if aead, ok := r.opened.Get(k.memo()); ok {
 		return aead, nil
 	}
+	asked := r.asking.DoChan(k.under+"\x00"+k.memo(), func() (any, error) {
+		// Others wait for it, whatever becomes of who asked first.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askWithin)
+		defer cancel()
+		return r.ask(ctx, k)
+	})
+	select {
+	case got := <-asked:
+		aead, _ := got.Val.(cipher.AEAD)
+		return aead, got.Err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("ask KMS to open a data key of %s: %w", k.under, ctx.Err())
+	}
+}
+
+func (r *KeyRing) ask(ctx context.Context, k encryptedKey) (cipher.AEAD, error) {
 	out, err := r.KMS.Decrypt(ctx, &kms.DecryptInput{CiphertextBlob: k.blob, KeyId: &k.under,
 		EncryptionContext: k.context})
 	var foreign *types.InvalidCiphertextException
@@ -178,7 +199,7 @@ func (r *KeyRing) opening(ctx context.Context, k encryptedKey) (cipher.AEAD, err
 	if err != nil {
 		return nil, fmt.Errorf("ask KMS to open a data key of %s: %w", k.under, err)
 	}
-	aead, err = newAEAD(out.Plaintext)
+	aead, err := newAEAD(out.Plaintext)
 	clear(out.Plaintext)
 	if err != nil {
 		return nil, err

@@ -1,14 +1,17 @@
 package keys
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/awslocal"
@@ -47,4 +50,55 @@ func TestATenantTooManyDisplacesOneOther(t *testing.T) {
 	_, err = r.Open(t.Context(), first, []byte("0/i"))
 	require.NoError(t, err)
 	require.EqualValues(t, maxDataKeys+2, calls.Load())
+}
+
+// TestKMSIsAskedOnceForAllWhoOpenAtTheSameTime: a function starts with a batch for many integrations of a tenant.
+func TestKMSIsAskedOnceForAllWhoOpenAtTheSameTime(t *testing.T) {
+	service, err := awslocal.NewKMS()
+	require.NoError(t, err)
+	var calls atomic.Int64
+	var held atomic.Bool
+	arrived, goOn := make(chan struct{}, 100), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		if held.Load() {
+			arrived <- struct{}{}
+			<-goOn
+		}
+		service.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	config, err := awslocal.Config(t.Context(), server.URL)
+	require.NoError(t, err)
+	at := func() time.Time { return time.Date(2023, 3, 1, 12, 0, 0, 0, time.UTC) }
+	before := &KeyRing{KMS: kms.NewFromConfig(config), Key: "k", Now: at}
+	var sealed [][]byte
+	for n := range 64 {
+		one, err := before.Seal(t.Context(), []byte("hunter2"), fmt.Appendf(nil, "42/i%d", n))
+		require.NoError(t, err)
+		sealed = append(sealed, one)
+	}
+	require.EqualValues(t, 1, calls.Load())
+	held.Store(true)
+	fresh := &KeyRing{KMS: before.KMS, Key: "k", Now: at}
+	gaveUp, giveUp := context.WithCancel(t.Context())
+	first := make(chan error)
+	go func() {
+		_, err := fresh.Open(gaveUp, sealed[0], []byte("42/i0"))
+		first <- err
+	}()
+	<-arrived
+	giveUp()
+	require.ErrorIs(t, <-first, context.Canceled, "who asked first need not wait")
+	var all sync.WaitGroup
+	for n := range sealed {
+		all.Go(func() {
+			plain, err := fresh.Open(t.Context(), sealed[n], fmt.Appendf(nil, "42/i%d", n))
+			assert.NoError(t, err)
+			assert.Equal(t, "hunter2", string(plain))
+		})
+	}
+	close(goOn)
+	all.Wait()
+	require.EqualValues(t, 2, calls.Load())
 }
