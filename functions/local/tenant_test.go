@@ -3,6 +3,7 @@ package main_test
 import (
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -132,4 +133,20 @@ func TestAPersonIsErasedByACommandWhetherTheProgramRunsOrNot(t *testing.T) {
 	raw, err := os.ReadFile(folder + "/tocsin.db")
 	require.NoError(t, err)
 	require.NotContains(t, strings.ToLower(string(raw)), "ada lovelace")
+}
+
+// TestAnOperatorOfThisMachineExportsOverTheAPI as docs/leaving.md says; a role that there is not is told with those that
+// there are.
+func TestAnOperatorOfThisMachineExportsOverTheAPI(t *testing.T) {
+	folder := t.TempDir()
+	p := running(t, folder, "-log-level", "error")
+	state := []string{"-state", folder + "/tocsin.db"}
+	command(t, append([]string{"user", "add", "joan@example.com", "-role", "operator"}, state...)...)
+	require.Contains(t, fails(t, append([]string{"token", "create", "x", "-role", "boss"}, state...)...),
+		`"boss" is no role: choose one of administrator, analyst,`)
+	made := command(t, append([]string{"token", "create", "leaving", "-kind", "personal", "-email",
+		"joan@example.com"}, state...)...)
+	t.Setenv("TOCSIN_TOKEN", regexp.MustCompile(`(?m)^  (\S{64})$`).FindStringSubmatch(made)[1])
+	command(t, "tenant", "export", "42", "-to", folder+"/42.zip", "-url", p.URL)
+	require.FileExists(t, folder+"/42.zip")
 }

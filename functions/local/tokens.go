@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -66,6 +67,10 @@ func createToken(ctx context.Context, a *administration, c call, by access.Princ
 			return fmt.Errorf("-expires: %w", err)
 		}
 		o.ExpiresAt = a.tokens.Now().Add(d).UTC().Truncate(time.Second)
+	}
+	if o.Role != "" && !access.ParseRole(o.Role).Known() {
+		return fmt.Errorf("make an API token: %q is no role: choose one of %s", o.Role,
+			strings.Join(account.Roles(), ", "))
 	}
 	t, secret, err := a.tokens.Make(ctx, by, o)
 	if err != nil {

@@ -262,13 +262,13 @@ func (p *Person) check() error {
 		return fmt.Errorf("a name is at most %d characters, without a line break or a space at its ends", maxName)
 	}
 	if p.Role = access.ParseRole(string(p.Role)); !p.Role.Known() {
-		return fmt.Errorf("%q is no role: choose one of %s", string(p.Role), strings.Join(roles(), ", "))
+		return fmt.Errorf("%q is no role: choose one of %s", string(p.Role), strings.Join(Roles(), ", "))
 	}
 	return nil
 }
 
-// roles are the names that are offered; the platform's codes are taken as well.
-func roles() (names []string) {
+// Roles are the names that are offered; the platform's codes are taken as well.
+func Roles() (names []string) {
 	for _, r := range []access.Role{access.Administrator, access.Analyst, access.ReadOnly, access.APIDeveloper,
 		access.Deploy, access.GlobalAdministrator, access.GlobalAnalyst, access.GlobalReadOnly, access.Operator} {
 		names = append(names, string(r))
