@@ -226,9 +226,10 @@ func (p *Parameters) authorizer() destination.Authorizer {
 		URL: p.TokenURL, Who: destination.Host(p.TokenURL), Transport: p.transport(),
 		Mend: "check the client ID, the client secret and how it is sent, the scope and the audience",
 		Mends: map[string]string{
-			"invalid_client":         "check the client ID, the client secret and how it is sent",
-			"invalid_scope":          "check the scope and the audience",
-			"unauthorized_client":    "the client may get no tokens this way: allow it client credentials at that server",
+			"invalid_client": "check the client ID, the client secret and how it is sent",
+			"invalid_scope":  "check the scope and the audience",
+			"unauthorized_client": "the client may get no tokens this way: allow it client credentials at " +
+				"that server",
 			"unsupported_grant_type": "that server gives no tokens for client credentials: check the address",
 		},
 	}
