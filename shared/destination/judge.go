@@ -54,6 +54,9 @@ func unread(status int) bool {
 		status == http.StatusUnprocessableEntity
 }
 
+// WithoutPage is the proof of a system whose documentation shows no more of a success.
+const WithoutPage = "this system answers without a page"
+
 // Proved is the verdict on a 2xx: Delivered where it holds what success looks like, else Unproven.
 func Proved(r Response, holds bool, proof string) Verdict {
 	if holds {

@@ -160,33 +160,15 @@ func TestH18EveryAnswerOfEverySystem(t *testing.T) {
 // newWord is one that no release knew when a vendor began to say it.
 const newWord = "brand_new_word"
 
-// spoken are the forms in which each vendor says what was wrong.
-var spoken = map[string][]string{
-	"data_dog":        {`{"errors":["%s"]}`, `{"errors":[{"title":"Bad","detail":"%s"}]}`},
-	"insight_connect": {`{"message":"%s"}`, `{"error":{"message":"%s"}}`},
-	"jira":            {`{"errorMessages":["%s"]}`, `{"errorMessages":[],"errors":{"customfield_10020":"%s"}}`},
-	"minio":           {`<Error><Code>%s</Code></Error>`, `<Error><Code>New</Code><Message>%s</Message></Error>`},
-	"ms_teams":        {`{"error":{"code":"%s"}}`, `{"error":{"message":"%s"}}`, `Something is a %s`},
-	"opsgenie":        {`{"message":"%s"}`, `{"message":"x","errors":{"responders":"%s"}}`},
-	"pager_duty":      {`{"message":"%s"}`, `{"status":"invalid event","message":"x","errors":["%s"]}`},
-	"s3":              {`<Error><Code>%s</Code></Error>`, `<Error><Code>New</Code><Message>%s</Message></Error>`},
-	"sentinel":        {`{"error":{"code":"%s"}}`, `{"error":{"message":"%s"}}`},
-	"servicenow":      {`{"error":{"message":"%s"}}`, `{"error":{"message":"x","detail":"%s"}}`},
-	"slack":           {`%s`, `{"ok":false,"error":"%s"}`, `It is a %s`},
-	"splunk":          {`{"code":99,"text":"%s"}`, `It is a %s`},
-	"sumo_logic":      {`{"code":"%s"}`, `{"message":"%s"}`, `{"errors":[{"code":"x","message":"%s"}]}`},
-	"telegram":        {`{"ok":false,"error_code":400,"description":"Bad Request: %s"}`},
-}
-
 // What a vendor says was dropped where it was none of the words that were known: Slack's, Splunk's, Opsgenie's of other
 // fields, and every plain text.
 func TestAWordThatIsNewIsTold(t *testing.T) {
 	examples, _ := destinationtest.Examples(t)
 	for _, e := range catalogue.Default().All() {
 		d, _ := catalogue.Default().Destination(e.System.Name)
-		forms := spoken[e.System.Name]
+		forms := examples[e.System.Name].Words
 		require.Equal(t, e.System.Class == notification.Mail || examples[e.System.Name].AnySuccess, forms == nil,
-			"%s: nobody documents what it says", e.System.Name)
+			"%s: testdata/example.json: where its answers say what is wrong", e.System.Name)
 		for _, form := range forms {
 			for _, status := range []int{400, 403, 500} {
 				v := d.Judge(destination.Response{Status: status, Body: fmt.Appendf(nil, form, newWord)})
@@ -219,7 +201,7 @@ func TestEachReasonIsInTheReadersLanguage(t *testing.T) {
 			continue // its answers are those of a mail server
 		}
 		answers := slices.Concat(examples[e.System.Name].Answers, everywhere)
-		for _, form := range spoken[e.System.Name] {
+		for _, form := range examples[e.System.Name].Words {
 			answers = append(answers, destinationtest.Answer{Status: 400, Body: fmt.Sprintf(form, newWord)})
 		}
 		for code := range 30 {

@@ -29,6 +29,8 @@ type Example struct {
 	// Successes are the answers that the system's documentation shows of a success; Answers are its other words.
 	Successes []Answer `json:"successes"`
 	Answers   []Answer `json:"answers"`
+	// Words are bodies that say what is wrong, %s in place of what they say. None where AnySuccess.
+	Words []string `json:"words"`
 }
 
 // Answer of a receiver; Name is what the golden files call it.
