@@ -3,6 +3,7 @@ package browser
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -130,4 +131,51 @@ func twoSentTheOthersWait(t *testing.T, p *embedded.Process, id string) (waiting
 		return sent == 2 && waiting != "", nil
 	})
 	return waiting
+}
+
+// TestTheDigestOfAStormSaysWhyItIsOne: what is beyond the guard is sent at the minute's end, and each event is in one
+// message.
+func TestTheDigestOfAStormSaysWhyItIsOne(t *testing.T) {
+	t.Parallel()
+	at := receive(t)
+	p := program(t, "-allow", at.Host)
+	id := slack(t, p, at, "Ops channel")
+	require.NoError(t, p.Call("PATCH", "/v1/integrations/"+id, map[string]any{"storm_guard": "2/minute"}, nil))
+	vulnerabilities(t, p, "stormy", 9)
+	in := map[string]map[string]bool{} // events by delivery
+	for n := range 9 {
+		name := fmt.Sprint("stormy-", n)
+		eventuallyIn(t, 3*patience, "it is delivered", func() (bool, error) {
+			items := found(t, p, "event="+name+"&state=delivered").Items
+			for _, d := range items {
+				if in[d.ID] == nil {
+					in[d.ID] = map[string]bool{}
+				}
+				in[d.ID][name] = true
+			}
+			return len(items) == 1, nil
+		})
+	}
+	require.Len(t, at.got(), len(in), "a message for each delivery")
+	most, events := "", 0
+	for d, has := range in {
+		if len(has) > events {
+			most, events = d, len(has)
+		}
+	}
+	require.Greater(t, events, 2, "a storm")
+	says := fmt.Sprintf("%d events of a storm in one message", events)
+	storms := slices.DeleteFunc(at.got(), func(m string) bool { return !strings.Contains(m, says) })
+	require.Len(t, storms, 1)
+	require.Contains(t, storms[0], "Events came faster than the storm guard lets messages through")
+	require.Contains(t, storms[0], "/integrations/"+id+"/deliveries/"+most)
+	for name, l := range everyLook() {
+		b := open(t, p, l, "/integrations/"+id+"/deliveries/"+most)
+		b.sees(word(l, fmt.Sprint(events, " events are one message"),
+			fmt.Sprint(events, " 件のイベントが 1 通のメッセージです")))
+		b.sees(word(l, "they came faster than the storm guard lets messages through",
+			"大量送信防止の上限を超える速さで発生しました"))
+		b.sees(word(l, "Arrived", "到着"))
+		b.judgeWhole("storm-sent-"+name, l)
+	}
 }

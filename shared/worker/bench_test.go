@@ -49,6 +49,8 @@ func (s *supply) Lease(_ context.Context, l delivery.Lane, limit int, _, now, _ 
 	return out, nil
 }
 
+func (s *supply) Closes(delivery.Lane) time.Time { return time.Time{} }
+
 func (s *supply) Hasten(context.Context, time.Time, time.Time, time.Duration) error { return nil }
 
 func (s *supply) Release(context.Context, []delivery.Delivery) error { return nil }

@@ -64,14 +64,18 @@ func (p *Pool) run(ctx, sending context.Context, l *lane) {
 
 // ended stops an idle lane, unless it was woken meanwhile.
 func (p *Pool) ended(l *lane, sent bool) bool {
+	closes := p.queue.Closes(l.Lane)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if l.again {
 		l.again = false
 		return false
 	}
-	if l.news && !sent {
-		p.look() // what came in waits for its batch window to close: the timer must know until when
+	switch {
+	case l.news && !sent:
+		p.look() // what came in waits for its time: the timer must know until when
+	case l.news && !l.Retry: // a part of it can wait for its batch window to close
+		p.expect(closes)
 	}
 	l.running, l.news = false, false
 	p.forget(l)

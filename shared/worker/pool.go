@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tocsin/shared/delivery"
@@ -33,13 +34,15 @@ type Pool struct {
 	trusted, failing, mails *places // of all lanes together
 
 	outcomes chan outcome
-	due      chan struct{} // nudges the timer: see look
+	due      chan struct{} // nudges the timer
+	looks    atomic.Bool   // see look
 
 	paces   *pace.Views
 	senders *senders
 
 	mu    sync.Mutex
 	lanes map[delivery.Lane]*lane
+	soon  time.Time      // see expect
 	start func(*lane)    // nil before Run and after its end
 	work  sync.WaitGroup // running lanes
 }

@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -510,5 +511,47 @@ func TestH4MailsThatWaitForTheirServerTakeUpNobodyElsesRoom(t *testing.T) {
 		time.Sleep(time.Hour)
 		require.Equal(t, 140, r.queue.count(delivery.Delivered))
 		require.Equal(t, int64(3), most.Load())
+	})
+}
+
+// What came together with something that was sent at once waited for its batch window to close, and then until anything
+// else had the timer look: the digest of a storm did not come.
+func TestWhatWaitsBesideWhatIsSentAtOnceIsSentInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		at := map[string]time.Duration{}
+		r := start(t, worker.Limits{}, func(_ context.Context, q destination.Request) (destination.Response, error) {
+			for _, id := range []string{"now", "gathered", "later", "another", "earlier"} {
+				if bytes.Contains(q.Body, []byte(`"`+id+`"`)) {
+					at[id] = time.Since(begin)
+				}
+			}
+			time.Sleep(time.Second)
+			return status(200)
+		})
+		defer r.stop()
+		r.add("a")
+		put := func(id string, due time.Duration) {
+			e := user(id)
+			e.Data = fmt.Appendf(nil, `{"user":{"name":%q}}`, id)
+			d := delivery.Delivery{ID: id, Tenant: "42", Integration: "a", State: delivery.Pending, Count: 1,
+				Events: []event.Event{e}}
+			if due > 0 {
+				d.Due = begin.Add(due)
+			}
+			r.queue.put(d)
+		}
+		put("now", 0)
+		put("gathered", time.Minute)
+		put("later", time.Hour)
+		r.Wake(delivery.Lane{Tenant: "42", Integration: "a"})
+		time.Sleep(10 * time.Minute)
+		put("another", 0)
+		put("earlier", 40*time.Minute)
+		r.Wake(delivery.Lane{Tenant: "42", Integration: "a"})
+		time.Sleep(2 * time.Hour)
+		r.stop()
+		require.Equal(t, map[string]time.Duration{"now": 0, "gathered": time.Minute, "later": time.Hour,
+			"another": 10 * time.Minute, "earlier": 40 * time.Minute}, at)
 	})
 }

@@ -13,6 +13,9 @@ type Queue interface {
 	// Waiting returns the lanes with something to send at now, and when the next retry is due, the next batch window
 	// closes, or the next hold ends; zero for never.
 	Waiting(ctx context.Context, now time.Time) (lanes []delivery.Lane, next time.Time, err error)
+	// Closes is when the first batch window or hold of a lane ends; zero: nothing waits for one. It is asked whenever
+	// what came in of a lane has been sent, so it takes no I/O.
+	Closes(lane delivery.Lane) time.Time
 	// Lease hands out up to limit deliveries of a lane, oldest first, with their events: retries that are due by the
 	// given time, which need not be now, and none whose lease has not ended by now. Those whose batch
 	// windows have closed are coalesced before, as delivery.Coalesce says, and what is held no longer is let go, as

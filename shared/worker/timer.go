@@ -20,9 +20,13 @@ func (p *Pool) watch(ctx context.Context) {
 			return
 		case <-timer.C:
 		case <-p.due:
-			look = true
 		}
 		now := p.now()
+		asked, soon := p.asked()
+		look = look || asked
+		if !soon.IsZero() && (next.IsZero() || soon.Before(next)) {
+			next = soon
+		}
 		if back := clock.wentBack(now); back > clockStep {
 			p.logger.Warn("the clock went back: what waits is sent as if it had not", "by", back.String())
 			p.hasten(ctx, now, back)
@@ -54,8 +58,29 @@ func (p *Pool) hasten(ctx context.Context, after time.Time, by time.Duration) {
 	}
 }
 
-// look sets the timer anew.
+// look sets the timer anew, to when the first of all lanes is due.
 func (p *Pool) look() {
+	p.looks.Store(true)
+	p.nudge()
+}
+
+// expect has the timer look at a time, if that is not zero; mu is held.
+func (p *Pool) expect(at time.Time) {
+	if !at.IsZero() && (p.soon.IsZero() || at.Before(p.soon)) {
+		p.soon = at
+		p.nudge()
+	}
+}
+
+// asked takes what look and expect have asked for.
+func (p *Pool) asked() (look bool, soon time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	soon, p.soon = p.soon, time.Time{}
+	return p.looks.Swap(false), soon
+}
+
+func (p *Pool) nudge() {
 	select {
 	case p.due <- struct{}{}:
 	default:

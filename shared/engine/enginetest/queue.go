@@ -46,6 +46,7 @@ func Queue(t *testing.T, open func(t *testing.T) (Queues, Bus)) {
 	inbox(run)
 	leases(run)
 	waits(run)
+	run("when the first of a lane's batch windows and holds ends is known", closes)
 }
 
 // Polled makes the suite's Log of an engine whose work is polled.

@@ -189,3 +189,30 @@ func digestStaysOne(t *testing.T, r *Rig) {
 	require.Equal(t, delivery.DigestQuiet, got[0].Digest)
 	require.Len(t, got[0].Events, 4)
 }
+
+// closes is for an engine whose work is polled.
+func closes(t *testing.T, r *Rig) {
+	ends := func() time.Duration {
+		at := r.q.Closes(lane)
+		if at.IsZero() {
+			return 0
+		}
+		return at.Sub(At)
+	}
+	require.Zero(t, ends())
+	held := fanout.Intake{Accepted: r.Publish(1)}
+	d := Made("i", held.Accepted...)
+	d.Due, d.Held = At.Add(time.Hour), &delivery.Held{By: "mute", Until: At.Add(time.Hour)}
+	held.Deliveries = []delivery.Delivery{d}
+	require.NoError(t, r.Log.Accept(t.Context(), held))
+	require.Equal(t, time.Hour, ends())
+	r.windowed(1, At.Add(10*time.Minute))
+	r.windowed(1, At.Add(5*time.Minute))
+	r.Accept(1)
+	require.Equal(t, 5*time.Minute, ends())
+	require.Zero(t, r.q.Closes(delivery.Lane{Tenant: "42", Integration: "j"}))
+	require.Len(t, r.lease(lane, 10, At.Add(5*time.Minute)), 2)
+	require.Equal(t, 10*time.Minute, ends())
+	require.Len(t, r.lease(lane, 10, At.Add(10*time.Minute)), 3, "and two whose leases have ended")
+	require.Equal(t, time.Hour, ends())
+}

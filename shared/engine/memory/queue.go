@@ -26,18 +26,25 @@ func (d *Deliveries) Waiting(_ context.Context, now time.Time) (lanes []delivery
 			}
 		}
 	}
-	for l := range ready {
-		lanes = append(lanes, l)
-	}
-	slices.SortFunc(lanes, func(a, b delivery.Lane) int {
+	return slices.SortedFunc(maps.Keys(ready), func(a, b delivery.Lane) int {
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Integration, b.Integration))
-	})
-	return lanes, next, nil
+	}), next, nil
+}
+
+// Closes is when the first batch window or hold of a lane ends.
+func (d *Deliveries) Closes(l delivery.Lane) (first time.Time) {
+	defer d.e.lock()()
+	for _, v := range d.e.deliveries[key{l.Tenant, l.Integration}] {
+		if v.State == delivery.Pending && !v.Due.IsZero() && (first.IsZero() || v.Due.Before(first)) {
+			first = v.Due
+		}
+	}
+	return first
 }
 
 // Lease hands out the oldest deliveries of a lane that are not leased.
 func (d *Deliveries) Lease(ctx context.Context, lane delivery.Lane, limit int, due, now,
-	until time.Time) ([]delivery.Delivery, error) {
+	until time.Time) (out []delivery.Delivery, err error) {
 	k := key{lane.Tenant, lane.Integration}
 	if !lane.Retry {
 		if err := d.letGo(ctx, k, now, func(v delivery.Delivery) bool { return !v.Due.After(now) }); err != nil {
@@ -48,7 +55,6 @@ func (d *Deliveries) Lease(ctx context.Context, lane delivery.Lane, limit int, d
 	if !lane.Retry {
 		d.e.closeWindows(k, now)
 	}
-	var out []delivery.Delivery
 	for id, v := range d.e.deliveries[k] {
 		if held, ok := d.e.leases[id]; ok && now.Before(held) {
 			continue

@@ -19,6 +19,7 @@ import (
 	"tocsin/shared/engine/sqlite/packed"
 	"tocsin/shared/engine/sqlite/settings"
 	"tocsin/shared/engine/sqlite/tables"
+	"tocsin/shared/engine/sqlite/waiting"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 )
@@ -69,7 +70,7 @@ type intake struct {
 	ids     []eventids.ID     // of the accepted events
 	refs    map[laneKey]int64 // of lanes that are new
 	made    []madeDelivery    // of each lane the oldest at least
-	windows windows
+	windows waiting.Windows
 }
 
 // madeDelivery is the oldest of deliveries of one lane; parts and last are all of them, where they are known.
@@ -89,7 +90,7 @@ func (d *Deliveries) Accept(ctx context.Context, in fanout.Intake) error {
 	slices.SortFunc(i.ids, func(a, b eventids.ID) int { return cmp.Compare(a.Seq(), b.Seq()) })
 	d.enter()
 	err := d.db.WriteRepeatable(ctx, func(w *db.Writer) error {
-		i.refs, i.made, i.windows = map[laneKey]int64{}, i.made[:0], windows{}
+		i.refs, i.made, i.windows = map[laneKey]int64{}, i.made[:0], waiting.Windows{}
 		return d.accept(w, &i)
 	})
 	if err != nil {
@@ -283,7 +284,7 @@ func (d *Deliveries) enqueue(w *db.Writer, i *intake, v delivery.Delivery) error
 	}
 	d.Raise(v.Tenant, v.Integration, v.ID)
 	if !v.Due.IsZero() {
-		i.windows.add(ref, v.Due)
+		i.windows.Add(ref, v.Due)
 		return insertWindowed(w, ref, v, seqs)
 	}
 	i.made = append(i.made, madeDelivery{ref: ref, id: v.ID})
@@ -334,7 +335,7 @@ func (d *Deliveries) accepted(i intake) {
 		}
 	}
 	for ref, due := range i.windows {
-		d.windows.add(ref, due)
+		d.windows.Add(ref, due)
 	}
 	if len(i.Deliveries) == 0 {
 		return

@@ -15,6 +15,7 @@ import (
 	"tocsin/shared/engine/sqlite/retained"
 	"tocsin/shared/engine/sqlite/settings"
 	"tocsin/shared/engine/sqlite/tables"
+	"tocsin/shared/engine/sqlite/waiting"
 	"tocsin/shared/fanout"
 	"tocsin/shared/worker"
 )
@@ -34,7 +35,7 @@ type Deliveries struct {
 	lanes   lanes
 	events  eventcache.Cache
 	leases  leases
-	windows windows
+	windows waiting.Windows
 	// writing counts the writes of the hot path that may have brought something in which memory does not know yet;
 	// writes counts all of them.
 	writing, writes int64
@@ -51,7 +52,7 @@ var (
 // New returns the deliveries of a state file, without what Load reads.
 func New(file *db.File, bus *eventbus.Bus, triggers *settings.Triggers) *Deliveries {
 	d := &Deliveries{Letters: deadletters.New(file, bus), db: file, bus: bus, triggers: triggers,
-		lanes: newLanes(), leases: newLeases(), windows: windows{}, least: leastBlock}
+		lanes: newLanes(), leases: newLeases(), windows: waiting.Windows{}, least: leastBlock}
 	d.retained = retained.Events{DB: file, IDs: &d.ids}
 	return d
 }

@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/engine/sqlite/eventids"
 	"tocsin/shared/engine/sqlite/packed"
 	"tocsin/shared/engine/sqlite/retained"
+	"tocsin/shared/engine/sqlite/waiting"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/trace"
@@ -214,7 +215,7 @@ func (d *Deliveries) Recover(ctx context.Context, deliveries []delivery.Delivery
 		}
 	}
 	err = d.db.Write(ctx, func(w *db.Writer) error {
-		i.refs, i.made, i.windows = map[laneKey]int64{}, i.made[:0], windows{}
+		i.refs, i.made, i.windows = map[laneKey]int64{}, i.made[:0], waiting.Windows{}
 		for _, v := range deliveries {
 			if err := d.enqueueNew(w, &i, v); err != nil {
 				return err

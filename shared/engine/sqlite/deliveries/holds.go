@@ -70,7 +70,7 @@ func (d *Deliveries) letGo(ctx context.Context, ref int64, now time.Time, all bo
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err != nil {
-		d.windows.add(ref, now) // nothing was written: the rows are still there
+		d.windows.Add(ref, now) // nothing was written: the rows are still there
 		return fmt.Errorf("let go what was held for integration %s: %w", lane.Integration, err)
 	}
 	for _, id := range g.made {

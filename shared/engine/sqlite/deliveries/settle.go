@@ -9,6 +9,7 @@ import (
 	"tocsin/shared/engine/sqlite/blocks"
 	"tocsin/shared/engine/sqlite/db"
 	"tocsin/shared/engine/sqlite/tables"
+	"tocsin/shared/engine/sqlite/waiting"
 	"tocsin/shared/fanout"
 )
 
@@ -27,7 +28,7 @@ func (d *Deliveries) Settle(ctx context.Context, deliveries []delivery.Delivery)
 	made := intake{}   // the deliveries of fallbacks
 	err := d.db.WriteRepeatable(ctx, func(w *db.Writer) error {
 		ended = nil
-		made.refs, made.made, made.windows = map[laneKey]int64{}, made.made[:0], windows{}
+		made.refs, made.made, made.windows = map[laneKey]int64{}, made.made[:0], waiting.Windows{}
 		var shared blocks.Settlement
 		for i, v := range deliveries {
 			err := tables.Settle(w, &shared, refs[i], v, known[i].Known)

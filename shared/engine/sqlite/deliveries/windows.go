@@ -15,29 +15,20 @@ import (
 	"tocsin/shared/engine/sqlite/tables"
 )
 
-// windows remembers when the batch window of each integration's oldest waiting delivery closes, so that the leases of
-// the others need not look.
-type windows map[int64]time.Time
-
-func (w windows) add(ref int64, due time.Time) {
-	if was, ok := w[ref]; !ok || due.Before(was) {
-		w[ref] = due
-	}
-}
-
 // closedWindows lists the integrations with a batch window that is closed at now, and when the next one closes.
 func (d *Deliveries) closedWindows(now time.Time) (closed []int64, next time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for ref, due := range d.windows {
-		if !due.After(now) {
-			closed = append(closed, ref)
-		} else if next.IsZero() || due.Before(next) {
-			next = due
-		}
-	}
+	closed, next = d.windows.Closed(now)
 	slices.Sort(closed)
 	return closed, next
+}
+
+// Closes is when the first batch window or hold of a lane ends.
+func (d *Deliveries) Closes(l delivery.Lane) time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.windows[d.lanes.ref[laneKey{l.Tenant, l.Integration}]]
 }
 
 // windowRow is a row of the table gathering.
@@ -76,7 +67,7 @@ func (d *Deliveries) closeWindows(ctx context.Context, ref int64, now time.Time)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err != nil {
-		d.windows.add(ref, due) // nothing was written: the rows are still there
+		d.windows.Add(ref, due) // nothing was written: the rows are still there
 		return fmt.Errorf("coalesce what waited for a batch window: %w", err)
 	}
 	for _, id := range made {
