@@ -27,8 +27,8 @@ func Said(parts ...string) string {
 }
 
 // JudgeSaid is JudgeStatus with the system's own words after the reason. Where they are not in the form that the system
-// documents, they are those of a plain text. Of a web page, which is no system's own answer but that of something before
-// it, they are its title.
+// documents, they are those of a plain text. Of a web page, which is no system's own answer but that of something
+// before it, they are its title.
 func JudgeSaid(r Response, reasons map[int]string, said string) Verdict {
 	v := JudgeStatus(r, reasons)
 	if title, page := webPage(r); said == "" && page {
