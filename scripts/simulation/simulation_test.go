@@ -283,7 +283,7 @@ func folder(t *testing.T) string {
 	return at
 }
 
-func start(t *testing.T, w *world) *tocsin {
+func start(t *testing.T, w sending.Transport) *tocsin {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	db, err := sqlite.Open(t.Context(), filepath.Join(folder(t), "state.db"), sqlite.Options{})
@@ -305,7 +305,7 @@ func start(t *testing.T, w *world) *tocsin {
 		Opener: service, Monitor: monitor, Logger: log,
 	})
 	fanOut := &fanout.Fanout{Integrations: db.Integrations(), Systems: systems, Store: db.Deliveries(), Logger: log,
-		Now: time.Now}
+		Now: time.Now, Messages: &fanout.MessageCounts{}}
 	ctx, cancel := context.WithCancel(t.Context())
 	var work sync.WaitGroup
 	work.Go(func() { fanOut.Run(ctx, db.Bus(), db.Bus().Arrived(), pool.Wake) })
