@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"tocsin/functions/local/backups"
 	"tocsin/functions/local/commandline"
@@ -108,8 +109,7 @@ func complete(_ context.Context, words []string) error {
 // help says what the commands are, or what one is.
 func help(ctx context.Context, args []string) error {
 	if len(args) == 0 || args[0] == "help" {
-		listCommands(os.Stdout)
-		return nil
+		return listCommands(os.Stdout)
 	}
 	for _, g := range groups() {
 		if g.Name == args[0] {
@@ -122,7 +122,8 @@ func help(ctx context.Context, args []string) error {
 	return fmt.Errorf("there is no command %q: `tocsin help` lists them", args[0])
 }
 
-func listCommands(out io.Writer) {
+func listCommands(to io.Writer) error {
+	out := new(strings.Builder)
 	fmt.Fprintln(out, "tocsin [flags] starts Tocsin on this machine; `tocsin -help` has its flags.")
 	fmt.Fprintln(out, "\nOver the API of any installation, with a token (`tocsin help COMMAND`):")
 	for _, g := range groups() {
@@ -132,6 +133,8 @@ func listCommands(out io.Writer) {
 	fmt.Fprintln(out, "\nOn the machine of an installation (`tocsin COMMAND -help`):")
 	fmt.Fprintln(out, "  user, sign-in, token, tenant, publisher-key, keys: who may do what")
 	fmt.Fprintln(out, "  backup, restore, compact, doctor, ready, version: how it is kept")
+	_, err := io.WriteString(to, out.String())
+	return err
 }
 
 // tellVersion says which release this is.

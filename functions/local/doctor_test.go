@@ -39,3 +39,16 @@ func TestTheDoctorLooksAtARunningProgramAndAtAStoppedOne(t *testing.T) {
 	require.Equal(t, 1, found.Faults)
 	require.Contains(t, fails(t, "doctor", "-colour", "red"), "usage: tocsin doctor")
 }
+
+func TestHelpThatCanNotBeWrittenIsNoSuccess(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("no device here is always full: ", err)
+	}
+	defer full.Close()
+	binary, err := build()
+	require.NoError(t, err)
+	c := exec.CommandContext(t.Context(), binary, "help")
+	c.Stdout = full
+	require.Error(t, c.Run())
+}

@@ -136,6 +136,8 @@ func TestS13ALinkReplacesTheSessionOfAnotherPersonOnlyWhenThatIsSaid(t *testing.
 
 func TestACommandMakesAnAPITokenAndRevokesIt(t *testing.T) {
 	p := running(t, t.TempDir())
+	_, err := p.Run("token", "create", "deploy script", "-expires", "2030-01-01")
+	require.ErrorContains(t, err, `-expires "2030-01-01" is no span of time: say hours, such as 720h`)
 	said, err := p.Run("token", "create", "deploy script", "-role", "read_only", "-expires", "1h")
 	require.NoError(t, err)
 	secret := regexp.MustCompile(`(?m)^  (\S{64})$`).FindStringSubmatch(said)

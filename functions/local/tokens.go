@@ -28,7 +28,7 @@ var tokenCommand = administrative{
 		f.String("tenant", "", "the tenant, where the person is of several")
 		f.String("kind", string(token.Shared), "shared is of the tenant, personal ends with the person")
 		f.String("role", "", "what the token may do (default: as the person)")
-		f.Duration("expires", 0, "how long it is good (default: until it is revoked)")
+		f.String("expires", "", "how long it is good, such as 720h (default: until it is revoked)")
 	},
 	run: runToken,
 }
@@ -64,7 +64,7 @@ func createToken(ctx context.Context, a *administration, c call, by access.Princ
 	if good, ok := c.Flags["expires"]; ok {
 		d, err := time.ParseDuration(good)
 		if err != nil {
-			return fmt.Errorf("-expires: %w", err)
+			return fmt.Errorf("-expires %q is no span of time: say hours, such as 720h for thirty days", good)
 		}
 		o.ExpiresAt = a.tokens.Now().Add(d).UTC().Truncate(time.Second)
 	}

@@ -164,6 +164,9 @@ func TestAHealthyInstallationHasNoFault(t *testing.T) {
 	fresh := New(Installation{State: t.TempDir() + "/new/tocsin.db", Key: t.TempDir() + "/tocsin.key",
 		Listen: "127.0.0.1:0", ListenBus: "127.0.0.1:0"})
 	require.Zero(t, Faults(fresh.Examine(t.Context(), true)), "nothing is there before the first start")
+	_, err := keyring.Open(fresh.Key)
+	require.NoError(t, err)
+	wants(t, fresh, "key", OK, "can be used; there is no secret yet")
 }
 
 func TestWhatIsWrongWithTheStateIsTold(t *testing.T) {

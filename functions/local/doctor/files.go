@@ -182,6 +182,9 @@ func (d *Doctor) key(context.Context) []Finding {
 		return found(name, Warning, fmt.Sprintf("a rotation of the keys is unfinished: %d of %d secrets are sealed "+
 			"with an older key", older, len(sealed)), "stop Tocsin and run `tocsin keys rotate`")
 	}
+	if len(sealed) == 0 {
+		return found(name, OK, fmt.Sprintf("the key file %s can be used; there is no secret yet", d.Key), "")
+	}
 	return found(name, OK, fmt.Sprintf("the key file %s opens all %d secrets", d.Key, len(sealed)), "")
 }
 
