@@ -16,7 +16,9 @@ import (
 	"tocsin/shared/activity"
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
+	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/event"
+	"tocsin/shared/fanout"
 	"tocsin/shared/hold"
 	"tocsin/shared/integration"
 )
@@ -59,6 +61,9 @@ func TestAQuietInstallationSendsInTimeWhatWaits(t *testing.T) {
 		"quiet hours, and a digest": {integration.Draft{Hold: hold.Rules{Pass: []string{"vuln"}, Then: hold.Digest,
 			Quiet: []hold.Quiet{{From: "00:00", To: "00:30", Zone: "UTC"}}}}, both,
 			map[string]string{"vuln-1": "5s", "user-1": "30m0s"}},
+		"quiet hours, one after the other": {integration.Draft{Hold: hold.Rules{Pass: []string{"vuln"},
+			Quiet: []hold.Quiet{{From: "00:00", To: "00:30", Zone: "UTC"}, {From: "00:30", To: "01:00", Zone: "UTC"}}}},
+			both, map[string]string{"vuln-1": "5s", "user-1": "1h0m0s"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -77,6 +82,32 @@ func TestAQuietInstallationSendsInTimeWhatWaits(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is held longer by newer rules, when its time comes, is looked at again at the new end.
+func TestAQuietInstallationSendsInTimeWhatIsHeldLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &channel{words: []string{"user-1"}, began: time.Now(), at: map[string]string{}}
+		p := start(t, w)
+		p.db.Deliveries().SetHolder(&fanout.Holder{Integrations: p.db.Integrations(), Systems: catalogue.Default(),
+			Now: time.Now})
+		quiet := func(to string) hold.Rules {
+			return hold.Rules{Quiet: []hold.Quiet{{From: "00:00", To: to, Zone: "UTC"}}}
+		}
+		by := activity.Actor{Tenant: "42", ClientName: "Acme"}
+		i, err := p.service.Create(t.Context(), by, integration.Draft{System: "slack", Name: "Ops", Hold: quiet("00:30"),
+			Subscriptions: []integration.Subscription{{Event: event.System}},
+			Parameters:    json.RawMessage(`{"webhook_url":"https://hooks.slack.com/services/T0/B0/x"}`)})
+		require.NoError(t, err)
+		require.NoError(t, p.db.Bus().Put(t.Context(), entriesOf(w.words)))
+		time.Sleep(10 * time.Minute)
+		longer := quiet("02:00")
+		_, err = p.service.Update(t.Context(), by, i.ID, 0, integration.Patch{Hold: &longer})
+		require.NoError(t, err)
+		time.Sleep(3 * time.Hour)
+		p.stop()
+		require.Equal(t, map[string]string{"user-1": "2h0m0s"}, w.at)
+	})
 }
 
 // entriesOf are events that tell a person of such names: user-1 is of a user, vuln-1 of a vulnerability.

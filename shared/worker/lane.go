@@ -71,11 +71,10 @@ func (p *Pool) ended(l *lane, sent bool) bool {
 		l.again = false
 		return false
 	}
-	switch {
-	case l.news && !sent:
+	if l.news && !sent {
 		p.look() // what came in waits for its time: the timer must know until when
-	case l.news && !l.Retry: // a part of it can wait for its batch window to close
-		p.expect(closes)
+	} else if !l.Retry {
+		p.expect(closes) // a part of what came in can wait, and what was due can be held longer
 	}
 	l.running, l.news = false, false
 	p.forget(l)

@@ -14,7 +14,7 @@ type Queue interface {
 	// closes, or the next hold ends; zero for never.
 	Waiting(ctx context.Context, now time.Time) (lanes []delivery.Lane, next time.Time, err error)
 	// Closes is when the first batch window or hold of a lane ends; zero: nothing waits for one. It is asked whenever
-	// what came in of a lane has been sent, so it takes no I/O.
+	// a lane has nothing left to send, so it takes no I/O.
 	Closes(lane delivery.Lane) time.Time
 	// Lease hands out up to limit deliveries of a lane, oldest first, with their events: retries that are due by the
 	// given time, which need not be now, and none whose lease has not ended by now. Those whose batch
