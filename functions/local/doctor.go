@@ -34,7 +34,8 @@ func examine(ctx context.Context, args []string) error {
 	}
 	d := doctor.New(i)
 	d.Slow = func(check string) {
-		fmt.Fprintf(os.Stderr, "still looking at: %s (a disk that is slow, or another machine that does not answer)\n", check)
+		fmt.Fprintf(os.Stderr, "still looking at: %s (a disk that is slow, or another machine that does not answer)\n",
+			check)
 	}
 	all := d.Examine(ctx, offline)
 	if err := doctor.Tell(os.Stdout, all, asJSON); err != nil {

@@ -135,8 +135,8 @@ func TestAPersonIsErasedByACommandWhetherTheProgramRunsOrNot(t *testing.T) {
 	require.NotContains(t, strings.ToLower(string(raw)), "ada lovelace")
 }
 
-// TestAnOperatorOfThisMachineExportsOverTheAPI as docs/leaving.md says; a role that there is not is told with those that
-// there are.
+// TestAnOperatorOfThisMachineExportsOverTheAPI as docs/leaving.md says; a role that there is not is told with those
+// that there are.
 func TestAnOperatorOfThisMachineExportsOverTheAPI(t *testing.T) {
 	folder := t.TempDir()
 	p := running(t, folder, "-log-level", "error")

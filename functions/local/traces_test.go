@@ -251,8 +251,9 @@ func TestAReportIsFollowedFromItsMakingToItsMail(t *testing.T) {
 	t.Setenv("OTEL_TRACES_SAMPLER_ARG", "1")
 	p := running(t, t.TempDir())
 	day := time.Now().UTC().Format(time.DateOnly)
-	require.NoError(t, p.Call(http.MethodPost, "/v1/reports", map[string]any{"format": "csv", "period": map[string]string{"frequency": "daily", "from": day},
-		"recipients": []string{"admin@example.com"}}, nil))
+	require.NoError(t, p.Call(http.MethodPost, "/v1/reports", map[string]any{"format": "csv",
+		"period": map[string]string{"frequency": "daily", "from": day}, "recipients": []string{"admin@example.com"}},
+		nil))
 	span := func(name, trace string) *otlp.Span {
 		for _, s := range got.Spans() {
 			if strings.HasPrefix(s.GetName(), name) && strings.HasPrefix(hex.EncodeToString(s.GetTraceId()), trace) {

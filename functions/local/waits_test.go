@@ -20,6 +20,7 @@ const nobody = "http://127.0.0.1:1"
 
 // TestEveryCommandSaysThatNobodyAnswersAndWhatToDo runs each command that calls another program, where there is none.
 func TestEveryCommandSaysThatNobodyAnswersAndWhatToDo(t *testing.T) {
+	t.Parallel()
 	binary, err := build()
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "tocsin.yaml")

@@ -50,8 +50,8 @@ type Store interface {
 // Heads is a Store that knows where lists begin: of thousands few are on a page, and the others are not looked into.
 type Heads interface {
 	Store
-	// Head is an id above which an integration's list has nothing, "" of one that has nothing. ok is false where that is
-	// not known.
+	// Head is an id above which an integration's list has nothing, "" of one that has nothing. ok is false where that
+	// is not known.
 	Head(tenant, integration string) (id string, ok bool)
 }
 

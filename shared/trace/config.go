@@ -157,7 +157,8 @@ func (e *environment) headers() map[string]string {
 	for n, name := range names {
 		switch {
 		case !httpguts.ValidHeaderFieldName(name):
-			e.fail(variable, "names a header with a character that no header's name has: header %d of %d", n+1, len(names))
+			e.fail(variable, "names a header with a character that no header's name has: header %d of %d", n+1,
+				len(names))
 		case !httpguts.ValidHeaderFieldValue(values[n]):
 			e.fail(variable, "gives the header %s a value with a control character", name)
 		}

@@ -62,8 +62,8 @@ type Doctor struct {
 
 // New makes a Doctor for this machine.
 func New(i Installation) *Doctor {
-	return &Doctor{Installation: i, within: patience, now: time.Now, built: buildTime(), free: freeBytes, sync: syncTime,
-		synced: clockSynced, resolve: resolve}
+	return &Doctor{Installation: i, within: patience, now: time.Now, built: buildTime(), free: freeBytes,
+		sync: syncTime, synced: clockSynced, resolve: resolve}
 }
 
 // each check may find several things.

@@ -361,8 +361,8 @@ func TestAResolverThatIsSlowMakesNoNameAFaultThatWasNotAsked(t *testing.T) {
 	parameters, err := json.Marshal(addresses)
 	require.NoError(t, err)
 	require.NoError(t, db.Integrations().Create(t.Context(), integration.Integration{Tenant: "42", ID: "j",
-		System: "web_hooks", Name: "Hooks", Parameters: parameters}, activity.Record{Entry: activity.Entry{ID: "e2", At: time.Now(),
-		Actor: activity.System("42")}}))
+		System: "web_hooks", Name: "Hooks", Parameters: parameters},
+		activity.Record{Entry: activity.Entry{ID: "e2", At: time.Now(), Actor: activity.System("42")}}))
 	require.NoError(t, db.Close())
 	wants(t, d, "names", OK, "40 names")
 	d.within = 50 * time.Millisecond
@@ -373,7 +373,8 @@ func TestAResolverThatIsSlowMakesNoNameAFaultThatWasNotAsked(t *testing.T) {
 	count := map[Verdict]int{}
 	for _, f := range d.names(t.Context()) {
 		if count[f.Verdict]++; f.Verdict == Skipped {
-			require.Equal(t, "24 of 40 names were not looked up: the resolver took longer than 50ms for the others", f.Says)
+			require.Equal(t, "24 of 40 names were not looked up: the resolver took longer than 50ms for the others",
+				f.Says)
 		}
 	}
 	require.Equal(t, map[Verdict]int{Fault: 16, Skipped: 1}, count)

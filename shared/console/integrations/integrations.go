@@ -263,8 +263,8 @@ func (s *API) integrations(api huma.API) {
 		OperationID: "update-integration", Method: http.MethodPatch, Path: "/v1/integrations/{id}", Tags: tags,
 		Errors:  []int{400, 404, 409, 412, 413, 415, 422},
 		Summary: "Change an integration", Description: "A merge patch (RFC 7396): what is left out stays, null " +
-			"removes. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change of " +
-			"who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by " +
+			"removes. A secret stays when it is left out or sent back as its mask. It goes to nobody else: a change " +
+			"of who receives it (scheme, host, port, CA, verification, region, account) is answered 422, field by " +
 			"field, until it is entered again.",
 	}), s.patch)
 }

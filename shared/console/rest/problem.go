@@ -94,8 +94,8 @@ var (
 	missing = regexp.MustCompile(`^expected required property (\S+) to be present$`)
 )
 
-// place names a field as our own checks do, filters.0.values, where huma writes filters[0], and of what is missing names
-// what should have it.
+// place names a field as our own checks do, filters.0.values, where huma writes filters[0], and of what is missing
+// names what should have it.
 func place(location, reason string) string {
 	out := item.ReplaceAllString(location, ".$1")
 	if lacks := missing.FindStringSubmatch(reason); lacks != nil {

@@ -58,7 +58,8 @@ type crowd struct {
 func (c *crowd) publish(at time.Time, to some) {
 	c.t.Helper()
 	c.events++
-	f := &fanout.Fanout{Integrations: to, Systems: one{}, Store: c.db.Deliveries(), Logger: slog.New(slog.DiscardHandler)}
+	f := &fanout.Fanout{Integrations: to, Systems: one{}, Store: c.db.Deliveries(),
+		Logger: slog.New(slog.DiscardHandler)}
 	require.NoError(c.t, c.db.Bus().Put(c.t.Context(), []delivery.Entry{{DetailType: "new_hits", At: at,
 		Detail: fmt.Appendf(nil, `{"version":1,"id":"crowd-%07d","tenant":"42","time":"2023-03-01T00:00:00Z",`+
 			`"data":{"hit":{"type":"sqli"}}}`, c.events)}}))
@@ -86,7 +87,8 @@ func (c *crowd) settle(i integration.Integration) {
 	for n := range leased {
 		leased[n].State = []delivery.State{delivery.Delivered, delivery.Dead, delivery.Retrying}[c.random.IntN(3)]
 		leased[n].Due = c.now.Add(time.Hour)
-		leased[n].Attempts = []delivery.Attempt{{At: c.now, Status: 200, Delivered: leased[n].State == delivery.Delivered}}
+		leased[n].Attempts = []delivery.Attempt{{At: c.now, Status: 200,
+			Delivered: leased[n].State == delivery.Delivered}}
 	}
 	require.NoError(c.t, c.db.Deliveries().Settle(c.t.Context(), leased))
 }
@@ -187,8 +189,8 @@ func TestPagesOfThousandsOfIntegrationsAreThoseOfTheirLists(t *testing.T) {
 			c.settle(i)
 		}
 		for _, i := range c.chosen(5) {
-			_, _, err := c.db.Deliveries().Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: i.ID, Limit: 10,
-				States: []delivery.State{delivery.Dead, delivery.Delivered}})
+			_, _, err := c.db.Deliveries().Replay(t.Context(), delivery.Replay{Tenant: "42", Integration: i.ID,
+				Limit: 10, States: []delivery.State{delivery.Dead, delivery.Delivered}})
 			require.NoError(t, err)
 		}
 		c.recovered(c.chosen(3))

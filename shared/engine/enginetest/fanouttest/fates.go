@@ -224,7 +224,8 @@ func (w *fates) Get(_ context.Context, _, id string) (integration.Integration, e
 	if i == nil {
 		return integration.Integration{}, integration.ErrNotFound
 	}
-	out := integration.Integration{ID: i.id, Tenant: w.tenant, System: i.system, Name: i.id, Revision: 1 + i.changes, Window: 1,
+	out := integration.Integration{ID: i.id, Tenant: w.tenant, System: i.system, Name: i.id,
+		Revision: 1 + i.changes, Window: 1,
 		Parameters: []byte(`{}`), Filters: i.filters, Hold: i.own.rules(), StormGuard: integration.NoStormGuard,
 		Fallback: i.fallback, Off: i.off,
 		Subscriptions: []integration.Subscription{{Event: event.VulnHigh}, {Event: event.VulnMedium},

@@ -23,7 +23,7 @@ type head struct {
 	known bool
 }
 
-// Head is the id above which a list has nothing, "" of one that has nothing at all. ok is false where that is not known.
+// Head is the id above which a list has nothing, "" of one that has nothing at all. ok is false where it is not known.
 func (h *Heads) Head(tenant, integration string) (id string, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
