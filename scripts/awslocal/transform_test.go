@@ -73,7 +73,7 @@ var routes = []string{
 	"get /asyncapi.json", "get /configuration.schema.json",
 	"get /add", "get /add/{system}", "get /integrations/{proxy+}", "get /triggers", "get /triggers/{proxy+}",
 	"get /reports", "get /profile", "get /tokens", "get /mail-log",
-	"get /rejected", "get /addresses", "get /activity", "get /log", "get /events/{id}",
+	"get /rejected", "get /addresses", "get /activity", "get /leaving", "get /log", "get /events/{id}",
 	"get /pages/{proxy+}",
 	"get /sign-in", "get /sign-in/{proxy+}", "get /signed-in", "post /sign-in/logout",
 	"get /healthz", "get /livez", "get /readyz", "post /telegram", "get /unsubscribe/{token}",

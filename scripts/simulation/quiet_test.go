@@ -95,9 +95,9 @@ func TestAQuietInstallationSendsInTimeWhatIsHeldLonger(t *testing.T) {
 			return hold.Rules{Quiet: []hold.Quiet{{From: "00:00", To: to, Zone: "UTC"}}}
 		}
 		by := activity.Actor{Tenant: "42", ClientName: "Acme"}
-		i, err := p.service.Create(t.Context(), by, integration.Draft{System: "slack", Name: "Ops", Hold: quiet("00:30"),
-			Subscriptions: []integration.Subscription{{Event: event.System}},
-			Parameters:    json.RawMessage(`{"webhook_url":"https://hooks.slack.com/services/T0/B0/x"}`)})
+		i, err := p.service.Create(t.Context(), by, integration.Draft{System: "slack", Name: "Ops",
+			Hold: quiet("00:30"), Subscriptions: []integration.Subscription{{Event: event.System}},
+			Parameters: json.RawMessage(`{"webhook_url":"https://hooks.slack.com/services/T0/B0/x"}`)})
 		require.NoError(t, err)
 		require.NoError(t, p.db.Bus().Put(t.Context(), entriesOf(w.words)))
 		time.Sleep(10 * time.Minute)
