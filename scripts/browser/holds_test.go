@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"tocsin/scripts/embedded"
 )
 
 // held is an integration as the API shows when what is sent to it waits.
@@ -200,6 +202,16 @@ func TestHomeTellsWhatIsHeldApartFromWhatWaits(t *testing.T) {
 	}
 }
 
+// cameIn waits until the program has taken an event.
+func cameIn(t *testing.T, p *embedded.Process) {
+	t.Helper()
+	eventually(t, "it came in", func() (bool, error) {
+		var o struct{ Events int }
+		err := p.Call("GET", "/v1/overview", nil, &o)
+		return o.Events > 0, err
+	})
+}
+
 func TestThePageOfAnEventSaysThatAMuteDroppedIt(t *testing.T) {
 	t.Parallel()
 	at := receive(t)
@@ -208,11 +220,7 @@ func TestThePageOfAnEventSaysThatAMuteDroppedIt(t *testing.T) {
 	require.NoError(t, p.Call("POST", "/v1/integrations/"+id+"/mute",
 		map[string]any{"hours": 2, "reason": "migration", "then": "drop"}, nil))
 	vulnerabilities(t, p, "dropped", 1)
-	eventually(t, "it came in", func() (bool, error) {
-		var o struct{ Events int }
-		err := p.Call("GET", "/v1/overview", nil, &o)
-		return o.Events > 0, err
-	})
+	cameIn(t, p)
 	for name, l := range everyLook() {
 		b := open(t, p, l, "/events/dropped-0")
 		b.act("settled")

@@ -108,11 +108,7 @@ func TestThePageOfAnEventSaysThatQuietHoursDroppedIt(t *testing.T) {
 		"quiet": []map[string]any{{"zone": "UTC", "from": now.Add(-time.Hour).Format("15:04"),
 			"to": now.Add(2 * time.Hour).Format("15:04")}}}}, nil))
 	vulnerabilities(t, p, "dropped", 1)
-	eventually(t, "it came in", func() (bool, error) {
-		var o struct{ Events int }
-		err := p.Call("GET", "/v1/overview", nil, &o)
-		return o.Events > 0, err
-	})
+	cameIn(t, p)
 	for name, l := range everyLook() {
 		b := open(t, p, l, "/events/dropped-0")
 		b.act("settled")
