@@ -171,7 +171,7 @@ func TestWhatAReceiverDoesNotTakeIsSaid(t *testing.T) {
 	// OpenSSL closes the connection behind its alert, which is lost when our request meets that.
 	for says, patch := range map[string]map[string]any{
 		`\(invalid_client\): check the client ID, the client secret`: {"client_secret": "another"},
-		`\(invalid_scope\): check the client ID`:                     {"scope": "email"},
+		`\(invalid_scope\): check the scope and the audience`:        {"scope": "email"},
 		`takes none of ours \(unknown certificate authority\)|it may not take our client certificate`: {
 			"client_certificate": other.Certificate, "client_key": other.Key},
 		`takes none of ours \(certificate required\)|closed the connection`: {
