@@ -10,6 +10,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/plaintext"
+	"tocsin/shared/timezone"
 )
 
 // Limits of rules. The product facts know no quiet hours.
@@ -113,10 +114,8 @@ func (v *validation) quiet(field string, q Quiet) {
 	}
 	v.dates(field, q)
 	v.hours(field, q)
-	if q.Zone == "" || q.Zone == "Local" {
-		v.Addf(field+".zone", "must be a time zone such as Europe/Berlin")
-	} else if _, err := time.LoadLocation(q.Zone); err != nil {
-		v.Addf(field+".zone", "must be a time zone such as Europe/Berlin, %q is none", q.Zone)
+	if err := timezone.Check(q.Zone); err != nil {
+		v.Addf(field+".zone", "%v", err)
 	}
 }
 

@@ -5,7 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	_ "time/tzdata" // zones are the same wherever we run; a Lambda function's image has none
+
+	"tocsin/shared/timezone"
 )
 
 // Quiet are quiet hours: on days of the week, on dates, or on days of the week between dates.
@@ -202,10 +203,6 @@ func location(name string) zone {
 	if z, ok := locations.Load(name); ok {
 		return z.(zone)
 	}
-	l, err := time.LoadLocation(name)
-	if err != nil {
-		return zone{time.UTC, &atomic.Pointer[span]{}}
-	}
-	z, _ := locations.LoadOrStore(name, zone{l, &atomic.Pointer[span]{}})
+	z, _ := locations.LoadOrStore(name, zone{timezone.Open(name), &atomic.Pointer[span]{}})
 	return z.(zone)
 }

@@ -17,6 +17,7 @@ import (
 	"tocsin/shared/mail/address"
 	"tocsin/shared/report"
 	"tocsin/shared/report/calendar"
+	"tocsin/shared/timezone"
 	"tocsin/shared/wording"
 )
 
@@ -400,7 +401,7 @@ func (r Reading) check() error {
 		return ErrLanguage
 	}
 	if z := r.Zone; z != nil && *z != "" {
-		return calendar.CheckZone(*z)
+		return timezone.Check(*z)
 	}
 	return nil
 }
@@ -417,7 +418,7 @@ func (r Reading) set(p *Profile, e *activity.Entry) {
 	}
 }
 
-// SetIn is Set with how the person reads. Errors: ErrLanguage and calendar.ErrZone too.
+// SetIn is Set with how the person reads. Errors: ErrLanguage and timezone.Err too.
 func (s *Service) SetIn(ctx context.Context, who Person, choices Choices, r Reading, revision int64) (Profile, error) {
 	if err := r.check(); err != nil {
 		return Profile{}, err

@@ -16,6 +16,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
+	"tocsin/shared/timezone"
 )
 
 // Integrations are the real ones.
@@ -107,9 +108,7 @@ func person(p profile.Profile) integration.Integration {
 		Revision: p.Revision, CreatedBy: p.Email, UpdatedAt: p.UpdatedAt,
 	}
 	if p.Zone != "" {
-		if l, err := time.LoadLocation(p.Zone); err == nil { // it was checked when it was saved
-			i.Zone = l
-		}
+		i.Zone = timezone.Open(p.Zone)
 	}
 	told := p.Told()
 	i.Subscriptions = append(i.Subscriptions, integration.Subscription{Event: event.TokenExpiry})

@@ -13,6 +13,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/report/calendar"
 	"tocsin/shared/report/daily"
+	"tocsin/shared/timezone"
 )
 
 // digestLines is how many lines a digest lists. The rest is counted.
@@ -239,7 +240,7 @@ func (b *digester) surface(ctx context.Context) error {
 func (b *digester) changes(ctx context.Context) error {
 	from, to, inside := b.period.From, b.period.To, func(calendar.Day) bool { return true }
 	if b.period.Frequency == calendar.APIHourly {
-		zone := calendar.Location(b.period.Zone)
+		zone := timezone.Open(b.period.Zone)
 		begin, end := from.Begins(), to.Hours(1).Begins()
 		from, to = calendar.DayOf(begin, zone), calendar.DayOf(end.Add(-time.Second), zone)
 		inside = func(hour calendar.Day) bool { return b.period.From <= hour && hour <= b.period.To }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"tocsin/shared/cache"
-	"tocsin/shared/report/calendar"
+	"tocsin/shared/timezone"
 	"tocsin/shared/wording"
 )
 
@@ -48,9 +48,9 @@ func (l *Locales) Locale(ctx context.Context, tenant string) wording.Locale {
 	s, err := l.Store.Settings(ctx, tenant)
 	if err != nil {
 		l.Log.Warn("read the language and the zone of a tenant", "tenant", tenant, "error", err.Error())
-		return wording.Locale{Language: wording.English, Zone: calendar.Location("")}
+		return wording.Locale{Language: wording.English, Zone: timezone.Open("")}
 	}
-	locale := wording.Locale{Language: s.Language.Or(wording.English), Zone: calendar.Location(s.Zone)}
+	locale := wording.Locale{Language: s.Language.Or(wording.English), Zone: timezone.Open(s.Zone)}
 	l.known.Keep(tenant, locale, now, mostTenants)
 	return locale
 }

@@ -8,6 +8,7 @@ import (
 	"tocsin/shared/cache"
 	"tocsin/shared/report/calendar"
 	"tocsin/shared/retention"
+	"tocsin/shared/timezone"
 )
 
 // Retentions knows how long is kept what comes for each tenant. It is safe for concurrent use.
@@ -45,7 +46,7 @@ func (s *Service) Kept(v Settings) retention.Kept { return v.Retention.For(s.Eve
 
 // Since is the first day that a report by filters can be made of, for the tenant of the settings.
 func (s *Service) Since(v Settings) calendar.Day {
-	return calendar.DayOf(v.Retention.Since(s.Now(), s.EventsKept, s.EndsWritten), calendar.Location(v.Zone)).Add(1)
+	return calendar.DayOf(v.Retention.Since(s.Now(), s.EventsKept, s.EndsWritten), timezone.Open(v.Zone)).Add(1)
 }
 
 // Leaves is until when what was written before a choice of fewer days is there at the latest; zero = it has gone, or

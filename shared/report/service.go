@@ -23,6 +23,7 @@ import (
 	"tocsin/shared/mail/address"
 	"tocsin/shared/report/calendar"
 	"tocsin/shared/retention"
+	"tocsin/shared/timezone"
 	"tocsin/shared/trace"
 	"tocsin/shared/wording"
 )
@@ -194,7 +195,7 @@ func (s *Service) plans(ctx context.Context, due []Subscription) ([]plan, error)
 // plan says what a subscription is owed, and when it is due next.
 func (s *Service) plan(sub Subscription, v Settings) plan {
 	now, hour := s.Now(), v.At()
-	last := calendar.Last(sub.Frequency, now, cmp.Or(v.Zone, calendar.DefaultZone), hour)
+	last := calendar.Last(sub.Frequency, now, cmp.Or(v.Zone, timezone.Default), hour)
 	// from before it was kept: it begins with this look, or has begun with the time that it is due
 	if sub.Since.IsZero() {
 		if sub.Since = sub.Due; sub.Due.IsZero() {
@@ -417,13 +418,13 @@ func (s *Service) File(ctx context.Context, tenant, id, name string) (File, erro
 // Zone is the time zone in which the days of the tenant's reports are cut.
 func (s *Service) Zone(ctx context.Context, tenant string) (string, error) {
 	v, err := s.Store.Settings(ctx, tenant)
-	return cmp.Or(v.Zone, calendar.DefaultZone), err
+	return cmp.Or(v.Zone, timezone.Default), err
 }
 
 // Settings are the tenant's, with the zone that holds where none was chosen.
 func (s *Service) Settings(ctx context.Context, tenant string) (Settings, error) {
 	v, err := s.Store.Settings(ctx, tenant)
-	v.Zone = cmp.Or(v.Zone, calendar.DefaultZone)
+	v.Zone = cmp.Or(v.Zone, timezone.Default)
 	return v, err
 }
 
@@ -438,7 +439,7 @@ type SettingsChange struct {
 }
 
 func (c SettingsChange) check() error {
-	if err := calendar.CheckZone(c.Zone); err != nil {
+	if err := timezone.Check(c.Zone); err != nil {
 		return err
 	}
 	if c.Hour != nil {
@@ -532,7 +533,7 @@ func (s *Service) Order(ctx context.Context, who activity.Actor, q Request) (Rep
 		return Report{}, err
 	}
 	problems = append(problems, filters...)
-	if q.Period.From > calendar.DayOf(s.Now(), calendar.Location(q.Period.Zone)) {
+	if q.Period.From > calendar.DayOf(s.Now(), timezone.Open(q.Period.Zone)) {
 		problems = append(problems, destination.FieldProblem{Field: "from", Reason: "must not be in the future"})
 	}
 	var others int

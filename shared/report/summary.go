@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/filter"
 	"tocsin/shared/report/calendar"
 	"tocsin/shared/report/daily"
+	"tocsin/shared/timezone"
 	"tocsin/shared/wording"
 )
 
@@ -94,7 +95,7 @@ func RowsOf(f Format) Rows {
 // Build reads a period of the record. Its memory is bounded by the limits of the record: see MaxValues.
 func Build(ctx context.Context, l DailyTotals, tenant, client string, p calendar.Period, rows Rows,
 	now time.Time) (*Summary, error) {
-	s := &Summary{Client: cmp.Or(client, tenant), Period: p, Made: now.In(calendar.Location(p.Zone))}
+	s := &Summary{Client: cmp.Or(client, tenant), Period: p, Made: now.In(timezone.Open(p.Zone))}
 	b := builder{Summary: s, source: l, tenant: tenant, rows: rows, totals: map[daily.Dimension]map[string]int64{},
 		days: map[calendar.Day]*DayCount{}}
 	for _, step := range []func(context.Context) error{b.counts, b.attacks, b.incidents, b.vulnerabilities, b.before} {
@@ -262,7 +263,7 @@ func (b *builder) incidents(ctx context.Context) error {
 	}
 	for _, i := range byID {
 		b.Incidents = append(b.Incidents, i)
-		b.day(max(calendar.DayOf(i.Last, calendar.Location(b.Period.Zone)), b.Period.From)).Incidents++
+		b.day(max(calendar.DayOf(i.Last, timezone.Open(b.Period.Zone)), b.Period.From)).Incidents++
 	}
 	slices.SortFunc(b.Incidents, func(x, y daily.Incident) int {
 		return cmp.Or(cmp.Compare(y.Hits(), x.Hits()), y.Last.Compare(x.Last), cmp.Compare(x.ID, y.ID))
@@ -290,7 +291,7 @@ func (b *builder) vulnerabilities(ctx context.Context) error {
 	for _, v := range byID {
 		b.Vulnerabilities = append(b.Vulnerabilities, v)
 		by[v.Threat]++
-		b.day(max(calendar.DayOf(v.At, calendar.Location(b.Period.Zone)), b.Period.From)).Vulns++
+		b.day(max(calendar.DayOf(v.At, timezone.Open(b.Period.Zone)), b.Period.From)).Vulns++
 	}
 	slices.SortFunc(b.Vulnerabilities, func(x, y daily.Vulnerability) int {
 		return cmp.Or(cmp.Compare(slices.Index(threats, x.Threat), slices.Index(threats, y.Threat)), y.At.Compare(x.At),

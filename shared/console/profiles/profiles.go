@@ -19,7 +19,7 @@ import (
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
-	"tocsin/shared/report/calendar"
+	"tocsin/shared/timezone"
 	"tocsin/shared/wording"
 )
 
@@ -108,7 +108,7 @@ func (s *API) notifications(ctx context.Context, p profile.Profile, err error) (
 	case errors.Is(err, profile.ErrLanguage):
 		return nil, rest.NewProblem(http.StatusUnprocessableEntity, "the request is not valid",
 			rest.Fault("language", err.Error()))
-	case errors.Is(err, calendar.ErrZone):
+	case errors.Is(err, timezone.Err):
 		return nil, rest.NewProblem(http.StatusUnprocessableEntity, "the request is not valid",
 			rest.Fault("time_zone", err.Error()))
 	case errors.Is(err, profile.ErrNoAddress):

@@ -18,6 +18,7 @@ import (
 	"tocsin/shared/report"
 	"tocsin/shared/report/calendar"
 	"tocsin/shared/retention"
+	"tocsin/shared/timezone"
 	"tocsin/shared/wording"
 )
 
@@ -263,7 +264,7 @@ func (s *API) setSettings(ctx context.Context, in *settingsInput) (*settingsOutp
 		now, err = s.Reports.Set(ctx, rest.Person(ctx), report.SettingsChange{Zone: in.Body.TimeZone,
 			Hour: in.Body.Hour, Language: in.Body.Language, Hold: in.Body.Hold.Rules(),
 			Retention: in.Body.Retention.days()}, revision-1)
-		for field, of := range map[string]error{"time_zone": calendar.ErrZone, "hour": calendar.ErrHour,
+		for field, of := range map[string]error{"time_zone": timezone.Err, "hour": calendar.ErrHour,
 			"language": report.ErrLanguage} {
 			if errors.Is(err, of) {
 				return destination.InvalidParameters{{Field: field, Reason: err.Error()}}

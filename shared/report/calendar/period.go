@@ -3,13 +3,12 @@
 package calendar
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"time"
-	_ "time/tzdata" // zones are the same wherever we run; a Lambda function's image has none
 
 	"tocsin/shared/event"
+	"tocsin/shared/timezone"
 	"tocsin/shared/wording"
 )
 
@@ -219,7 +218,7 @@ func Containing(f Frequency, d Day, zone string) Period {
 
 // Last is the newest period of a frequency whose report is due at now: over, and the hour of the next day has come.
 func Last(f Frequency, now time.Time, zone string, hour int) Period {
-	p := Containing(f, DayOf(now, Location(zone)), zone)
+	p := Containing(f, DayOf(now, timezone.Open(zone)), zone)
 	if f == APIHourly {
 		p.From, p.To = HourOf(now), HourOf(now)
 	}
@@ -235,7 +234,7 @@ func (p Period) Due(hour int) time.Time {
 	if p.Frequency == APIHourly {
 		return p.To.Hours(1).Begins().Add(settled)
 	}
-	zone, next := Location(p.Zone), p.To.Add(1)
+	zone, next := timezone.Open(p.Zone), p.To.Add(1)
 	return later(next.at(hour, zone), next.at(0, zone).Add(settled))
 }
 
@@ -263,7 +262,7 @@ func (p Period) Previous() Period {
 
 // Span is when the first day of the period begins and when its last one ends.
 func (p Period) Span() (from, to time.Time) {
-	zone := Location(p.Zone)
+	zone := timezone.Open(p.Zone)
 	return p.From.at(0, zone), p.To.Add(1).at(0, zone)
 }
 
@@ -383,30 +382,4 @@ func CheckHour(hour int) error {
 		return ErrHour
 	}
 	return nil
-}
-
-// ErrZone: the name is not a time zone's. What wraps it is for a person.
-var ErrZone = errors.New("must be a time zone such as Europe/Berlin")
-
-// CheckZone says whether a zone is one of the IANA database. Error: ErrZone.
-func CheckZone(zone string) error {
-	if zone == "" || zone == "Local" {
-		return ErrZone
-	}
-	if _, err := time.LoadLocation(zone); err != nil {
-		return fmt.Errorf("%w, %q is none", ErrZone, zone)
-	}
-	return nil
-}
-
-// DefaultZone is the zone of a tenant that has chosen none.
-const DefaultZone = "UTC"
-
-// Location opens a zone that was checked when it was saved.
-func Location(zone string) *time.Location {
-	l, err := time.LoadLocation(cmp.Or(zone, DefaultZone))
-	if err != nil {
-		return time.UTC
-	}
-	return l
 }

@@ -13,6 +13,7 @@ import (
 	"tocsin/shared/cut"
 	"tocsin/shared/event"
 	"tocsin/shared/report/calendar"
+	"tocsin/shared/timezone"
 )
 
 // Dimension is what hits are counted by.
@@ -211,7 +212,7 @@ func (r *Recorder) zone(ctx context.Context, tenant string) (*time.Location, err
 	if r.known == nil || len(r.known) > 10_000 {
 		r.known = map[string]knownZone{}
 	}
-	known = knownZone{calendar.Location(name), now}
+	known = knownZone{timezone.Open(name), now}
 	r.known[tenant] = known
 	return known.zone, nil
 }

@@ -22,6 +22,7 @@ import (
 	"tocsin/shared/filter"
 	"tocsin/shared/report"
 	"tocsin/shared/report/calendar"
+	"tocsin/shared/timezone"
 )
 
 // ReportingEngine is what the suite of reports by filters works on.
@@ -178,7 +179,7 @@ type foundRows struct {
 
 // loop is the oracle.
 func loop(events []told, p calendar.Period, filters []filter.Filter) foundRows {
-	zone := calendar.Location(p.Zone)
+	zone := timezone.Open(p.Zone)
 	end, err := time.ParseInLocation(time.DateOnly, string(p.To.Add(2)), zone)
 	if err != nil {
 		panic(err)
@@ -248,7 +249,7 @@ func reportIsWhatALoopFinds(t *testing.T, r *rand.Rand, e ReportingEngine) {
 	some := 0
 	for range 12 {
 		filters, zone := anyReportFilters(r), pick(r, "UTC", "Asia/Tokyo", "America/Los_Angeles")
-		from := calendar.DayOf(reportStart, calendar.Location(zone)).Add(r.IntN(reportDays))
+		from := calendar.DayOf(reportStart, timezone.Open(zone)).Add(r.IntN(reportDays))
 		p, err := calendar.NewPeriod(from, from.Add(r.IntN(3)), zone)
 		require.NoError(t, err)
 		ordered, err := s.Order(t.Context(), activity.Actor{Tenant: "42", Email: "ada@example.com"},
