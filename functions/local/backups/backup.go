@@ -154,6 +154,9 @@ func (o order) copy(ctx context.Context, to string, m *backup.Manifest) (c backu
 	if err != nil {
 		return c, err
 	}
+	if err := s.Known(); err != nil { // secrets of a newer layout can lie where this release does not look
+		return c, errors.Join(fmt.Errorf("%w: make the backup with that release", err), s.Close())
+	}
 	c.State = to
 	err = s.CopyTo(ctx, to)
 	if err = errors.Join(err, s.Close()); err != nil {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/stretchr/testify/require"
+	driver "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
 
 	"tocsin/shared/backup"
 	"tocsin/shared/engine/sqlite"
@@ -105,4 +107,18 @@ func TestWhatAKilledBackupLeftIsRemovedByTheNext(t *testing.T) {
 	require.NoDirExists(t, dead)
 	require.DirExists(t, alive, "its process lives")
 	require.DirExists(t, foreign, "nobody says that it is ours")
+}
+
+func TestAStateOfANewerReleaseIsNotBackedUpWithWhatThisOneKnows(t *testing.T) {
+	o, folder, _ := installation(t, 1)
+	kept := sealed(t, folder, passphrase, 1)
+	conn, err := driver.OpenConn(o.state, driver.OpenReadWrite)
+	require.NoError(t, err)
+	require.NoError(t, sqlitex.ExecuteTransient(conn, "PRAGMA user_version = 9000", nil))
+	require.NoError(t, conn.Close())
+	require.ErrorContains(t, o.backup(t.Context()), "was written by a newer release (layout 9000, this one knows")
+	entries, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	require.FileExists(t, kept)
 }

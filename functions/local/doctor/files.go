@@ -61,9 +61,8 @@ func (d *Doctor) contents(size int64) []Finding {
 	if err != nil {
 		return found(name, Fault, err.Error(), "install this release again")
 	}
-	if s.Layout() > knows {
-		return found(name, Fault, fmt.Sprintf("the state file %s was written by a newer release (layout %d, this one "+
-			"knows %d)", d.State, s.Layout(), knows), "start that release, or restore a backup that this one made")
+	if err := s.Known(); err != nil {
+		return found(name, Fault, err.Error(), "start that release, or restore a backup that this one made")
 	}
 	says := fmt.Sprintf("the state file %s opens (layout %d, %d MB)", d.State, s.Layout(), size>>20)
 	if s.Layout() < knows {

@@ -62,6 +62,9 @@ func Export(ctx context.Context, args []string, note func(ctx context.Context, s
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, snapshot.Close()) }()
+		if err := snapshot.Known(); err != nil { // it can have tables that this release does not read
+			return nil, fmt.Errorf("%w: export with that release", err)
+		}
 		return erasure.Archive(ctx, Person(*person).Of(snapshot.Tenants()), tenant, time.Now(), w)
 	})
 }

@@ -10,8 +10,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	driver "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
 
 	"tocsin/functions/local/tenants"
+	"tocsin/shared/engine/sqlite"
 )
 
 const bearer = " Bearer of-the-operator "
@@ -106,4 +109,21 @@ func serves(t *testing.T) (*httptest.Server, chan string) {
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return server, asked
+}
+
+func TestAnExportOfAStateOfANewerReleaseIsRefused(t *testing.T) {
+	state, to := filepath.Join(t.TempDir(), "tocsin.db"), filepath.Join(t.TempDir(), "42.zip")
+	db, err := sqlite.Open(t.Context(), state, sqlite.Options{})
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	export := func() error {
+		return tenants.Export(t.Context(), []string{"42", "-to", to, "-state", state},
+			func(context.Context, string, string, string) error { return nil })
+	}
+	conn, err := driver.OpenConn(state, driver.OpenReadWrite)
+	require.NoError(t, err)
+	require.NoError(t, sqlitex.ExecuteTransient(conn, "PRAGMA user_version = 9000", nil))
+	require.NoError(t, conn.Close())
+	require.ErrorContains(t, export(), "was written by a newer release (layout 9000, this one knows")
+	require.NoFileExists(t, to)
 }

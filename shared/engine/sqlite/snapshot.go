@@ -11,7 +11,7 @@ import (
 )
 
 // Snapshot is a state file as it was at one moment, for reading alone: whether a program has it or not, and whatever
-// release wrote it.
+// release wrote it (see Known).
 type Snapshot struct{ *db.Snapshot }
 
 // Look opens a snapshot. All that was committed before the call is in it.

@@ -30,6 +30,18 @@ func migrations() ([]string, error) {
 	return out, nil
 }
 
+// NewerError says that a newer release wrote a state file, which can have what this one does not know.
+type NewerError struct {
+	Path          string
+	Layout, Knows int
+}
+
+// Error names the file and both layouts.
+func (e NewerError) Error() string {
+	return fmt.Sprintf("the state file %s was written by a newer release (layout %d, this one knows %d)", e.Path, e.Layout,
+		e.Knows)
+}
+
 func (f *File) migrate(ctx context.Context, conn *driver.Conn, known int) error {
 	steps, err := migrations()
 	if err != nil {
@@ -43,10 +55,8 @@ func (f *File) migrate(ctx context.Context, conn *driver.Conn, known int) error 
 		return f.damaged(err)
 	}
 	if version > int64(len(steps)) {
-		return fmt.Errorf(
-			"the state file %s was written by a newer release (layout %d, this one knows %d): start that release, or "+
-				"restore a backup that this one made",
-			f.path, version, len(steps))
+		return fmt.Errorf("%w: start that release, or restore a backup that this one made",
+			NewerError{f.path, int(version), len(steps)})
 	}
 	if version == int64(len(steps)) {
 		return nil // nothing is written: a start on a full disk succeeds

@@ -83,6 +83,18 @@ func (s *Snapshot) Close() error { return s.conn.Close() }
 // Layout is the number of the file's schema.
 func (s *Snapshot) Layout() int { return int(s.layout) }
 
+// Known says whether this release knows all that the file can have. Error: NewerError.
+func (s *Snapshot) Known() error {
+	knows, err := Layout()
+	if err != nil {
+		return fmt.Errorf("read the schema: %w", err)
+	}
+	if s.Layout() > knows {
+		return NewerError{s.path, s.Layout(), knows}
+	}
+	return nil
+}
+
 // Layout is the number of the schema that this release writes, and the highest that it reads.
 func Layout() (int, error) {
 	steps, err := migrations()
