@@ -32,7 +32,7 @@ test-independent: ## decode what is sent with libraries and parsers that are not
 	TOCSIN_TOOLS=required TOCSIN_PYTHON=$(CURDIR)/bin/python/bin/python $(GO) test ./shared/destination/fluentd/... ./shared/destination/logstash/...
 	@scripts/test-independent
 
-race: ## run all tests but the simulation under the race detector (needs a C compiler)
+race: ## run the tests of what has goroutines under the race detector (needs a C compiler)
 	@scripts/test-race $(ARGS)
 
 lint: ## check the format, the code and the arrows between folders (.golangci.yml), and each go.mod, THIRD_PARTY_NOTICES

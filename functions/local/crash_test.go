@@ -24,10 +24,14 @@ var (
 	taken  = flag.Int("events", 0, "how many events it takes in all; 0 = as many as come in a moment before each kill")
 )
 
+// detector is what the program is built with beside, when the tests look for races.
+var detector []string
+
 // build makes the program once for the tests of this package.
 var build = sync.OnceValues(func() (string, error) {
 	binary := filepath.Join(folder, "tocsin")
-	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
+	args := append([]string{"build"}, detector...)
+	out, err := exec.Command("go", append(args, "-o", binary, ".")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
