@@ -3,6 +3,7 @@ package awslocal
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -64,6 +65,53 @@ func (t *Template) DeleteTables(ctx context.Context, db *dynamodb.Client, prefix
 	}
 	return nil
 }
+
+// EmptyTables removes every item of what CreateTables made, past every gate. It takes a quarter of the time that new
+// tables take, which DynamoDB Local makes the slower the more it has.
+func (t *Template) EmptyTables(ctx context.Context, servers *Servers, prefix string) error {
+	direct, err := Config(ctx, servers.Dynamo)
+	if err != nil {
+		return err
+	}
+	db := dynamodb.NewFromConfig(direct)
+	for id, r := range t.Resources {
+		if r.Type != "AWS::DynamoDB::Table" {
+			continue
+		}
+		if err := emptied(ctx, db, prefix+id, keySchema(At(r.Properties, "KeySchema"))); err != nil {
+			return fmt.Errorf("empty the table %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+func emptied(ctx context.Context, db *dynamodb.Client, table string, schema []types.KeySchemaElement) error {
+	pages := dynamodb.NewScanPaginator(db, &dynamodb.ScanInput{TableName: &table, ConsistentRead: awssdk.Bool(true)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		for some := range slices.Chunk(page.Items, mostWrites) {
+			writes := make([]types.WriteRequest, len(some))
+			for k, item := range some {
+				key := map[string]types.AttributeValue{}
+				for _, e := range schema {
+					key[*e.AttributeName] = item[*e.AttributeName]
+				}
+				writes[k].DeleteRequest = &types.DeleteRequest{Key: key}
+			}
+			if _, err := db.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{
+				RequestItems: map[string][]types.WriteRequest{table: writes}}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// mostWrites is how many items BatchWriteItem takes.
+const mostWrites = 25
 
 func keySchema(v any) (out []types.KeySchemaElement) {
 	list, _ := v.([]any)

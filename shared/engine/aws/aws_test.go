@@ -80,10 +80,40 @@ type world struct {
 	sends  *awslocal.Gate // before SQS
 }
 
+// unused are the prefixes of tables that a test had, and left empty.
+var unused struct {
+	sync.Mutex
+	prefixes []string
+}
+
+// tables are the template's for one test, under a prefix.
+func tables(t *testing.T) (prefix string) {
+	t.Helper()
+	template, err := awslocal.ReadTemplate("../../../template.yaml")
+	require.NoError(t, err)
+	unused.Lock()
+	if n := len(unused.prefixes) - 1; n >= 0 {
+		prefix, unused.prefixes = unused.prefixes[n], unused.prefixes[:n]
+	}
+	unused.Unlock()
+	if prefix == "" {
+		prefix = "t" + uuid.NewString()[:8] + "-"
+		direct, err := awslocal.Config(t.Context(), servers.Dynamo)
+		require.NoError(t, err)
+		require.NoError(t, template.CreateTables(t.Context(), dynamodb.NewFromConfig(direct), prefix))
+	}
+	t.Cleanup(func() {
+		require.NoError(t, template.EmptyTables(context.Background(), servers, prefix))
+		unused.Lock()
+		defer unused.Unlock()
+		unused.prefixes = append(unused.prefixes, prefix)
+	})
+	return prefix
+}
+
 func open(t *testing.T) *world {
 	t.Helper()
-	w := &world{prefix: "t" + uuid.NewString()[:8] + "-", gate: awslocal.NewGate(servers.Dynamo),
-		sends: awslocal.NewGate(servers.SQS)}
+	w := &world{prefix: tables(t), gate: awslocal.NewGate(servers.Dynamo), sends: awslocal.NewGate(servers.SQS)}
 	t.Cleanup(w.gate.Close)
 	t.Cleanup(w.sends.Close)
 	dynamo, err := awslocal.Config(t.Context(), w.gate.URL)
@@ -91,11 +121,8 @@ func open(t *testing.T) *world {
 	queues, err := awslocal.Config(t.Context(), w.sends.URL)
 	require.NoError(t, err)
 	w.db, w.sqs = dynamodb.NewFromConfig(dynamo), sqs.NewFromConfig(queues)
-	template, err := awslocal.ReadTemplate("../../../template.yaml")
-	require.NoError(t, err)
-	require.NoError(t, template.CreateTables(t.Context(), w.db, w.prefix))
 	q, err := w.sqs.CreateQueue(t.Context(),
-		&sqs.CreateQueueInput{QueueName: awssdk.String(w.prefix + "deliveries"),
+		&sqs.CreateQueueInput{QueueName: awssdk.String(uuid.NewString() + "-deliveries"),
 			Attributes: map[string]string{"VisibilityTimeout": "300"}})
 	require.NoError(t, err)
 	w.queue = *q.QueueUrl

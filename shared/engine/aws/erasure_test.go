@@ -17,6 +17,7 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/awslocal"
@@ -251,7 +252,7 @@ func TestErasureOfAPerson(t *testing.T) { erasuretest.People(t, erasable) }
 // erasable is an engine with a queue of what failed.
 func erasable(t *testing.T) erasuretest.Engine {
 	w := open(t)
-	q, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: awssdk.String(w.prefix + "dead")})
+	q, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: awssdk.String(uuid.NewString() + "-dead")})
 	require.NoError(t, err)
 	dead := *q.QueueUrl
 	store := w.erasure(dead)
@@ -285,7 +286,7 @@ func erasable(t *testing.T) erasuretest.Engine {
 // TestWhatFindsATenantsRowsGoesWithThem: parts of dead letters and what finds sessions and tokens name no tenant.
 func TestWhatFindsATenantsRowsGoesWithThem(t *testing.T) {
 	w := open(t)
-	q, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: awssdk.String(w.prefix + "dead")})
+	q, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: awssdk.String(uuid.NewString() + "-dead")})
 	require.NoError(t, err)
 	count := func() (parts, finders int) {
 		for name, rows := range w.everything(t, *q.QueueUrl) {
