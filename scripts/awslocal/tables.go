@@ -66,8 +66,8 @@ func (t *Template) DeleteTables(ctx context.Context, db *dynamodb.Client, prefix
 	return nil
 }
 
-// EmptyTables removes every item of what CreateTables made, past every gate. It takes a quarter of the time that new
-// tables take, which DynamoDB Local makes the slower the more it has.
+// EmptyTables removes every item of what CreateTables made, past every gate, for the next test: DynamoDB Local makes a
+// table the slower the more it has.
 func (t *Template) EmptyTables(ctx context.Context, servers *Servers, prefix string) error {
 	direct, err := Config(ctx, servers.Dynamo)
 	if err != nil {
@@ -101,9 +101,13 @@ func emptied(ctx context.Context, db *dynamodb.Client, table string, schema []ty
 				}
 				writes[k].DeleteRequest = &types.DeleteRequest{Key: key}
 			}
-			if _, err := db.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{
-				RequestItems: map[string][]types.WriteRequest{table: writes}}); err != nil {
+			done, err := db.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{
+				RequestItems: map[string][]types.WriteRequest{table: writes}})
+			if err != nil {
 				return err
+			}
+			if left := len(done.UnprocessedItems[table]); left > 0 {
+				return fmt.Errorf("%d items are left", left)
 			}
 		}
 	}

@@ -54,6 +54,9 @@ func Export(ctx context.Context, args []string, note func(ctx context.Context, s
 		})
 	}
 	return archive(tenant, *to, func(w io.Writer) (rows erasure.Counts, err error) {
+		if err := known(*state); err != nil {
+			return nil, err
+		}
 		if err := note(ctx, *state, tenant, *person); err != nil {
 			return nil, err
 		}
@@ -62,11 +65,20 @@ func Export(ctx context.Context, args []string, note func(ctx context.Context, s
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, snapshot.Close()) }()
-		if err := snapshot.Known(); err != nil { // it can have tables that this release does not read
-			return nil, fmt.Errorf("%w: export with that release", err)
-		}
 		return erasure.Archive(ctx, Person(*person).Of(snapshot.Tenants()), tenant, time.Now(), w)
 	})
+}
+
+// known refuses a state of a newer release, which can have tables that this one does not read.
+func known(state string) error {
+	snapshot, err := sqlite.Look(state)
+	if err != nil {
+		return err
+	}
+	if err = snapshot.Known(); err != nil {
+		err = fmt.Errorf("%w: export with that release", err)
+	}
+	return errors.Join(err, snapshot.Close())
 }
 
 // Person are the texts that name a person; none for "".
