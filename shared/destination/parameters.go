@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	invopop "github.com/invopop/jsonschema"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -88,27 +89,42 @@ func (e InvalidParameters) Error() string {
 // secret made in the form or by us, `copied` has a value that is shown copied, `ends` has the form warn before the time
 // that is shown. It panics when the tags make no valid schema: a test of every system would fail.
 func ParametersOf[P any]() Parameters {
+	t := reflect.TypeFor[P]()
+	if p, ok := described.Load(t); ok {
+		return p.(Parameters)
+	}
+	p := describe(t)
+	p.open = func() any { return new(P) }
+	described.Store(t, p)
+	return p
+}
+
+// described has the descriptions that were made, by type: compiling one is the dearest part of making a catalogue, and
+// several systems share a struct. Nothing changes one: see Defaulting and Retitled.
+var described sync.Map
+
+func describe(t reflect.Type) (p Parameters) {
 	reflector := invopop.Reflector{
 		RequiredFromJSONSchemaTags: true, DoNotReference: true, Anonymous: true,
 	}
-	made := reflector.ReflectFromType(reflect.TypeFor[P]())
+	made := reflector.ReflectFromType(t)
 	made.Version = "https://json-schema.org/draft/2020-12/schema"
-	markAccess(reflect.TypeFor[P](), made)
-	markForm(reflect.TypeFor[P](), made)
+	markAccess(t, made)
+	markForm(t, made)
 	raw, err := json.Marshal(made)
 	if err != nil {
-		panic(fmt.Sprintf("parameters of %s: %v", reflect.TypeFor[P](), err))
+		panic(fmt.Sprintf("parameters of %s: %v", t, err))
 	}
-	p := Parameters{schema: raw, open: func() any { return new(P) }}
+	p.schema = raw
 	for pair := made.Properties.Oldest(); pair != nil; pair = pair.Next() {
 		f := Field{
 			Name: pair.Key, Secret: pair.Value.WriteOnly, URL: pair.Value.Format == "uri",
 			ReadOnly: pair.Value.ReadOnly, Required: slices.Contains(made.Required, pair.Key),
 		}
-		f.Receiver = f.URL || decidesReceiver(reflect.TypeFor[P](), f.Name)
+		f.Receiver = f.URL || decidesReceiver(t, f.Name)
 		if pair.Value.Default != nil {
 			if f.Default, err = json.Marshal(pair.Value.Default); err != nil {
-				panic(fmt.Sprintf("parameters of %s: default of %s: %v", reflect.TypeFor[P](), pair.Key, err))
+				panic(fmt.Sprintf("parameters of %s: default of %s: %v", t, pair.Key, err))
 			}
 		}
 		p.fields = append(p.fields, f)
@@ -123,7 +139,7 @@ func ParametersOf[P any]() Parameters {
 		panic(err)
 	}
 	if p.compiled, err = c.Compile("urn:tocsin:parameters"); err != nil {
-		panic(fmt.Sprintf("parameters of %s: %v", reflect.TypeFor[P](), err))
+		panic(fmt.Sprintf("parameters of %s: %v", t, err))
 	}
 	return p
 }
