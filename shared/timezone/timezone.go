@@ -22,8 +22,8 @@ var Err = errors.New("must be a time zone such as Europe/Berlin")
 // has set, and the rules for those that have none.
 var noPlaces = []string{"", "Local", "localtime", "Factory", "posixrules"}
 
-// Check says whether a name is that of a zone. Folders of the same zones, with leap seconds or without, that some systems
-// have and others have not are none. Error: Err.
+// Check says whether a name is that of a zone. The same zones in folders, with leap seconds or without, are none: some
+// systems have them. Error: Err.
 func Check(name string) error {
 	if slices.Contains(noPlaces, name) {
 		return Err

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -48,7 +47,6 @@ func TestEveryPlaceOfTheDatabaseIsAZone(t *testing.T) {
 		name := strings.TrimSpace(strings.Split(line, "\t")[2])
 		require.NoError(t, timezone.Check(name))
 		require.Equal(t, name, timezone.Open(name).String())
-		require.NotPanics(t, func() { time.Now().In(timezone.Open(name)).Format(time.RFC3339) })
 		n++
 	}
 	require.Greater(t, n, 300)

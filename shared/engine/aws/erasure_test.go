@@ -252,7 +252,7 @@ func TestErasureOfAPerson(t *testing.T) { erasuretest.People(t, erasable) }
 // erasable is an engine with a queue of what failed.
 func erasable(t *testing.T) erasuretest.Engine {
 	w := open(t)
-	q, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: awssdk.String(uuid.NewString() + "-dead")})
+	q, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: awssdk.String(uuid.NewString())})
 	require.NoError(t, err)
 	dead := *q.QueueUrl
 	store := w.erasure(dead)
@@ -286,7 +286,7 @@ func erasable(t *testing.T) erasuretest.Engine {
 // TestWhatFindsATenantsRowsGoesWithThem: parts of dead letters and what finds sessions and tokens name no tenant.
 func TestWhatFindsATenantsRowsGoesWithThem(t *testing.T) {
 	w := open(t)
-	q, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: awssdk.String(uuid.NewString() + "-dead")})
+	q, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: awssdk.String(uuid.NewString())})
 	require.NoError(t, err)
 	count := func() (parts, finders int) {
 		for name, rows := range w.everything(t, *q.QueueUrl) {

@@ -62,7 +62,8 @@ func TestWhatABatchOfHitsCostsDynamoDB(t *testing.T) {
 	require.Positive(t, compaction)
 	accept := accepting / float64(judged*batchSize)
 	count := counting/float64(judged*batchSize) + compaction/compactEvery/batchSize
-	t.Logf("full states: %.2f write units an event to accept, %.2f to count; %.0f to compact", accept, count, compaction)
+	t.Logf("full states: %.2f write units an event to accept, %.2f to count, %.0f to compact", accept, count,
+		compaction)
 	require.LessOrEqual(t, count, 0.7, "they were 1.4 when a round wrote whole states")
 	require.LessOrEqual(t, accept+count, 2.0)
 }

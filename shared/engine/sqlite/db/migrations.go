@@ -38,8 +38,8 @@ type NewerError struct {
 
 // Error names the file and both layouts.
 func (e NewerError) Error() string {
-	return fmt.Sprintf("the state file %s was written by a newer release (layout %d, this one knows %d)", e.Path, e.Layout,
-		e.Knows)
+	return fmt.Sprintf("the state file %s was written by a newer release (layout %d, this one knows %d)", e.Path,
+		e.Layout, e.Knows)
 }
 
 func (f *File) migrate(ctx context.Context, conn *driver.Conn, known int) error {
