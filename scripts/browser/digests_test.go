@@ -2,6 +2,7 @@ package browser
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -45,7 +46,7 @@ func read(t *testing.T, raw []byte) (out letter) {
 	require.Equal(t, "multipart/alternative", kind, "a digest has no files")
 	for parts := multipart.NewReader(m.Body, parameters["boundary"]); ; {
 		part, err := parts.NextRawPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out
 		}
 		require.NoError(t, err)
@@ -309,7 +310,8 @@ func digestsChosen(t *testing.T, b *tab, l look, to string) {
 		{"Security issues detected", "セキュリティ問題の検出"}, {"Scope changed", "スコープの変更"}, {"Weekly", "週次"}} {
 		b.act("tick", word(l, off[0], off[1]), false)
 	}
-	for _, on := range [][2]string{{"Hourly changes of APIs", "毎時の API の変更"}, {"Daily changes of APIs", "日次の API の変更"}} {
+	for _, on := range [][2]string{{"Hourly changes of APIs", "毎時の API の変更"},
+		{"Daily changes of APIs", "日次の API の変更"}} {
 		b.act("ticked", word(l, on[0], on[1]), "no")
 		b.act("tick", word(l, on[0], on[1]), true)
 	}

@@ -85,7 +85,8 @@ func TestWhatAMuteHeldIsSentWhenItEndsAndIncidentsAreSentAtOnce(t *testing.T) {
 				got := at.got()[1:]
 				require.Len(t, got, messages)
 				for _, m := range got {
-					for _, says := range []string{"3 events while messages were muted", "were held until the mute ended"} {
+					for _, says := range []string{"3 events while messages were muted",
+						"were held until the mute ended"} {
 						require.Equal(t, then == "digest", strings.Contains(m, says), m)
 					}
 				}
