@@ -1,6 +1,7 @@
 package catalogue_test
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -76,7 +77,7 @@ func TestEverySystemIsUsedBySeveralAtOnce(t *testing.T) {
 			for range 4 {
 				workers.Go(func() {
 					assert.Equal(t, want, writes(t, d, target, ns))
-					for _, a := range append(example.Successes, example.Answers...) {
+					for _, a := range slices.Concat(example.Successes, example.Answers) {
 						d.Judge(destination.Response{Status: a.Status, Header: a.Header(), Body: []byte(a.Body),
 							At: destinationtest.Now})
 					}
