@@ -189,6 +189,9 @@ func (r *KeyRing) opening(ctx context.Context, k encryptedKey) (cipher.AEAD, err
 }
 
 func (r *KeyRing) ask(ctx context.Context, k encryptedKey) (cipher.AEAD, error) {
+	if aead, ok := r.opened.Get(k.memo()); ok { // another call has just ended
+		return aead, nil
+	}
 	out, err := r.KMS.Decrypt(ctx, &kms.DecryptInput{CiphertextBlob: k.blob, KeyId: &k.under,
 		EncryptionContext: k.context})
 	var foreign *types.InvalidCiphertextException

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -101,4 +102,10 @@ func TestKMSIsAskedOnceForAllWhoOpenAtTheSameTime(t *testing.T) {
 	close(goOn)
 	all.Wait()
 	require.EqualValues(t, 2, calls.Load())
+
+	size := binary.BigEndian.Uint16(sealed[0][1:3])
+	late := encryptedKey{under: "k", context: ownKey("42"), blob: sealed[0][3 : 3+size]}
+	_, err = fresh.ask(t.Context(), late)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, calls.Load(), "asked for just after another call has ended")
 }
