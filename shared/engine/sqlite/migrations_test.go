@@ -1,9 +1,11 @@
 package sqlite_test
 
 import (
+	"bytes"
 	"compress/gzip"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -73,6 +75,24 @@ func TestAStateFileOfAnEarlierReleaseOpensWithAllThatItHolds(t *testing.T) {
 			return nil
 		}))
 	olderDeliveries(t, db, at)
+}
+
+func TestAStartSaysThatAFileGetsANewLayout(t *testing.T) {
+	open := func(path string) string {
+		var said bytes.Buffer
+		db, err := sqlite.Open(t.Context(), path, sqlite.Options{Log: slog.New(slog.NewTextHandler(&said, nil))})
+		require.NoError(t, err)
+		require.NoError(t, db.Close())
+		return said.String()
+	}
+	older := unpack(t, "state-8.db.gz")
+	knows, err := sqlite.Layout()
+	require.NoError(t, err)
+	said := open(older)
+	require.Contains(t, said, "releases that know less can not open it any more")
+	require.Contains(t, said, fmt.Sprintf("has this release's layout now\" path=%s from=8 to=%d", older, knows))
+	require.NotContains(t, open(older), "layout", "it has it")
+	require.NotContains(t, open(filepath.Join(t.TempDir(), "new.db")), "layout")
 }
 
 func olderDeliveries(t *testing.T, db *sqlite.DB, at time.Time) {

@@ -61,9 +61,16 @@ func (f *File) migrate(ctx context.Context, conn *driver.Conn, known int) error 
 	if version == int64(len(steps)) {
 		return nil // nothing is written: a start on a full disk succeeds
 	}
+	log := f.log.With("path", f.path, "from", version, "to", len(steps))
+	if version > 0 { // it is not new
+		log.Info("the state file is brought to this release's layout: releases that know less can not open it any more")
+	}
 	err = sqlitemigration.Migrate(ctx, conn, sqlitemigration.Schema{AppID: applicationID, Migrations: steps})
 	if err != nil {
-		return fmt.Errorf("bring the state file %s to schema %d: %w", f.path, len(steps), err)
+		return fmt.Errorf("bring the state file %s to layout %d: %w", f.path, len(steps), err)
+	}
+	if version > 0 {
+		log.Info("the state file has this release's layout now")
 	}
 	return nil
 }
