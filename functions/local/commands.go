@@ -168,7 +168,8 @@ func compact(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(db.Compact(ctx), db.Close()); err != nil {
+	rewrite := func() error { return db.Compact(ctx) }
+	if err := errors.Join(commandline.Long("rewriting "+*state, nil, rewrite), db.Close()); err != nil {
 		return err
 	}
 	after, err := os.Stat(*state)

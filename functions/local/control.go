@@ -15,8 +15,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"tocsin/functions/local/commandline"
 	"tocsin/shared/engine/sqlite"
 	"tocsin/shared/httpserver"
 )
@@ -155,16 +157,21 @@ func administer(ctx context.Context, state string, c call, out io.Writer) error 
 	if _, err := os.Stat(state); err != nil {
 		return fmt.Errorf("look at the state file: %w: start Tocsin once, which makes it, or name it with -state", err)
 	}
-	begun := time.Now()
+	begun, at := time.Now(), strings.TrimSpace("at "+c.Command+" "+c.Action)
 	for told := false; ; {
 		db, err := sqlite.Open(ctx, state, sqlite.Options{})
 		if err == nil {
-			return errors.Join(newAdministration(db, slog.New(slog.DiscardHandler)).run(ctx, c, out), db.Close())
+			err = commandline.Long(at, nil, func() error {
+				return newAdministration(db, slog.New(slog.DiscardHandler)).run(ctx, c, out)
+			})
+			return errors.Join(err, db.Close())
 		}
 		if !errors.Is(err, sqlite.ErrInUse) {
 			return err
 		}
-		asked := ask(ctx, state, c, out)
+		asked := commandline.Long(at+", which the running Tocsin does", nil, func() error {
+			return ask(ctx, state, c, out)
+		})
 		if !errors.Is(asked, errNobody) {
 			return asked
 		}

@@ -140,7 +140,11 @@ func (o order) write(ctx context.Context, passphrase string) (m backup.Manifest,
 	if err := examine(contents, &m); err != nil {
 		return m, err
 	}
-	return backup.Write(o.file, m, contents, passphrase)
+	err = commandline.Long("writing "+o.file+", and reading it back", nil, func() (err error) {
+		m, err = backup.Write(o.file, m, contents, passphrase)
+		return err
+	})
+	return m, err
 }
 
 // copy makes a copy of the state, and reads the files of keys. They are read behind it, so that the key file has every
@@ -158,7 +162,7 @@ func (o order) copy(ctx context.Context, to string, m *backup.Manifest) (c backu
 		return c, errors.Join(fmt.Errorf("%w: make the backup with that release", err), s.Close())
 	}
 	c.State = to
-	err = s.CopyTo(ctx, to)
+	err = commandline.Long("copying "+o.state, nil, func() error { return s.CopyTo(ctx, to) })
 	if err = errors.Join(err, s.Close()); err != nil {
 		return c, err
 	}
@@ -181,7 +185,7 @@ func examine(c backup.Contents, m *backup.Manifest) (err error) {
 		return fmt.Errorf("open the copy: %w", err)
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if err := s.Check(); err != nil {
+	if err := commandline.Long("checking the copy of the state", nil, s.Check); err != nil {
 		return err
 	}
 	ring, err := keyring.Parse(c.Key)

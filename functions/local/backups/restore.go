@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"tocsin/functions/local/commandline"
 	"tocsin/shared/atomicfile"
 	"tocsin/shared/backup"
 	"tocsin/shared/engine/sqlite"
@@ -48,8 +49,11 @@ func (o order) restore(now time.Time) (err error) {
 		return fmt.Errorf("restore into %s: %w", filepath.Dir(o.state), err)
 	}
 	defer func() { err = errors.Join(err, remove()) }()
-	m, err := backup.Read(o.file, passphrase, func(m backup.Manifest) (string, error) { return folder, suits(m) })
-	if err != nil {
+	var m backup.Manifest
+	if err := commandline.Long("reading "+o.file, nil, func() (err error) {
+		m, err = backup.Read(o.file, passphrase, func(m backup.Manifest) (string, error) { return folder, suits(m) })
+		return err
+	}); err != nil {
 		return err
 	}
 	contents, err := read(folder)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"tocsin/functions/local/commandline"
 	"tocsin/shared/backup"
 )
 
@@ -49,7 +50,10 @@ func (o order) rotate(folder, passphrase string) error {
 	slices.SortFunc(files, func(a, b string) int { return cmp.Compare(b, a) }) // the newest first
 	good := 0
 	for _, file := range files {
-		if _, err := backup.Read(file, passphrase, nil); err != nil {
+		if err := commandline.Long("reading the older backup "+file, nil, func() error {
+			_, err := backup.Read(file, passphrase, nil)
+			return err
+		}); err != nil {
 			fmt.Fprintf(o.out, "%s is kept, and does not count: %v\n", file, err)
 			continue
 		}

@@ -89,16 +89,30 @@ func Person(address string) erasure.Person {
 	return profile.Names(address)
 }
 
+// sizeOf says how large a file is by now.
+func sizeOf(path string) func() string {
+	return func() string {
+		info, err := os.Stat(path)
+		if err != nil {
+			return "its size is not known"
+		}
+		return fmt.Sprintf("%.1f MB", float64(info.Size())/1e6)
+	}
+}
+
 // archive makes the file. What fails leaves none.
 func archive(tenant, to string, write func(io.Writer) (erasure.Counts, error)) error {
 	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) // it is for nobody else
 	if err != nil {
 		return fmt.Errorf("make the archive: %w", err)
 	}
-	rows, err := write(f)
-	if err == nil {
-		err = f.Sync()
-	}
+	var rows erasure.Counts
+	err = commandline.Long("writing "+to, sizeOf(to), func() (err error) {
+		if rows, err = write(f); err != nil {
+			return err
+		}
+		return f.Sync()
+	})
 	if err = errors.Join(err, f.Close()); err != nil {
 		return errors.Join(err, os.Remove(to))
 	}
