@@ -221,9 +221,10 @@ func ID(email string) string {
 	return report.PersonPrefix + hex.EncodeToString(sum[:10])
 }
 
-// Names are the texts by which what is kept names a person: the address as it is given and as it is told apart, the id.
+// Names are the texts by which what is kept names a person: the address as it is given, as it is told apart and as
+// people write it, the id.
 func Names(email string) []string {
-	return []string{strings.TrimSpace(email), address.Canonical(email), ID(email)}
+	return []string{strings.TrimSpace(email), address.Canonical(email), address.Readable(email), ID(email)}
 }
 
 // Person is who is signed in. Role held at the time At, which is the token's; zero = it is not known.

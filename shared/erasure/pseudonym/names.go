@@ -14,11 +14,15 @@ import (
 // Names are the texts by which what is kept names a person, in lower case: addresses and ids.
 type Names []string
 
-// NamesOf are names as they are written.
+// NamesOf are names as they are written, addresses as a URL has them too.
 func NamesOf(written []string) (n Names) {
 	for _, name := range written {
-		if name = strings.ToLower(strings.TrimSpace(name)); name != "" {
-			n = append(n, name)
+		if name = strings.ToLower(strings.TrimSpace(name)); name == "" {
+			continue
+		}
+		n = append(n, name)
+		if local, domain, ok := strings.Cut(name, "@"); ok {
+			n = append(n, local+"%40"+domain)
 		}
 	}
 	return n
@@ -62,30 +66,21 @@ func (n Names) In(v any) bool {
 	return false
 }
 
-// find is where a name stands in a text by itself, both in lower case; -1 = nowhere. ada@example.com does not in
-// dada@example.com, nor in ada@example.com.au.
+// find is where a name stands in a text by itself, both in lower case; -1 = nowhere.
 func find(text, name string) int {
+	first, _ := utf8.DecodeRuneInString(name)
+	last, _ := utf8.DecodeLastRuneInString(name)
 	for at := 0; ; {
 		n := strings.Index(text[at:], name)
 		if n < 0 {
 			return -1
 		}
-		before, after := text[:at+n], text[at+n+len(name):]
-		after = strings.TrimPrefix(after, ".") // that of a sentence, or of a longer domain
-		if (before == "" || !local(before[len(before)-1])) && (after == "" || !domain(after[0])) {
-			return at + n
+		if n += at; begins(text[:n], first) && ends(text[n+len(name):], last) {
+			return n
 		}
-		at += n + 1
+		at = n + 1
 	}
 }
-
-// domain reports whether a byte can be in a domain's labels, or in an id.
-func domain(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c >= utf8.RuneSelf
-}
-
-// local reports whether a byte can be before an @, of what addresses have as a rule.
-func local(c byte) bool { return domain(c) || strings.IndexByte("._%+", c) >= 0 }
 
 // lowered is a text in lower case, and where each of its bytes was: a letter can be longer in the other case.
 func lowered(text string) (lower string, was []int) {

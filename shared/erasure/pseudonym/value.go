@@ -24,15 +24,18 @@ func (n Names) CalledIn(v any) (called []string) {
 			called = append(called, n.CalledIn(one)...)
 		}
 	case map[string]any:
-		of := false
+		of, names := false, identity
 		for key, one := range v {
 			text, _ := one.(string)
 			of = of || plainKey(key) == "email" && n.Is(text)
 			called = append(called, n.CalledIn(one)...)
 		}
+		if isToken(v) {
+			names = []string{"personname"}
+		}
 		for key, one := range v {
 			text, _ := one.(string)
-			if of && text != "" && slices.Contains(identity, plainKey(key)) && !n.In(text) {
+			if of && text != "" && slices.Contains(names, plainKey(key)) && !n.In(text) {
 				called = append(called, text)
 			}
 		}
@@ -41,6 +44,14 @@ func (n Names) CalledIn(v any) (called []string) {
 		}
 	}
 	return called
+}
+
+// isToken reports whether a value is an API token of a person: its name is what the person calls it.
+func isToken(v map[string]any) bool {
+	_, owner := v["person_name"]
+	_, kind := v["kind"]
+	_, tenants := v["tenants"]
+	return owner || kind && tenants
 }
 
 // changed is what an entry about the person says that they were called, and are.

@@ -30,7 +30,7 @@ func (w Writer) Text(text string) string {
 		text = w.replace(text, name)
 	}
 	for _, name := range w.Called {
-		if strings.Contains(name, " ") { // one word alone may be any word
+		if full(name) {
 			text = w.replaceExactly(text, name)
 		}
 	}
@@ -49,7 +49,7 @@ func (w Writer) Member(name, text string) string {
 // called reports whether what the person is called stands in a text.
 func (w Writer) called(text string) bool {
 	return slices.ContainsFunc(w.Called, func(name string) bool {
-		return strings.Contains(name, " ") && strings.Contains(text, name)
+		return full(name) && strings.Contains(text, name)
 	})
 }
 
@@ -66,7 +66,7 @@ func (w Writer) replace(text, name string) string {
 	}
 }
 
-// replaceExactly replaces a name of several words, where no word goes on.
+// replaceExactly replaces what somebody is called, where no word goes on.
 func (w Writer) replaceExactly(text, name string) string {
 	var out strings.Builder
 	for at := 0; ; {
@@ -76,7 +76,7 @@ func (w Writer) replaceExactly(text, name string) string {
 		}
 		n += at
 		end := n + len(name)
-		if n > 0 && word(text[n-1]) || end < len(text) && word(text[end]) {
+		if !apart(text[:n], name, text[end:]) {
 			at = n + 1
 			continue
 		}
@@ -85,7 +85,17 @@ func (w Writer) replaceExactly(text, name string) string {
 	}
 }
 
-func word(c byte) bool { return c == '_' || domain(c|0x20) && c != '-' }
+// apart reports whether what somebody is called stands by itself between two texts; _so_ too.
+func apart(before, name, after string) bool {
+	if strings.HasSuffix(before, "_") && strings.HasPrefix(after, "_") {
+		before, after = strings.TrimRight(before, "_"), strings.TrimLeft(after, "_")
+	}
+	first, _ := utf8.DecodeRuneInString(name)
+	last, _ := utf8.DecodeLastRuneInString(name)
+	l, left := utf8.DecodeLastRuneInString(before)
+	r, right := utf8.DecodeRuneInString(after)
+	return (left == 0 || !within(l, first)) && (right == 0 || !within(r, last))
+}
 
 // Bytes is Text for what may be JSON, text, or neither: that stays as it is.
 func (w Writer) Bytes(raw []byte) []byte {

@@ -153,6 +153,21 @@ var lookup = idna.New(
 	idna.StrictDomainName(true),
 )
 
+// Readable is the form in which people write an address of an international domain: ada@bücher.example for
+// ada@xn--bcher-kva.example, in lower case. Another is as Canonical has it.
+func Readable(s string) string {
+	s = Canonical(s)
+	at := strings.LastIndexByte(s, '@')
+	if at < 0 || len(s)-at > readLimit {
+		return s
+	}
+	domain, err := lookup.ToUnicode(s[at+1:])
+	if err != nil {
+		return s
+	}
+	return s[:at+1] + domain
+}
+
 // readLimit is how much of a domain is looked at, in bytes: punycode takes the square of a length.
 const readLimit = 4 * domainLimit
 

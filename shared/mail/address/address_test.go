@@ -150,6 +150,17 @@ func TestAMailboxInTwoSpellingsIsOne(t *testing.T) {
 			"b@X.org"}))
 }
 
+func TestAnAddressOfAnInternationalDomainIsWrittenAsPeopleDo(t *testing.T) {
+	for in, want := range map[string]string{
+		"Ada@xn--bcher-kva.example": "ada@bücher.example", "ada@BÜCHER.example": "ada@bücher.example",
+		"山田@例え.テスト": "山田@例え.テスト", "ada@example.com.": "ada@example.com", "ada": "ada", "": "",
+		"ada@xn--a": "ada@xn--a", "ada@" + strings.Repeat("x", 5000): "ada@" + strings.Repeat("x", 5000),
+	} {
+		require.Equal(t, want, address.Readable(in), in)
+		require.Equal(t, address.Canonical(in), address.Canonical(address.Readable(in)), in)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"ada@example.com", "ops@bücher.example", "a@b.example\r\nBcc:", `"a b"@x.org`,
 		"a@xn--a.b", "a@\u200d.x"} {
