@@ -32,10 +32,11 @@ type administration struct {
 	erasure *erasure.Service
 	tokens  *token.Service
 	log     *activity.Log // who did what
+	state   string        // the state file
 	own     string        // where people sign in; "" = the program does not run
 }
 
-func newAdministration(db *sqlite.DB, log *slog.Logger) *administration {
+func newAdministration(db *sqlite.DB, state string, log *slog.Logger) *administration {
 	done := &activity.Log{Store: db.ActivityLog(), Now: time.Now, NewID: newID}
 	tokens := &token.Service{Store: db.Tokens(), Links: db.Tenants(), Random: rand.Reader, Now: time.Now, NewID: newID,
 		Log: log}
@@ -44,7 +45,7 @@ func newAdministration(db *sqlite.DB, log *slog.Logger) *administration {
 		Now: time.Now, NewID: newID, Logger: log, Settle: settle,
 		Integrations: db.Erasure().Overwriting(&integration.Service{Store: db.Integrations(), Now: time.Now,
 			NewID: newID, Systems: catalogue.Default(), Log: log})}
-	return &administration{links: links, erasure: leaving, tokens: tokens, log: done,
+	return &administration{state: state, links: links, erasure: leaving, tokens: tokens, log: done,
 		tenants: &tenant.Service{Store: db.Tenants(), Now: time.Now, NewID: newID, Log: log},
 		people: &account.Service{Store: db.Accounts(), Links: links, Now: time.Now, NewID: newID, Log: log,
 			Ends: []account.Credentials{&session.Service{Store: db.Sessions()}, tokens}}}

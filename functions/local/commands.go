@@ -162,7 +162,7 @@ func compact(ctx context.Context, args []string) error {
 	}
 	before, err := os.Stat(*state)
 	if err != nil {
-		return fmt.Errorf("look at the state file: %w", err)
+		return commandline.Unreached("state", fmt.Errorf("look at the state file: %w", err))
 	}
 	db, err := sqlite.Open(ctx, *state, sqlite.Options{})
 	if err != nil {

@@ -155,25 +155,25 @@ const patience = 10 * time.Second
 // administer runs a command on the state: in this process where no other has the file, else in the running program.
 func administer(ctx context.Context, state string, c call, out io.Writer) error {
 	if _, err := os.Stat(state); err != nil {
-		return fmt.Errorf("look at the state file: %w: start Tocsin once, which makes it, or name it with -state", err)
+		return commandline.Unreached("state", fmt.Errorf("look at the state file: %w", err))
 	}
 	begun, at := time.Now(), strings.TrimSpace("at "+c.Command+" "+c.Action)
 	for told := false; ; {
 		db, err := sqlite.Open(ctx, state, sqlite.Options{})
 		if err == nil {
 			err = commandline.Long(at, nil, func() error {
-				return newAdministration(db, slog.New(slog.DiscardHandler)).run(ctx, c, out)
+				return newAdministration(db, state, slog.New(slog.DiscardHandler)).run(ctx, c, out)
 			})
 			return errors.Join(err, db.Close())
 		}
 		if !errors.Is(err, sqlite.ErrInUse) {
-			return err
+			return commandline.Unreached("state", err)
 		}
 		asked := commandline.Long(at+", which the running Tocsin does", nil, func() error {
 			return ask(ctx, state, c, out)
 		})
 		if !errors.Is(asked, errNobody) {
-			return asked
+			return commandline.Unreached("state", asked)
 		}
 		waited := time.Since(begun)
 		if waited > patience {

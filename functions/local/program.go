@@ -103,7 +103,7 @@ func (p *program) wire() error {
 	own := cmp.Or(p.publicURL, p.address(p.listener.Addr()))
 	p.notes = notification.Platform{Name: p.platform, Console: p.console, Pages: own, Cloud: p.cloud}
 	p.links = profile.Links{Base: own, Keys: secrets}
-	p.admin = newAdministration(p.db, p.log)
+	p.admin = newAdministration(p.db, p.state, p.log)
 	p.admin.own = own
 	p.erasures = make(chan struct{}, 1)
 	p.admin.erasure.Wake = func() { wake(p.erasures) }

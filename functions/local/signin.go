@@ -26,9 +26,9 @@ var signInCommand = administrative{
 		if a.own == "" {
 			return errors.New("the program does not run: start it, then ask for a link, which is good for 15 minutes")
 		}
-		p, err := a.people.One(ctx, c.Flags["tenant"], c.Name)
+		p, err := a.one(ctx, c.Flags["tenant"], c.Name)
 		if err != nil {
-			return fmt.Errorf("%w: `tocsin user list` lists who may sign in, `tocsin user add` adds somebody", err)
+			return err
 		}
 		link, err := a.link(ctx, p)
 		if err != nil {
@@ -44,6 +44,29 @@ var signInCommand = administrative{
 func (a *administration) link(ctx context.Context, p account.Person) (string, error) {
 	code, _, err := a.links.New(ctx, p)
 	return a.own + "/sign-in#code=" + code, err
+}
+
+// one finds a person.
+func (a *administration) one(ctx context.Context, tenant, email string) (account.Person, error) {
+	p, err := a.people.One(ctx, tenant, email)
+	if errors.Is(err, account.ErrUnknown) {
+		err = fmt.Errorf("%w: `%s` lists who may sign in, `tocsin user add` adds somebody", err,
+			commandline.Typed(a.state, "user", "list"))
+	}
+	return p, err
+}
+
+// asks is the command that makes a link for a person, as it is typed on this machine.
+func (a *administration) asks(ctx context.Context, p account.Person) string {
+	return a.of(ctx, p, "sign-in", p.Email)
+}
+
+// of is a command that names a person, as it is typed on this machine.
+func (a *administration) of(ctx context.Context, p account.Person, words ...string) string {
+	if _, err := a.people.One(ctx, "", p.Email); err != nil { // they are of several tenants
+		words = append(words, "-tenant", p.Tenant)
+	}
+	return commandline.Typed(a.state, words...)
 }
 
 // first is the person of the program's flags. Without an identity provider nobody can sign in before somebody is known,
@@ -71,7 +94,8 @@ func (c config) first(ctx context.Context, a *administration) (account.Person, e
 // how says how to sign in: with a link where a person reads what the program prints, else with the command that makes
 // one, because what is printed may be kept as a log.
 func (c config) how(ctx context.Context, a *administration) (string, error) {
-	ask := "`tocsin sign-in EMAIL` makes a link, `tocsin user list` lists who may sign in"
+	ask := "`" + commandline.Typed(a.state, "sign-in", "EMAIL") + "` makes a link, `" +
+		commandline.Typed(a.state, "user", "list") + "` lists who may sign in"
 	p, err := c.first(ctx, a)
 	switch {
 	case errors.Is(err, account.ErrUnknown) && c.signing.issuer != "":
@@ -83,7 +107,7 @@ func (c config) how(ctx context.Context, a *administration) (string, error) {
 	case p.Disabled:
 		return p.Email + " is disabled; " + ask, nil
 	case !isatty.IsTerminal(os.Stdout.Fd()):
-		return "`tocsin sign-in " + p.Email + "` makes a link", nil
+		return "`" + a.asks(ctx, p) + "` makes a link", nil
 	}
 	return a.link(ctx, p)
 }

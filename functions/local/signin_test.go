@@ -5,7 +5,11 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -163,4 +167,60 @@ func TestACommandMakesAnAPITokenAndRevokesIt(t *testing.T) {
 	_, err = p.Run("token", "create", "x", "-email", "nobody@example.com")
 	require.ErrorContains(t, err, "this person is not known")
 	require.NotContains(t, p.Output(), secret[1])
+}
+
+// typed runs a command that the program said in a shell of another folder.
+func typed(t *testing.T, command string) string {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("the command is for a shell")
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
+	cmd.Dir = t.TempDir()
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s: %s", command, out)
+	return string(out)
+}
+
+// Who reads it in a log is in another folder than the program, which has its state elsewhere.
+func TestTheCommandThatTheProgramSaysMakesALinkInAnyFolder(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "it's a state")
+	require.NoError(t, os.Mkdir(folder, 0o700))
+	p := running(t, folder)
+	said := regexp.MustCompile("(?m)^  sign in:    `(.*)` makes a link$").FindStringSubmatch(p.Output())
+	require.NotNil(t, said, p.Output())
+	require.Contains(t, typed(t, said[1]), p.URL+"/sign-in#code=")
+
+	for _, tenant := range []string{"42", "43"} { // an address of two tenants needs the tenant's name
+		out, err := p.Run("user", "add", "grace@example.com", "-role", "analyst", "-tenant", tenant)
+		require.NoError(t, err)
+		said = regexp.MustCompile("analyst: `(.*)` makes a link").FindStringSubmatch(out)
+		require.NotNil(t, said, out)
+		require.Contains(t, typed(t, said[1]), "analyst of tenant "+tenant)
+	}
+	_, err := p.Run("token", "revoke", "nope")
+	require.ErrorContains(t, err, "revoke the API token nope: ")
+	said = regexp.MustCompile("not found: `(.*)` lists the ids").FindStringSubmatch(err.Error())
+	require.NotNil(t, said, err.Error())
+	require.Contains(t, typed(t, said[1]), "EXPIRES")
+	for _, words := range [][]string{{"user", "disable", "joe@example.com"}, {"sign-in", "joe@example.com"},
+		{"token", "list", "-email", "joe@example.com"}} {
+		_, err := p.Run(words...)
+		said = regexp.MustCompile("is not known: `(.*)` lists who may sign in").FindStringSubmatch(err.Error())
+		require.NotNil(t, said, err.Error())
+		require.Contains(t, typed(t, said[1]), "grace@example.com")
+	}
+}
+
+// A command that is typed elsewhere than the program was started finds no state there.
+func TestAStateOrAKeyThatIsNotFoundIsToBeNamed(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("TOCSIN_PASSPHRASE", "correct horse battery staple")
+	for _, words := range [][]string{{"sign-in", "admin@example.com"}, {"token", "create", "first"}, {"user", "list"},
+		{"compact"}, {"keys", "rotate"}, {"backup", "b"}, {"tenant", "export", "42", "-to", "z.zip"}} {
+		require.Contains(t, fails(t, words...), "no such file or directory: name it with -state (the unit for systemd "+
+			"has /var/lib/tocsin/tocsin.db), or start Tocsin once", words)
+	}
+	require.Contains(t, fails(t, "publisher-key", "add", "laptop"),
+		"name it with -key (the unit for systemd has /var/lib/tocsin/tocsin.key)")
 }

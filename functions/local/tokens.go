@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -34,7 +35,7 @@ var tokenCommand = administrative{
 }
 
 func runToken(ctx context.Context, a *administration, c call, out io.Writer) error {
-	person, err := a.people.One(ctx, c.Flags["tenant"], cmp.Or(c.Flags["email"], defaultEmail))
+	person, err := a.one(ctx, c.Flags["tenant"], cmp.Or(c.Flags["email"], defaultEmail))
 	if err != nil {
 		return err
 	}
@@ -48,6 +49,10 @@ func runToken(ctx context.Context, a *administration, c call, out io.Writer) err
 		return createToken(ctx, a, c, by, out)
 	case "revoke":
 		t, err := a.tokens.Revoke(ctx, by, c.Name)
+		if errors.Is(err, token.ErrNotFound) {
+			err = fmt.Errorf("%w: `%s` lists the ids of those that %s may revoke", err,
+				a.of(ctx, person, "token", "list", "-email", person.Email), person.Email)
+		}
 		if err != nil {
 			return fmt.Errorf("revoke the API token %s: %w", c.Name, err)
 		}

@@ -39,7 +39,7 @@ func runUser(ctx context.Context, a *administration, c call, out io.Writer) erro
 	case "add":
 		return addUser(ctx, a, c, out)
 	}
-	p, err := a.people.One(ctx, c.Flags["tenant"], c.Name)
+	p, err := a.one(ctx, c.Flags["tenant"], c.Name)
 	if err != nil {
 		return err
 	}
@@ -88,8 +88,8 @@ func addUser(ctx context.Context, a *administration, c call, out io.Writer) erro
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s may sign in to tenant %s as %s: `tocsin sign-in %s` makes a link.\n", p.Email, p.Tenant,
-		p.Role, p.Email)
+	fmt.Fprintf(out, "%s may sign in to tenant %s as %s: `%s` makes a link.\n", p.Email, p.Tenant, p.Role,
+		a.asks(ctx, p))
 	return nil
 }
 

@@ -152,11 +152,8 @@ func (o order) write(ctx context.Context, passphrase string) (m backup.Manifest,
 func (o order) copy(ctx context.Context, to string, m *backup.Manifest) (c backup.Contents, err error) {
 	m.At = time.Now().UTC().Truncate(time.Second)
 	s, err := sqlite.Look(o.state)
-	if errors.Is(err, fs.ErrNotExist) {
-		return c, fmt.Errorf("%w: name it with -state", err)
-	}
 	if err != nil {
-		return c, err
+		return c, commandline.Unreached("state", err)
 	}
 	if err := s.Known(); err != nil { // secrets of a newer layout can lie where this release does not look
 		return c, errors.Join(fmt.Errorf("%w: make the backup with that release", err), s.Close())
@@ -167,7 +164,7 @@ func (o order) copy(ctx context.Context, to string, m *backup.Manifest) (c backu
 		return c, err
 	}
 	if c.Key, err = os.ReadFile(o.key); err != nil {
-		return c, fmt.Errorf("read the key file: %w: name it with -key", err)
+		return c, commandline.Unreached("key", fmt.Errorf("read the key file: %w", err))
 	}
 	if c.Publishers, err = os.ReadFile(publisher.Beside(o.key)); errors.Is(err, fs.ErrNotExist) {
 		c.Publishers, err = nil, nil

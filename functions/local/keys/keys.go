@@ -143,7 +143,7 @@ func Command(ctx context.Context, args []string) error {
 		return errors.New(usage)
 	}
 	if _, err := os.Stat(*state); err != nil {
-		return fmt.Errorf("look at the state file: %w", err)
+		return commandline.Unreached("state", fmt.Errorf("look at the state file: %w", err))
 	}
 	db, err := sqlite.Open(ctx, *state, sqlite.Options{})
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -47,11 +46,8 @@ func Command(ctx context.Context, args []string) error {
 		return errors.New(usage)
 	}
 	ring, err := keyring.Read(*key)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no key file %s: start Tocsin once, which makes it, or name it with -key", *key)
-	}
 	if err != nil {
-		return err
+		return commandline.Unreached("key", err)
 	}
 	file := publisher.At(publisher.Beside(*key), ring, time.Now)
 	switch action {

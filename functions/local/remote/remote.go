@@ -148,7 +148,8 @@ func (s *Session) API() (*API, error) {
 		return nil, err
 	}
 	if s.Token == "" {
-		return nil, errors.New("an API token is needed: give it as TOCSIN_TOKEN (`tocsin token create NAME` makes one)")
+		return nil, errors.New("an API token is needed: give it as TOCSIN_TOKEN (the Console makes one, and on the " +
+			"machine of the installation `tocsin token create NAME -state FILE`)")
 	}
 	base, err := url.Parse(strings.TrimSuffix(s.URL, "/"))
 	if err != nil || base.Scheme != "https" && base.Scheme != "http" || base.Host == "" {

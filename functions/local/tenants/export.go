@@ -73,7 +73,7 @@ func Export(ctx context.Context, args []string, note func(ctx context.Context, s
 func known(state string) error {
 	snapshot, err := sqlite.Look(state)
 	if err != nil {
-		return err
+		return commandline.Unreached("state", err)
 	}
 	if err = snapshot.Known(); err != nil {
 		err = fmt.Errorf("%w: export with that release", err)
