@@ -140,9 +140,12 @@ globalThis.tocsinTest = (() => {
 				return (e.indeterminate ? "partly" : e.checked ? "yes" : "no") === want;
 			}).then(() => true),
 		fill: async (label, value) => {
-			const e = await until(`a field called ${label}`, () =>
-				named("input:not([type=checkbox]), textarea, select", label),
-			);
+			// A list can be read after the form is there: who fills it in waits for what they look for.
+			const e = await until(`a field called ${label} that takes ${value}`, () => {
+				const found = named("input:not([type=checkbox]), textarea, select", label);
+				const takes = (found) => [...found.options].some((o) => o.value === value);
+				return found && (found.localName !== "select" || takes(found)) ? found : null;
+			});
 			e.focus();
 			const own = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(e), "value");
 			own.set.call(e, value);
