@@ -84,6 +84,8 @@ type Followed struct {
 	// Reference is what the system calls the thing that the event was added to.
 	Reference string `json:"reference,omitempty"`
 	Made      bool   `json:"made,omitempty"` // a new thing was asked for
+	// Outdated: a later event of the object was sent before, so that this one was told and changed nothing.
+	Outdated bool `json:"outdated,omitempty"`
 	// Then are the requests that were made of answers, and can not be made again without them.
 	Then []Then `json:"then,omitempty"`
 }

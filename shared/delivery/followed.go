@@ -14,8 +14,9 @@ func LastFollowed(attempts []Attempt) (last *Followed, then []Then) {
 		if last == nil || f.Reference != last.Reference {
 			then = nil
 			made := last != nil && last.Made && last.Reference == ""
-			last = &Followed{Reference: f.Reference, Made: made}
+			last = &Followed{Reference: f.Reference, Made: made, Outdated: true}
 		}
+		last.Outdated = last.Outdated && f.Outdated
 		last.Made = last.Made || f.Made
 		for _, t := range f.Then {
 			then = slices.DeleteFunc(then, func(o Then) bool { return o.After == t.After })

@@ -171,6 +171,9 @@ type Request struct {
 	Where string
 	// Once says that the request is not sent again before its sender has looked whether it arrived.
 	Once bool
+	// Newest says that the request sets how the thing of an object stands (Follower): an event that is not the object's
+	// newest does not send it.
+	Newest bool
 	// Judge says what the answer means where it is not the answer to a request of Encode; nil = Destination.Judge.
 	Judge func(Response) Verdict
 	// Holds is how many notifications this request carries, in the order in which Encode got them; the requests before

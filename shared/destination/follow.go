@@ -25,6 +25,13 @@ type Follower interface {
 	Follow(t Target, n notification.Notification, reference string) ([]Request, error)
 }
 
+// Keyed is a Destination of a system that keeps one thing of an object under a key which the request names, and in which
+// the last request decides what becomes of it: an incident is resolved, or opened. An event that is older than one which
+// was sent is not sent there.
+type Keyed interface {
+	Keyed()
+}
+
 // Following is how events of an object follow each other. The zero value is that of a system which lists nothing old,
 // and in which nothing is made to say that something is over.
 type Following struct {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tocsin/shared/delivery"
@@ -14,12 +15,17 @@ import (
 	"tocsin/shared/sending/parts"
 )
 
-// following is one attempt at an event of an object at a system that calls what it makes by an id of its own. The first
-// event makes the thing (an issue, a record), later ones are added to it.
+// following is one attempt at an event of an object at a system that keeps one thing of it: an issue, a record, an
+// incident. The first event makes it, later ones are added to it. Systems call it by an id of their own (Follower), or
+// by a key of ours (Keyed), for which all events are one request.
 //
-// Who wants to make the thing claims that first, under a version, so that of two workers with events of one object one
-// makes it and the other waits and then adds to it. An attempt whose answer was lost leaves its claim: the retry looks
-// for the thing at the system and makes it only if it is not there. So one object has one thing, but where
+// Whose turn it is claims the object first, under a version, so that of two workers with events of one object one
+// makes the thing or changes it, and the other waits and then adds to it. An event that is older than one which was
+// sent (Told) changes nothing any more: it is told where the system has a place for that, and it makes nothing of what
+// is closed by now. So the thing stands as the newest event says, in whatever order they are sent.
+//
+// An attempt at making the thing whose answer was lost leaves its claim: the retry looks for the thing at the system and
+// makes it only if it is not there. So one object has one thing, but where
 //   - the system does not list within findAfter what it made just before its answer was lost, or Find can not see it
 //     (see the system's package), or
 //   - an attempt outlives makingLimit and still makes the thing, which the deadlines of requests forbid, or
@@ -31,7 +37,7 @@ import (
 type following struct {
 	sender   *Sender
 	r        *Target
-	f        destination.Follower
+	f        destination.Follower // nil of a system that is Keyed
 	d        *delivery.Delivery
 	a        *attempt
 	n        notification.Notification
@@ -39,28 +45,35 @@ type following struct {
 	object   event.Object
 	how      destination.Following
 	key      string // of the reference: the object, at the place that it goes to now
+	told     Told
 	now      time.Time
 	requests []destination.Request // that make the thing
 
-	known   Reference
-	version int64
-	asked   bool // the system was asked something
+	known    Reference
+	version  int64
+	outdated bool // a later event of the object was sent before
+	asked    bool // the system was asked something
 }
 
 // follow begins one, nil when the delivery is not such a one.
 func (s *Sender) follow(r *Target, d *delivery.Delivery, a *attempt, ns []notification.Notification,
 	requests []destination.Request, now time.Time) *following {
-	f, ok := r.destination.(destination.Follower)
-	if !ok || s.References == nil || len(ns) != 1 || len(requests) != 1 || ns[0].Test {
+	if !keeps(r.destination) || s.References == nil || len(ns) != 1 || len(requests) != 1 || ns[0].Test {
 		return nil
 	}
-	how, follows := f.Following(s.target(r, d, now))
 	o, ok := ns[0].Event.Object()
-	if !ok || !follows {
+	if !ok {
 		return nil
+	}
+	f, follows := r.destination.(destination.Follower)
+	how := destination.Following{TellsClosed: true}
+	if follows {
+		if how, follows = f.Following(s.target(r, d, now)); !follows {
+			return nil
+		}
 	}
 	return &following{sender: s, r: r, f: f, d: d, a: a, n: ns[0], object: o, how: how, requests: requests, now: now,
-		key:  o.Key + " " + parts.Place(requests[0]),
+		key: o.Key + " " + parts.Place(requests[0]), told: toldOf(d, ns[0].Event, o.Step),
 		lane: delivery.Lane{Tenant: d.Tenant, Integration: d.Integration}}
 }
 
@@ -83,17 +96,63 @@ func (w *following) attempt(ctx context.Context) (v destination.Verdict, wait ti
 	if w.known, w.version, err = w.sender.References.Reference(ctx, w.lane, w.key); err != nil {
 		return v, 0, err
 	}
-	if w.known.ID != "" {
-		v, err := w.add(ctx, w.known.ID)
-		if err != nil || !v.Missing {
-			return v, 0, err
-		}
-		w.known = Reference{} // gone at the system: a new one takes its place
-	}
 	if m := w.known.Maker; m != "" && m != w.d.ID && w.now.Sub(w.known.Since) < makingLimit {
 		return busy(), makingWait, nil
 	}
+	w.outdated = w.known.Last.compare(w.told) > 0
+	switch {
+	case w.outdated && (w.f == nil || w.known.ID == "" && w.known.Last.Step == event.Closed):
+		return w.leave(), 0, nil
+	case w.f == nil:
+		return w.set(ctx)
+	case w.known.ID != "":
+		v, wait, err := w.change(ctx)
+		if err != nil || !v.Missing {
+			return v, wait, err
+		}
+		if w.outdated {
+			return w.leave(), 0, w.release(ctx, true, false)
+		}
+		w.known = Reference{Last: w.known.Last} // gone at the system: a new one takes its place
+	}
 	return w.make(ctx)
+}
+
+// leave is the verdict on an event that comes too late to change anything.
+func (w *following) leave() destination.Verdict {
+	v := destination.Delivered()
+	v.Reason = "a later event of the same object was sent before: this one changes nothing any more"
+	w.a.Followed = &delivery.Followed{}
+	return v
+}
+
+// claim takes the turn; false where another attempt was quicker.
+func (w *following) claim(ctx context.Context, r Reference) (ok bool, err error) {
+	r.Maker, r.Since, r.Expires = w.d.ID, w.now, w.now.Add(ReferenceKeep)
+	err = w.swap(ctx, r)
+	if errors.Is(err, ErrReferenceChanged) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// set makes the request of a system that keeps its things by a key of ours. Sent twice it says the same, so that
+// nothing has to be kept of one whose answer was lost.
+func (w *following) set(ctx context.Context) (destination.Verdict, time.Duration, error) {
+	if ok, err := w.claim(ctx, Reference{Last: w.known.Last}); !ok {
+		return busy(), makingWait, err
+	}
+	v, err := w.request(ctx, w.requests[0])
+	return v, 0, errors.Join(err, w.release(context.WithoutCancel(ctx), true, v.Delivered))
+}
+
+// change adds to the thing.
+func (w *following) change(ctx context.Context) (destination.Verdict, time.Duration, error) {
+	if ok, err := w.claim(ctx, Reference{ID: w.known.ID, Doers: w.known.doers(), Last: w.known.Last}); !ok {
+		return busy(), makingWait, err
+	}
+	v, err := w.add(ctx, w.known.ID)
+	return v, 0, err
 }
 
 func busy() destination.Verdict {
@@ -104,19 +163,17 @@ func busy() destination.Verdict {
 // make looks for the thing and makes it.
 func (w *following) make(ctx context.Context) (destination.Verdict, time.Duration, error) {
 	lost := w.known.Begun // of an attempt of this delivery or of one that was given up
-	claim := Reference{Maker: w.d.ID, Since: w.now, Begun: lost, Expires: w.now.Add(ReferenceKeep)}
+	begun := lost
 	if lost.IsZero() {
-		claim.Begun = w.now
+		begun = w.now
 	}
-	if err := w.swap(ctx, claim); errors.Is(err, ErrReferenceChanged) {
-		return busy(), makingWait, nil
-	} else if err != nil {
-		return destination.Verdict{}, 0, err
+	if ok, err := w.claim(ctx, Reference{Begun: begun, Last: w.known.Last}); !ok {
+		return busy(), makingWait, err
 	}
 	if !lost.IsZero() || w.how.Lists {
 		found, err := w.request(ctx, w.f.Find(w.target(), w.n, lost))
 		if err != nil || !found.Delivered {
-			return found, 0, errors.Join(err, w.release(ctx, err == nil && lost.IsZero()))
+			return found, 0, errors.Join(err, w.release(ctx, err == nil && lost.IsZero(), false))
 		}
 		if found.Reference != "" {
 			return w.take(ctx, found.Reference, !lost.IsZero())
@@ -126,7 +183,7 @@ func (w *following) make(ctx context.Context) (destination.Verdict, time.Duratio
 		v := destination.Delivered()
 		v.Reason = "there is nothing of it to close"
 		w.a.Followed = &delivery.Followed{}
-		return v, 0, w.release(ctx, true)
+		return v, 0, w.release(ctx, true, true)
 	}
 	q := w.requests[0]
 	q.Once = true
@@ -136,11 +193,11 @@ func (w *following) make(ctx context.Context) (destination.Verdict, time.Duratio
 	case err != nil:
 		return v, 0, err // the claim stays: what became of the request is not known
 	case v.Delivered && v.Reference != "":
-		return v, 0, w.keep(ctx, Reference{ID: v.Reference})
+		return v, 0, w.keep(ctx, Reference{ID: v.Reference}, true)
 	case v.Delivered || w.unsure():
 		return v, findAfter, nil
 	}
-	return v, 0, w.release(ctx, true)
+	return v, 0, w.release(ctx, true, false)
 }
 
 // unsure says that the thing may have been made though the answer was no success: there was none, or it came from
@@ -149,18 +206,18 @@ func (w *following) unsure() bool { return w.a.Status == 0 || w.a.Status >= 500 
 
 // take goes on with what was found.
 func (w *following) take(ctx context.Context, id string, lost bool) (destination.Verdict, time.Duration, error) {
-	w.known = Reference{}
-	if err := w.keep(ctx, Reference{ID: id}); err != nil {
+	made := lost && w.n.Step() == event.Opened
+	w.known = Reference{ID: id, Last: w.known.Last}
+	if err := w.keep(ctx, w.known, made); err != nil {
 		return destination.Verdict{}, 0, err
 	}
-	if lost && w.n.Step() == event.Opened {
+	if made {
 		w.a.Followed = &delivery.Followed{Made: true}
 		v := destination.Delivered() // by the attempt whose answer was lost
 		v.Reason = "it had arrived at an earlier attempt, whose answer was lost"
 		return v, 0, nil
 	}
-	v, err := w.add(ctx, id)
-	return v, 0, err
+	return w.change(ctx)
 }
 
 // add sends the event to the thing, and keeps how far that came.
@@ -169,14 +226,25 @@ func (w *following) add(ctx context.Context, id string) (destination.Verdict, er
 	if err != nil {
 		return destination.Verdict{Reason: unwritable(w.r, err)}, nil
 	}
-	w.a.Followed = &delivery.Followed{Reference: id}
-	done, end := w.left(len(requests))
+	w.a.Followed = &delivery.Followed{Reference: id, Outdated: w.outdated}
+	before := w.known.of(w.d.ID)
+	done, end := before.left(len(requests))
 	apart, left := destination.Delivered(), 0
 	for first := done; done < end; done++ {
+		if w.outdated && requests[done].Newest {
+			continue
+		}
 		v, err := w.step(ctx, requests[done], done)
 		switch {
 		case err != nil:
-			return v, err
+			how := Doer{Done: done}
+			if left > 0 {
+				how.Done = left - 1 // it is tried again with those behind it
+			}
+			if done == first {
+				how = before
+			}
+			return v, errors.Join(err, w.added(context.WithoutCancel(ctx), id, how, false))
 		case v.Delivered && left == 0:
 			apart.Reason = cmp.Or(v.Reason, apart.Reason) // what became of the thing
 			continue
@@ -185,27 +253,27 @@ func (w *following) add(ctx context.Context, id string) (destination.Verdict, er
 		case v.Apart && !v.Missing && left == 0 && done+1 < end: // the others do not wait for it
 			apart, left = v, done+1
 			continue
-		case done > first && left == 0 && !v.Missing:
-			err = w.keep(ctx, Reference{ID: id, Doer: w.d.ID, Done: done})
+		case v.Missing:
+			return v, nil // another takes its place, under this claim
+		case done == first:
+			return v, w.added(ctx, id, before, false)
+		case left == 0:
+			return v, w.added(ctx, id, Doer{Done: done}, false)
+		default:
+			return v, w.added(ctx, id, Doer{Left: left}, false)
 		}
-		return v, err
 	}
-	if left > 0 {
-		return apart, w.keep(ctx, Reference{ID: id, Doer: w.d.ID, Left: left})
-	}
-	return apart, w.keep(ctx, Reference{ID: id})
+	return apart, w.added(ctx, id, Doer{Left: left}, left == 0)
 }
 
-// left are which of so many requests this delivery still has to make: from one on, up to another.
-func (w *following) left(all int) (from, to int) {
-	switch k := w.known; {
-	case k.Doer != w.d.ID:
-		return 0, all
-	case k.Left > 0 && k.Left <= all:
-		return k.Left - 1, k.Left
-	default:
-		return min(k.Done, all), all
+// added notes how far this delivery came, and gives the turn back.
+func (w *following) added(ctx context.Context, id string, how Doer, told bool) error {
+	others := slices.DeleteFunc(w.known.doers(), func(o Doer) bool { return o.Delivery == w.d.ID })
+	if how.Done > 0 || how.Left > 0 {
+		how.Delivery = w.d.ID
+		others = append(others, how)
 	}
+	return w.keep(ctx, Reference{ID: id, Doers: others[max(0, len(others)-maxDoers):]}, told)
 }
 
 func (w *following) target() destination.Target { return w.sender.target(w.r, w.d, w.now) }
@@ -225,9 +293,9 @@ func (w *following) step(ctx context.Context, q destination.Request, index int) 
 	return v, err
 }
 
-// keep notes what the thing is called. What another attempt noted meanwhile stays.
-func (w *following) keep(ctx context.Context, r Reference) error {
-	r.Expires = w.now.Add(ReferenceKeep)
+// keep notes what the thing is called, and that the event was told. What another attempt noted meanwhile stays.
+func (w *following) keep(ctx context.Context, r Reference, told bool) error {
+	r.Expires, r.Last = w.now.Add(ReferenceKeep), w.last(told)
 	err := w.swap(ctx, r)
 	if errors.Is(err, ErrReferenceChanged) {
 		return nil
@@ -235,10 +303,21 @@ func (w *following) keep(ctx context.Context, r Reference) error {
 	return err
 }
 
-// release gives the claim back where it is known that nothing was made.
-func (w *following) release(ctx context.Context, sure bool) error {
+// last is the newest event that was told, with this one where it was.
+func (w *following) last(told bool) Told {
+	if told && w.told.compare(w.known.Last) > 0 {
+		return w.told
+	}
+	return w.known.Last
+}
+
+// release gives the claim back where it is known that nothing was made that has an id.
+func (w *following) release(ctx context.Context, sure, told bool) error {
 	if !sure {
 		return nil
+	}
+	if w.last(told) != (Told{}) {
+		return w.keep(ctx, Reference{}, told)
 	}
 	if err := w.swap(ctx, Reference{}); err != nil && !errors.Is(err, ErrReferenceChanged) {
 		return err

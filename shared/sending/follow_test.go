@@ -333,7 +333,7 @@ func (c *customer) about(id, status string) delivery.Delivery {
 	n := c.n.Add(1)
 	return delivery.Delivery{ID: fmt.Sprintf("01GTD8R40000000000000000%02d", n), Tenant: "42", Integration: "i",
 		State: delivery.Pending, Count: 1, Events: []event.Event{{
-			ID: fmt.Sprintf("e-%d", n), Tenant: "42", Kind: event.SecurityIssue, Time: time.Unix(1677628800, 0).UTC(),
+			ID: fmt.Sprintf("e-%d", n), Tenant: "42", Kind: event.SecurityIssue, Time: time.Unix(1677628800+n, 0).UTC(),
 			Data: json.RawMessage(`{"security_issue":{"id":"` + id + `","title":"Open admin page","risk":"High",` +
 				`"host":"shop.example.com","status":"` + status + `"}}`)}}}
 }

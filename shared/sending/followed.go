@@ -59,6 +59,9 @@ func (w *following) preview(ctx context.Context) ([]RequestPreview, error) {
 		}
 	}
 	for index, v := range all {
+		if did.Outdated && requests[index].Newest {
+			continue
+		}
 		out = append(out, v)
 		for _, t := range then {
 			if t.After == index {

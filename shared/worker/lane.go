@@ -20,6 +20,7 @@ const leaseSpan = 2 * time.Hour
 type lane struct {
 	delivery.Lane
 	limiter *limiter
+	turns   turns
 
 	// Guarded by Pool.mu.
 	running bool
@@ -114,15 +115,24 @@ func (p *Pool) fetch(ctx context.Context, l *lane) <-chan fetched {
 // sendAll sends a batch, each delivery as soon as it may begin.
 func (p *Pool) sendAll(ctx, sending context.Context, l *lane, f fetched) {
 	l.limiter.keepTo(ctx, f.target.Integration.Rate)
+	objects := f.target.InTurn(f.leased)
 	for i := range f.leased {
-		d := &f.leased[i]
+		d, object := &f.leased[i], ""
+		if objects != nil {
+			object = objects[i]
+		}
+		if !l.turns.enter(ctx, object) {
+			p.release(f.leased[i:])
+			return
+		}
 		places, ok := p.enter(ctx, l, f, d.ID)
 		if !ok {
+			l.turns.leave(object)
 			p.release(f.leased[i:])
 			return
 		}
 		p.work.Add(1)
-		p.senders.start(job{sending, l, f.target, d, places})
+		p.senders.start(job{sending, l, f.target, d, places, object})
 	}
 }
 
@@ -181,6 +191,7 @@ func (p *Pool) leave(l *lane, places *places, after *sending.Outcome) {
 func (p *Pool) send(j job) {
 	defer p.work.Done()
 	after, err := p.sender.Send(j.ctx, j.target, *j.delivery)
+	j.lane.turns.leave(j.object)
 	j.lane.limiter.learn(j.ctx, after, err)
 	if err == nil {
 		p.outcomes <- outcomeOf(j.target, after)

@@ -15,6 +15,7 @@ type job struct {
 	target   *sending.Target
 	delivery *delivery.Delivery
 	places   *places // to be given back to leave
+	object   string  // whose turn it has
 }
 
 // maxResting is how many senders wait for a job at most. Each keeps its stack, 16 KiB or so.

@@ -37,7 +37,7 @@ func (p *Parameters) moves(n notification.Notification, issue string) []destinat
 		return nil
 	}
 	q := p.request(http.MethodGet, p.api("issue", issue)+"?fields=status&expand=transitions")
-	q.Keep = keep
+	q.Keep, q.Newest = keep, true
 	q.Judge = func(r destination.Response) destination.Verdict {
 		return p.way(r, issue, to, n.Step() == event.Closed)
 	}

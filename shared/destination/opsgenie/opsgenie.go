@@ -3,9 +3,8 @@
 // the open alert and opens no second one, that the object was closed closes the alert, and that it was opened again
 // opens a new one, since Opsgenie looks for an alias among open alerts alone.
 //
-// The alias needs nothing kept here, and two workers at once open one alert. What it can not do is put events in order.
-// Where the opening of an object failed and waits for its retry (51 minutes at most, facts, section 3) while its
-// closing goes out, no alert is closed, and the one that is opened later stays open until a person closes it.
+// The alias makes one alert, however many workers send at once. It does not put events in order: an opening that was
+// sent behind its closing would open an alert that nothing closes. So it is not sent any more (destination.Keyed).
 package opsgenie
 
 import (
@@ -84,6 +83,9 @@ type closing struct {
 	Note   string `json:"note"`
 	Source string `json:"source"`
 }
+
+// Keyed says that Opsgenie keeps alerts by their alias.
+func (Destination) Keyed() {}
 
 // Encode makes one request of each notification: Opsgenie takes no two in one.
 func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {

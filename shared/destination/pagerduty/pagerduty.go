@@ -3,10 +3,8 @@
 // is added to the open incident and opens no second one, that the object was closed resolves the incident, and that it
 // was opened again triggers a new one.
 //
-// The key needs nothing kept here, and two workers at once make one incident. What it can not do is put events in
-// order. Where the opening of an object failed and waits for its retry (51 minutes at most, facts, section 3) while its
-// closing goes out, PagerDuty resolves nothing, and the incident that is opened later stays open until a person
-// resolves it.
+// The key makes one incident, however many workers send at once. It does not put events in order: an opening that was
+// sent behind its closing would open an incident that nothing resolves. So it is not sent any more (destination.Keyed).
 package pagerduty
 
 import (
@@ -101,6 +99,9 @@ var severities = map[notification.Severity]string{
 	notification.Critical: "critical", notification.High: "error", notification.Medium: "warning",
 	notification.Low: "info", notification.Info: "info",
 }
+
+// Keyed says that PagerDuty keeps incidents by their dedup key.
+func (Destination) Keyed() {}
 
 // Encode makes one event of each notification: PagerDuty takes no two in one request.
 func (Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {

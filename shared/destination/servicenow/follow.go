@@ -70,7 +70,9 @@ func (Destination) Follow(t destination.Target, n notification.Notification, ref
 	}
 	q := p.change(reference, body)
 	q.Judge = noted
-	switch set, ok := p.sets(n, reference); {
+	set, ok := p.sets(n, reference)
+	set.Newest = true
+	switch {
 	case ok && n.Step() == event.Reopened:
 		return []destination.Request{set, q}, nil
 	case ok:

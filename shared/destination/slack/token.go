@@ -120,6 +120,7 @@ func (Destination) Follow(t destination.Target, n notification.Notification, ref
 		}
 		q := p.posting(c.name, body)
 		q.Judge = c.judge
+		q.Newest = c.name == "chat.update"
 		out = append(out, q)
 	}
 	return out, nil

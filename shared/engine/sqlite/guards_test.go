@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/filter"
 	"tocsin/shared/report"
 	"tocsin/shared/retention"
+	"tocsin/shared/sending"
 )
 
 // An earlier program would misread what it does not know, or drop it with the next change: it refuses the file. since
@@ -52,6 +53,15 @@ func TestAProgramRefusesAFileThatHoldsWhatItDoesNotKnow(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, chosen, 1)
 			require.Equal(t, retention.Days{Events: 14, Deliveries: 7}, chosen["42"].Days())
+		}},
+		"which event of an object was told last": {"024_last_told.sql", func(t *testing.T, db *sqlite.DB) error {
+			_, err := db.References().Swap(t.Context(), delivery.Lane{Tenant: "42", Integration: "i"}, "vuln:1", 0,
+				sending.Reference{Last: sending.Told{At: at}, Expires: time.Now().Add(time.Hour)})
+			return err
+		}, func(t *testing.T, db *sqlite.DB) {
+			r, _, err := db.References().Reference(t.Context(), delivery.Lane{Tenant: "42", Integration: "i"}, "vuln:1")
+			require.NoError(t, err)
+			require.Equal(t, at, r.Last.At)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/enginetest"
+	"tocsin/shared/event"
 	"tocsin/shared/sending"
 )
 
@@ -18,7 +19,9 @@ import (
 type OpenReferences func(t *testing.T, now func() time.Time) sending.References
 
 var referred = sending.Reference{ID: "SEC-1", Maker: "d", Since: enginetest.At, Begun: enginetest.At.Add(-time.Second),
-	Doer: "e", Done: 1, Left: 2, Expires: enginetest.At.Add(time.Hour)}
+	Doer: "e", Done: 1, Left: 2, Expires: enginetest.At.Add(time.Hour),
+	Doers: []sending.Doer{{Delivery: "f", Done: 1}, {Delivery: "g", Left: 2}},
+	Last:  sending.Told{At: enginetest.At.Add(time.Nanosecond), Made: "01GTD8R400", Step: event.Closed}}
 
 const madeOf = "vuln:PLT-42-I0001 ~#é"
 
