@@ -65,6 +65,7 @@ import (
 	"tocsin/shared/report"
 	"tocsin/shared/report/daily"
 	"tocsin/shared/sending"
+	"tocsin/shared/sending/reference"
 	"tocsin/shared/stdlog"
 	"tocsin/shared/telegrambot"
 	"tocsin/shared/trace"
@@ -570,7 +571,7 @@ func (s *Stack) BatchHandler(store *settings.Integrations, budget time.Duration)
 }
 
 // References are what systems call what was made there.
-func (s *Stack) References() sending.References {
+func (s *Stack) References() reference.Store {
 	return &paces.References{DB: s.db, Table: s.env.need("TOCSIN_TABLE_PACES"), Now: time.Now}
 }
 

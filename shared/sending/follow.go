@@ -13,6 +13,17 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/notification"
 	"tocsin/shared/sending/parts"
+	"tocsin/shared/sending/reference"
+)
+
+const (
+	// makingLimit is how long one delivery alone may make the thing: longer than an attempt lasts. After it another
+	// delivery of the object looks for the thing and, where there is none, makes it.
+	makingLimit = 5 * time.Minute
+	// findAfter is how long after a lost answer the thing is looked for: some systems list it a little later.
+	findAfter = 10 * time.Second
+	// makingWait is how long an event waits while another of its object is being sent.
+	makingWait = 2 * time.Second
 )
 
 // following is one attempt at an event of an object at a system that keeps one thing of it: an issue, a record, an
@@ -29,7 +40,7 @@ import (
 //   - the system does not list within findAfter what it made just before its answer was lost, or Find can not see it
 //     (see the system's package), or
 //   - an attempt outlives makingLimit and still makes the thing, which the deadlines of requests forbid, or
-//   - the reference was forgotten (ReferenceKeep) and Find does not list old things.
+//   - the reference was forgotten (reference.Keep) and Find does not list old things.
 //
 // A comment can be there twice: where its answer was lost it is added again. Where an event is several requests (a
 // comment, and a transition), those that were done are not sent again. A reference is of the place that the
@@ -45,11 +56,11 @@ type following struct {
 	object   event.Object
 	how      destination.Following
 	key      string // of the reference: the object, at the place that it goes to now
-	told     Told
+	told     reference.Told
 	now      time.Time
 	requests []destination.Request // that make the thing
 
-	known    Reference
+	known    reference.Reference
 	version  int64
 	outdated bool // a later event of the object was sent before
 	asked    bool // the system was asked something
@@ -73,7 +84,7 @@ func (s *Sender) follow(r *Target, d *delivery.Delivery, a *attempt, ns []notifi
 		}
 	}
 	return &following{sender: s, r: r, f: f, d: d, a: a, n: ns[0], object: o, how: how, requests: requests, now: now,
-		key: o.Key + " " + parts.Place(requests[0]), told: toldOf(d, ns[0].Event, o.Step),
+		key: o.Key + " " + parts.Place(requests[0]), told: reference.ToldOf(d.ID, ns[0].Event, o.Step),
 		lane: delivery.Lane{Tenant: d.Tenant, Integration: d.Integration}}
 }
 
@@ -99,7 +110,7 @@ func (w *following) attempt(ctx context.Context) (v destination.Verdict, wait ti
 	if m := w.known.Maker; m != "" && m != w.d.ID && w.now.Sub(w.known.Since) < makingLimit {
 		return busy(), makingWait, nil
 	}
-	w.outdated = w.known.Last.compare(w.told) > 0
+	w.outdated = w.known.Last.Compare(w.told) > 0
 	switch {
 	case w.outdated && (w.f == nil || w.known.ID == "" && w.known.Last.Step == event.Closed):
 		return w.leave(), 0, nil
@@ -113,7 +124,7 @@ func (w *following) attempt(ctx context.Context) (v destination.Verdict, wait ti
 		if w.outdated {
 			return w.leave(), 0, w.release(ctx, true, false)
 		}
-		w.known = Reference{Last: w.known.Last} // gone at the system: a new one takes its place
+		w.known = reference.Reference{Last: w.known.Last} // gone at the system: a new one takes its place
 	}
 	return w.make(ctx)
 }
@@ -127,10 +138,10 @@ func (w *following) leave() destination.Verdict {
 }
 
 // claim takes the turn; false where another attempt was quicker.
-func (w *following) claim(ctx context.Context, r Reference) (ok bool, err error) {
-	r.Maker, r.Since, r.Expires = w.d.ID, w.now, w.now.Add(ReferenceKeep)
+func (w *following) claim(ctx context.Context, r reference.Reference) (ok bool, err error) {
+	r.Maker, r.Since, r.Expires = w.d.ID, w.now, w.now.Add(reference.Keep)
 	err = w.swap(ctx, r)
-	if errors.Is(err, ErrReferenceChanged) {
+	if errors.Is(err, reference.ErrChanged) {
 		return false, nil
 	}
 	return err == nil, err
@@ -139,7 +150,7 @@ func (w *following) claim(ctx context.Context, r Reference) (ok bool, err error)
 // set makes the request of a system that keeps its things by a key of ours. Sent twice it says the same, so that
 // nothing has to be kept of one whose answer was lost.
 func (w *following) set(ctx context.Context) (destination.Verdict, time.Duration, error) {
-	if ok, err := w.claim(ctx, Reference{Last: w.known.Last}); !ok {
+	if ok, err := w.claim(ctx, reference.Reference{Last: w.known.Last}); !ok {
 		return busy(), makingWait, err
 	}
 	v, err := w.request(ctx, w.requests[0])
@@ -148,7 +159,7 @@ func (w *following) set(ctx context.Context) (destination.Verdict, time.Duration
 
 // change adds to the thing.
 func (w *following) change(ctx context.Context) (destination.Verdict, time.Duration, error) {
-	if ok, err := w.claim(ctx, Reference{ID: w.known.ID, Doers: w.known.doers(), Last: w.known.Last}); !ok {
+	if ok, err := w.claim(ctx, reference.Reference{ID: w.known.ID, Doers: w.known.Underway(), Last: w.known.Last}); !ok {
 		return busy(), makingWait, err
 	}
 	v, err := w.add(ctx, w.known.ID)
@@ -167,7 +178,7 @@ func (w *following) make(ctx context.Context) (destination.Verdict, time.Duratio
 	if lost.IsZero() {
 		begun = w.now
 	}
-	if ok, err := w.claim(ctx, Reference{Begun: begun, Last: w.known.Last}); !ok {
+	if ok, err := w.claim(ctx, reference.Reference{Begun: begun, Last: w.known.Last}); !ok {
 		return busy(), makingWait, err
 	}
 	if !lost.IsZero() || w.how.Lists {
@@ -193,7 +204,7 @@ func (w *following) make(ctx context.Context) (destination.Verdict, time.Duratio
 	case err != nil:
 		return v, 0, err // the claim stays: what became of the request is not known
 	case v.Delivered && v.Reference != "":
-		return v, 0, w.keep(ctx, Reference{ID: v.Reference}, true)
+		return v, 0, w.keep(ctx, reference.Reference{ID: v.Reference}, true)
 	case v.Delivered || w.unsure():
 		return v, findAfter, nil
 	}
@@ -207,7 +218,7 @@ func (w *following) unsure() bool { return w.a.Status == 0 || w.a.Status >= 500 
 // take goes on with what was found.
 func (w *following) take(ctx context.Context, id string, lost bool) (destination.Verdict, time.Duration, error) {
 	made := lost && w.n.Step() == event.Opened
-	w.known = Reference{ID: id, Last: w.known.Last}
+	w.known = reference.Reference{ID: id, Last: w.known.Last}
 	if err := w.keep(ctx, w.known, made); err != nil {
 		return destination.Verdict{}, 0, err
 	}
@@ -227,8 +238,8 @@ func (w *following) add(ctx context.Context, id string) (destination.Verdict, er
 		return destination.Verdict{Reason: unwritable(w.r, err)}, nil
 	}
 	w.a.Followed = &delivery.Followed{Reference: id, Outdated: w.outdated}
-	before := w.known.of(w.d.ID)
-	done, end := before.left(len(requests))
+	before := w.known.Of(w.d.ID)
+	done, end := before.Rest(len(requests))
 	apart, left := destination.Delivered(), 0
 	for first := done; done < end; done++ {
 		if w.outdated && requests[done].Newest {
@@ -237,7 +248,7 @@ func (w *following) add(ctx context.Context, id string) (destination.Verdict, er
 		v, err := w.step(ctx, requests[done], done)
 		switch {
 		case err != nil:
-			how := Doer{Done: done}
+			how := reference.Doer{Done: done}
 			if left > 0 {
 				how.Done = left - 1 // it is tried again with those behind it
 			}
@@ -258,22 +269,22 @@ func (w *following) add(ctx context.Context, id string) (destination.Verdict, er
 		case done == first:
 			return v, w.added(ctx, id, before, false)
 		case left == 0:
-			return v, w.added(ctx, id, Doer{Done: done}, false)
+			return v, w.added(ctx, id, reference.Doer{Done: done}, false)
 		default:
-			return v, w.added(ctx, id, Doer{Left: left}, false)
+			return v, w.added(ctx, id, reference.Doer{Left: left}, false)
 		}
 	}
-	return apart, w.added(ctx, id, Doer{Left: left}, left == 0)
+	return apart, w.added(ctx, id, reference.Doer{Left: left}, left == 0)
 }
 
 // added notes how far this delivery came, and gives the turn back.
-func (w *following) added(ctx context.Context, id string, how Doer, told bool) error {
-	others := slices.DeleteFunc(w.known.doers(), func(o Doer) bool { return o.Delivery == w.d.ID })
+func (w *following) added(ctx context.Context, id string, how reference.Doer, told bool) error {
+	others := slices.DeleteFunc(w.known.Underway(), func(o reference.Doer) bool { return o.Delivery == w.d.ID })
 	if how.Done > 0 || how.Left > 0 {
 		how.Delivery = w.d.ID
 		others = append(others, how)
 	}
-	return w.keep(ctx, Reference{ID: id, Doers: others[max(0, len(others)-maxDoers):]}, told)
+	return w.keep(ctx, reference.Reference{ID: id, Doers: others[max(0, len(others)-reference.MaxDoers):]}, told)
 }
 
 func (w *following) target() destination.Target { return w.sender.target(w.r, w.d, w.now) }
@@ -294,18 +305,18 @@ func (w *following) step(ctx context.Context, q destination.Request, index int) 
 }
 
 // keep notes what the thing is called, and that the event was told. What another attempt noted meanwhile stays.
-func (w *following) keep(ctx context.Context, r Reference, told bool) error {
-	r.Expires, r.Last = w.now.Add(ReferenceKeep), w.last(told)
+func (w *following) keep(ctx context.Context, r reference.Reference, told bool) error {
+	r.Expires, r.Last = w.now.Add(reference.Keep), w.last(told)
 	err := w.swap(ctx, r)
-	if errors.Is(err, ErrReferenceChanged) {
+	if errors.Is(err, reference.ErrChanged) {
 		return nil
 	}
 	return err
 }
 
 // last is the newest event that was told, with this one where it was.
-func (w *following) last(told bool) Told {
-	if told && w.told.compare(w.known.Last) > 0 {
+func (w *following) last(told bool) reference.Told {
+	if told && w.told.Compare(w.known.Last) > 0 {
 		return w.told
 	}
 	return w.known.Last
@@ -316,16 +327,16 @@ func (w *following) release(ctx context.Context, sure, told bool) error {
 	if !sure {
 		return nil
 	}
-	if w.last(told) != (Told{}) {
-		return w.keep(ctx, Reference{}, told)
+	if w.last(told) != (reference.Told{}) {
+		return w.keep(ctx, reference.Reference{}, told)
 	}
-	if err := w.swap(ctx, Reference{}); err != nil && !errors.Is(err, ErrReferenceChanged) {
+	if err := w.swap(ctx, reference.Reference{}); err != nil && !errors.Is(err, reference.ErrChanged) {
 		return err
 	}
 	return nil
 }
 
-func (w *following) swap(ctx context.Context, r Reference) error {
+func (w *following) swap(ctx context.Context, r reference.Reference) error {
 	next, err := w.sender.References.Swap(ctx, w.lane, w.key, w.version, r)
 	if err != nil {
 		return fmt.Errorf("note what integration %s has of %s: %w", w.d.Integration, w.object.Key, err)

@@ -1,38 +1,12 @@
 package sending
 
 import (
-	"cmp"
 	"slices"
-	"strings"
-	"time"
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
-	"tocsin/shared/event"
+	"tocsin/shared/sending/reference"
 )
-
-// Told is the place of an event among those of its object. The time of the event decides: processes and retries send
-// them in any order. Of events of one time, which a platform can have that knows no other, who was accepted first is
-// first; of those of one moment, the step decides.
-type Told struct {
-	At   time.Time  `json:"at"`
-	Made string     `json:"made"` // the part of the delivery's id that is the time of its making
-	Step event.Step `json:"step"`
-}
-
-// madeLength is how much of a delivery's id (ULID) is the time, in milliseconds.
-const madeLength = 10
-
-// ranks of steps: who is found and closed at one moment was found first, and opened again after it was closed.
-var ranks = map[event.Step]int{event.Opened: 0, event.Worsened: 1, event.Closed: 2, event.Reopened: 3}
-
-func toldOf(d *delivery.Delivery, e event.Event, s event.Step) Told {
-	return Told{At: e.Time, Made: d.ID[:min(madeLength, len(d.ID))], Step: s}
-}
-
-func (t Told) compare(other Told) int {
-	return cmp.Or(t.At.Compare(other.At), strings.Compare(t.Made, other.Made), ranks[t.Step]-ranks[other.Step])
-}
 
 // InTurn puts deliveries of a lane in the order in which they are to be sent, where the system keeps what it is sent by
 // its object: of each object those of older events first, and the first ones of all objects before the second ones, so
@@ -43,7 +17,7 @@ func (r *Target) InTurn(all []delivery.Delivery) (objects []string) {
 		return nil
 	}
 	objects = make([]string, len(all))
-	told := make([]Told, len(all))
+	told := make([]reference.Told, len(all))
 	places := map[string][]int{}
 	for n := range all {
 		if len(all[n].Events) != 1 {
@@ -51,7 +25,7 @@ func (r *Target) InTurn(all []delivery.Delivery) (objects []string) {
 		}
 		e := all[n].Events[0]
 		if o, ok := e.Object(); ok {
-			objects[n], told[n] = o.Key, toldOf(&all[n], e, o.Step)
+			objects[n], told[n] = o.Key, reference.ToldOf(all[n].ID, e, o.Step)
 			places[o.Key] = append(places[o.Key], n)
 		}
 	}
@@ -60,7 +34,7 @@ func (r *Target) InTurn(all []delivery.Delivery) (objects []string) {
 		order[n] = n
 	}
 	for _, at := range places {
-		slices.SortStableFunc(at, func(a, b int) int { return told[a].compare(told[b]) })
+		slices.SortStableFunc(at, func(a, b int) int { return told[a].Compare(told[b]) })
 		for round, n := range at {
 			rounds[n] = round
 		}

@@ -14,6 +14,7 @@ import (
 	"tocsin/shared/retry"
 	"tocsin/shared/sending/fit"
 	"tocsin/shared/sending/reachability"
+	"tocsin/shared/sending/reference"
 	"tocsin/shared/trace"
 	"tocsin/shared/wording"
 )
@@ -81,7 +82,7 @@ type Sender struct {
 	// Reachability is nil where one process is the whole worker.
 	Reachability reachability.Store
 	// References is nil where each event of an object is told as a thing of its own.
-	References References
+	References reference.Store
 	// MailQuota is nil where the mails of tests are not bounded.
 	MailQuota MailQuota
 	// Tracer is nil where nothing is traced.

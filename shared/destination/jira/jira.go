@@ -3,7 +3,7 @@
 // Format, and on premise through version 2, whose texts are plain. Where the
 // integration names a status for that, the issue is moved there.
 //
-// Jira has no call that creates an issue once. The key of the issue is kept (sending.References). After an answer that
+// Jira has no call that creates an issue once. The key of the issue is kept (reference.Store). After an answer that
 // got lost the user's newest issues are looked through (Find) before another is made: of an object there are two issues
 // only where Jira does not list the first by then, or where the user made more than 100 since. Each issue carries the
 // keys of the event and of its object as an entity property, which no screen of a project can refuse.

@@ -3,7 +3,7 @@
 // of the notification's object is added to its incident as a work note.
 //
 // The incident is found by its correlation ID before another is made, so that a repeat after a lost answer makes none,
-// unless the user may not read incidents. Who makes it claims that first (sending.References).
+// unless the user may not read incidents. Who makes it claims that first (reference.Store).
 package servicenow
 
 import (

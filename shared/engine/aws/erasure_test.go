@@ -40,7 +40,7 @@ import (
 	"tocsin/shared/report"
 	"tocsin/shared/report/calendar"
 	"tocsin/shared/report/daily"
-	"tocsin/shared/sending"
+	"tocsin/shared/sending/reference"
 	"tocsin/shared/session"
 	"tocsin/shared/tenant"
 	"tocsin/shared/token"
@@ -140,7 +140,7 @@ func (f leavingTenant) events() {
 	_, err = (&paces.Store{DB: f.w.db, Table: f.w.prefix + "PacesTable", Now: now}).Swap(ctx, lane, 0, pace.Pace{})
 	f.ok(err)
 	_, err = (&paces.References{DB: f.w.db, Table: f.w.prefix + "PacesTable", Now: now}).Swap(ctx, lane, "vuln:1", 0,
-		sending.Reference{ID: f.of, Expires: at.Add(time.Hour)})
+		reference.Reference{ID: f.of, Expires: at.Add(time.Hour)})
 	f.ok(err)
 	f.ok(f.w.countingStore(nil, f.w.triggers(&published{})).Write(ctx, counting.Outcome{Tenant: f.of,
 		Marks: []counting.Mark{{Intake: "1677672000000000000-x", To: 1}},

@@ -8,8 +8,8 @@ import (
 
 	"tocsin/shared/engine/aws/paces"
 	"tocsin/shared/engine/enginetest/statetest"
-	"tocsin/shared/sending"
 	"tocsin/shared/sending/reachability"
+	"tocsin/shared/sending/reference"
 	"tocsin/shared/worker/pace"
 )
 
@@ -28,7 +28,7 @@ func TestReachability(t *testing.T) {
 }
 
 func TestReferences(t *testing.T) {
-	statetest.References(t, func(t *testing.T, now func() time.Time) sending.References {
+	statetest.References(t, func(t *testing.T, now func() time.Time) reference.Store {
 		w := open(t)
 		return &paces.References{DB: w.db, Table: w.prefix + "PacesTable", Now: now}
 	})

@@ -20,7 +20,7 @@ import (
 	"tocsin/shared/report"
 	"tocsin/shared/report/calendar"
 	"tocsin/shared/report/daily"
-	"tocsin/shared/sending"
+	"tocsin/shared/sending/reference"
 	"tocsin/shared/tenant"
 	"tocsin/shared/token"
 	"tocsin/shared/trigger"
@@ -71,7 +71,7 @@ func fill(t *testing.T, e *memory.Engine, of string) {
 	ok(err)
 	ok(e.Counters().Add(ctx, []health.Count{{Tenant: of, Integration: "i", Window: 1, At: at, Attempts: 1}}))
 	_, err = e.References().Swap(ctx, delivery.Lane{Tenant: of, Integration: "i"}, "vuln:1", 0,
-		sending.Reference{ID: of, Expires: at.Add(time.Hour)})
+		reference.Reference{ID: of, Expires: at.Add(time.Hour)})
 	ok(err)
 	ok(e.Bus().Put(ctx, []delivery.Entry{entry("b")}))
 }

@@ -27,7 +27,7 @@ import (
 	"tocsin/shared/mail"
 	"tocsin/shared/profile"
 	"tocsin/shared/report"
-	"tocsin/shared/sending"
+	"tocsin/shared/sending/reference"
 	"tocsin/shared/tenant"
 	"tocsin/shared/token"
 	"tocsin/shared/worker"
@@ -187,7 +187,7 @@ func TestActivityOfEveryStore(t *testing.T) {
 }
 
 func TestReferences(t *testing.T) {
-	statetest.References(t, func(_ *testing.T, now func() time.Time) sending.References {
+	statetest.References(t, func(_ *testing.T, now func() time.Time) reference.Store {
 		return memory.New(now).References()
 	})
 }

@@ -37,7 +37,7 @@ import (
 	"tocsin/shared/report"
 	"tocsin/shared/report/calendar"
 	"tocsin/shared/report/daily"
-	"tocsin/shared/sending"
+	"tocsin/shared/sending/reference"
 	"tocsin/shared/session"
 	"tocsin/shared/tenant"
 	"tocsin/shared/token"
@@ -208,7 +208,7 @@ func (f withinTenant) events() {
 	f.ok(f.db.Bus().Put(ctx, []delivery.Entry{f.entry("g")})) // it waits for fan-out
 	f.ok(f.db.Counters().Add(ctx, []health.Count{{Tenant: f.of, Integration: "i", Window: 1, At: at, Attempts: 1}}))
 	_, err = f.db.ReferencesAt(func() time.Time { return at }).Swap(ctx, lane, "vuln:1", 0,
-		sending.Reference{ID: f.of, Expires: at.Add(time.Hour)})
+		reference.Reference{ID: f.of, Expires: at.Add(time.Hour)})
 	f.ok(err)
 }
 

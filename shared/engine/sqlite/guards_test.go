@@ -14,7 +14,7 @@ import (
 	"tocsin/shared/filter"
 	"tocsin/shared/report"
 	"tocsin/shared/retention"
-	"tocsin/shared/sending"
+	"tocsin/shared/sending/reference"
 )
 
 // An earlier program would misread what it does not know, or drop it with the next change: it refuses the file. since
@@ -56,7 +56,7 @@ func TestAProgramRefusesAFileThatHoldsWhatItDoesNotKnow(t *testing.T) {
 		}},
 		"which event of an object was told last": {"024_last_told.sql", func(t *testing.T, db *sqlite.DB) error {
 			_, err := db.References().Swap(t.Context(), delivery.Lane{Tenant: "42", Integration: "i"}, "vuln:1", 0,
-				sending.Reference{Last: sending.Told{At: at}, Expires: time.Now().Add(time.Hour)})
+				reference.Reference{Last: reference.Told{At: at}, Expires: time.Now().Add(time.Hour)})
 			return err
 		}, func(t *testing.T, db *sqlite.DB) {
 			r, _, err := db.References().Reference(t.Context(), delivery.Lane{Tenant: "42", Integration: "i"}, "vuln:1")

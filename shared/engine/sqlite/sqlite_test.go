@@ -29,7 +29,7 @@ import (
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
 	"tocsin/shared/ratelimit"
-	"tocsin/shared/sending"
+	"tocsin/shared/sending/reference"
 )
 
 func open(t *testing.T) *sqlite.DB { return reopen(t, filepath.Join(t.TempDir(), "state.db")) }
@@ -70,7 +70,7 @@ func TestIntegrations(t *testing.T) {
 }
 
 func TestReferences(t *testing.T) {
-	statetest.References(t, func(t *testing.T, now func() time.Time) sending.References {
+	statetest.References(t, func(t *testing.T, now func() time.Time) reference.Store {
 		return open(t).ReferencesAt(now)
 	})
 }
@@ -82,7 +82,7 @@ func TestReferencesLeaveWithTheirIntegration(t *testing.T) {
 	now := time.Now()
 	for _, id := range []string{"kept", "deleted"} {
 		_, err := db.References().Swap(t.Context(), delivery.Lane{Tenant: "42", Integration: id}, "vuln:1", 0,
-			sending.Reference{ID: "SEC-1", Expires: now.Add(time.Hour)})
+			reference.Reference{ID: "SEC-1", Expires: now.Add(time.Hour)})
 		require.NoError(t, err)
 	}
 	removed, err := db.References().Prune(t.Context(), now)

@@ -10,10 +10,10 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/aws/table"
-	"tocsin/shared/sending"
+	"tocsin/shared/sending/reference"
 )
 
-// References is sending.References on the table of paces: a row for each object beside the pace of its integration,
+// References is reference.Store on the table of paces: a row for each object beside the pace of its integration,
 // replaced under its version. Nobody asks for those of an integration that was deleted; they end by themselves.
 type References struct {
 	DB    *dynamodb.Client
@@ -21,7 +21,7 @@ type References struct {
 	Now   func() time.Time
 }
 
-var _ sending.References = (*References)(nil)
+var _ reference.Store = (*References)(nil)
 
 // referencePart begins the name of an object's row.
 const referencePart = "object "
@@ -44,7 +44,7 @@ type referenceRow struct {
 }
 
 // Reference reads one. It is read in the hope that nothing changed: who changes it does so under its version.
-func (p *References) Reference(ctx context.Context, l delivery.Lane, object string) (r sending.Reference,
+func (p *References) Reference(ctx context.Context, l delivery.Lane, object string) (r reference.Reference,
 	version int64, err error) {
 	row, found, err := table.Get[referenceRow](ctx, p.DB, p.Table, referenceKey(l, object))
 	if err != nil {
@@ -61,7 +61,7 @@ func (p *References) Reference(ctx context.Context, l delivery.Lane, object stri
 
 // Swap replaces one.
 func (p *References) Swap(ctx context.Context, l delivery.Lane, object string, version int64,
-	to sending.Reference) (next int64, err error) {
+	to reference.Reference) (next int64, err error) {
 	raw, err := json.Marshal(to)
 	if err != nil {
 		return 0, fmt.Errorf("encode what integration %s has of %s: %w", l.Integration, object, err)
@@ -80,7 +80,7 @@ func (p *References) Swap(ctx context.Context, l delivery.Lane, object string, v
 	if replaced, err := swap(ctx, p.DB, p.Table, row, version, now); err != nil {
 		return 0, fmt.Errorf("write what integration %s has of %s: %w", l.Integration, object, err)
 	} else if !replaced {
-		return 0, sending.ErrReferenceChanged
+		return 0, reference.ErrChanged
 	}
 	return next, nil
 }

@@ -12,20 +12,20 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
-	"tocsin/shared/sending"
+	"tocsin/shared/sending/reference"
 )
 
 // OpenReferences opens an engine whose references go by a clock.
-type OpenReferences func(t *testing.T, now func() time.Time) sending.References
+type OpenReferences func(t *testing.T, now func() time.Time) reference.Store
 
-var referred = sending.Reference{ID: "SEC-1", Maker: "d", Since: enginetest.At, Begun: enginetest.At.Add(-time.Second),
+var referred = reference.Reference{ID: "SEC-1", Maker: "d", Since: enginetest.At, Begun: enginetest.At.Add(-time.Second),
 	Doer: "e", Done: 1, Left: 2, Expires: enginetest.At.Add(time.Hour),
-	Doers: []sending.Doer{{Delivery: "f", Done: 1}, {Delivery: "g", Left: 2}},
-	Last:  sending.Told{At: enginetest.At.Add(time.Nanosecond), Made: "01GTD8R400", Step: event.Closed}}
+	Doers: []reference.Doer{{Delivery: "f", Done: 1}, {Delivery: "g", Left: 2}},
+	Last:  reference.Told{At: enginetest.At.Add(time.Nanosecond), Made: "01GTD8R400", Step: event.Closed}}
 
 const madeOf = "vuln:PLT-42-I0001 ~#é"
 
-// References is the suite of sending.References.
+// References is the suite of reference.Store.
 func References(t *testing.T, open OpenReferences) {
 	run := enginetest.Parallel(t, open)
 	run("a reference is read back as it was written, by its integration and object alone", referenceIsReadBack)
@@ -63,18 +63,18 @@ func referenceIsReadBack(t *testing.T, open OpenReferences) {
 func referenceIsReplacedAsItWasRead(t *testing.T, open OpenReferences) {
 	s := open(t, now)
 	_, err := s.Swap(t.Context(), lane, madeOf, 7, referred)
-	require.ErrorIs(t, err, sending.ErrReferenceChanged, "there is none")
+	require.ErrorIs(t, err, reference.ErrChanged, "there is none")
 	one, err := s.Swap(t.Context(), lane, madeOf, 0, referred)
 	require.NoError(t, err)
 	_, err = s.Swap(t.Context(), lane, madeOf, 0, referred)
-	require.ErrorIs(t, err, sending.ErrReferenceChanged, "there is one")
+	require.ErrorIs(t, err, reference.ErrChanged, "there is one")
 	other := referred
 	other.ID = "SEC-2"
 	two, err := s.Swap(t.Context(), lane, madeOf, one, other)
 	require.NoError(t, err)
 	require.Greater(t, two, one)
 	_, err = s.Swap(t.Context(), lane, madeOf, one, referred)
-	require.ErrorIs(t, err, sending.ErrReferenceChanged)
+	require.ErrorIs(t, err, reference.ErrChanged)
 	got, version, err := s.Reference(t.Context(), lane, madeOf)
 	require.NoError(t, err)
 	require.Equal(t, other, got)
@@ -92,14 +92,14 @@ func referenceIsForgottenInTime(t *testing.T, open OpenReferences) {
 	require.Zero(t, got)
 	require.Zero(t, version)
 	_, err = s.Swap(t.Context(), lane, madeOf, one, referred)
-	require.ErrorIs(t, err, sending.ErrReferenceChanged, "what was forgotten has no version")
+	require.ErrorIs(t, err, reference.ErrChanged, "what was forgotten has no version")
 	again := referred
 	again.Expires = at.Add(time.Hour)
 	two, err := s.Swap(t.Context(), lane, madeOf, 0, again)
 	require.NoError(t, err)
 	require.Greater(t, two, one)
 
-	_, err = s.Swap(t.Context(), lane, madeOf, two, sending.Reference{})
+	_, err = s.Swap(t.Context(), lane, madeOf, two, reference.Reference{})
 	require.NoError(t, err, "one that is over at once gives the object back")
 	_, version, err = s.Reference(t.Context(), lane, madeOf)
 	require.NoError(t, err)
@@ -126,7 +126,7 @@ func referenceIsClaimedOnce(t *testing.T, open OpenReferences) {
 	for err := range outcomes {
 		if err == nil {
 			won++
-		} else if !errors.Is(err, sending.ErrReferenceChanged) {
+		} else if !errors.Is(err, reference.ErrChanged) {
 			require.NoError(t, err)
 		}
 	}

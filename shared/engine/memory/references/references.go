@@ -8,10 +8,10 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/memory/parts"
-	"tocsin/shared/sending"
+	"tocsin/shared/sending/reference"
 )
 
-// Store is sending.References.
+// Store is reference.Store.
 type Store struct {
 	mu  sync.Mutex
 	now func() time.Time
@@ -27,30 +27,30 @@ func (s *Store) Part() parts.Part {
 	return p.Locked(&s.mu)
 }
 
-var _ sending.References = (*Store)(nil)
+var _ reference.Store = (*Store)(nil)
 
 type key struct{ tenant, integration, object string }
 
 // Reference is one, with its version.
 type Reference struct {
-	sending.Reference
+	reference.Reference
 	version int64
 }
 
 // Reference reads one.
-func (s *Store) Reference(_ context.Context, l delivery.Lane, object string) (sending.Reference, int64, error) {
+func (s *Store) Reference(_ context.Context, l delivery.Lane, object string) (reference.Reference, int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.all[key{l.Tenant, l.Integration, object}]
 	if !r.Expires.After(s.now()) {
-		return sending.Reference{}, 0, nil
+		return reference.Reference{}, 0, nil
 	}
 	return r.Reference, r.version, nil
 }
 
 // Swap replaces one.
 func (s *Store) Swap(_ context.Context, l delivery.Lane, object string, version int64,
-	to sending.Reference) (int64, error) {
+	to reference.Reference) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k, now := key{l.Tenant, l.Integration, object}, s.now()
@@ -59,7 +59,7 @@ func (s *Store) Swap(_ context.Context, l delivery.Lane, object string, version 
 		r = Reference{}
 	}
 	if r.version != version {
-		return 0, sending.ErrReferenceChanged
+		return 0, reference.ErrChanged
 	}
 	next := max(now.UnixNano(), version+1)
 	to.Since, to.Begun, to.Expires = utc(to.Since), utc(to.Begun), utc(to.Expires)

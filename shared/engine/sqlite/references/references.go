@@ -11,10 +11,10 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/sqlite/db"
-	"tocsin/shared/sending"
+	"tocsin/shared/sending/reference"
 )
 
-// References keeps what systems call the things that were made of objects (sending.References).
+// References keeps what systems call the things that were made of objects (reference.Store).
 type References struct {
 	db  *db.File
 	now func() time.Time
@@ -23,10 +23,10 @@ type References struct {
 // New returns those of a state file.
 func New(file *db.File, now func() time.Time) *References { return &References{file, now} }
 
-var _ sending.References = (*References)(nil)
+var _ reference.Store = (*References)(nil)
 
 // Reference reads one.
-func (s *References) Reference(ctx context.Context, l delivery.Lane, object string) (r sending.Reference,
+func (s *References) Reference(ctx context.Context, l delivery.Lane, object string) (r reference.Reference,
 	version int64, err error) {
 	err = s.db.Query(ctx, "SELECT version, body FROM object_references "+
 		"WHERE tenant = ? AND integration = ? AND object = ? AND expires > ?", func(p *driver.Stmt) {
@@ -50,7 +50,7 @@ func bindReference(p *driver.Stmt, l delivery.Lane, object string) {
 
 // Swap replaces one.
 func (s *References) Swap(ctx context.Context, l delivery.Lane, object string, version int64,
-	to sending.Reference) (next int64, err error) {
+	to reference.Reference) (next int64, err error) {
 	body, err := json.Marshal(to)
 	if err != nil {
 		return 0, fmt.Errorf("encode what integration %s has of %s: %w", l.Integration, object, err)
@@ -79,7 +79,7 @@ func (s *References) Swap(ctx context.Context, l delivery.Lane, object string, v
 		return 0, fmt.Errorf("write what integration %s has of %s: %w", l.Integration, object, err)
 	}
 	if !changed {
-		return 0, sending.ErrReferenceChanged
+		return 0, reference.ErrChanged
 	}
 	return next, nil
 }
