@@ -115,3 +115,39 @@ func ToldOf(delivery string, e event.Event, s event.Step) Told {
 func (t Told) Compare(other Told) int {
 	return cmp.Or(t.At.Compare(other.At), strings.Compare(t.Made, other.Made), ranks[t.Step]-ranks[other.Step])
 }
+
+// InTurn puts deliveries of a lane in the order in which they are to be sent: of each object those of older events
+// first, and the first ones of all objects before the second ones, so that they wait for one another as little as can
+// be. objects are those that they tell of then, "" of none.
+func InTurn(all []delivery.Delivery) (objects []string) {
+	objects = make([]string, len(all))
+	told := make([]Told, len(all))
+	places := map[string][]int{}
+	for n := range all {
+		if len(all[n].Events) != 1 {
+			continue
+		}
+		e := all[n].Events[0]
+		if o, ok := e.Object(); ok {
+			objects[n], told[n] = o.Key, ToldOf(all[n].ID, e, o.Step)
+			places[o.Key] = append(places[o.Key], n)
+		}
+	}
+	rounds, order := make([]int, len(all)), make([]int, len(all)) // which of its object, from 0; where it stands now
+	for n := range all {
+		order[n] = n
+	}
+	for _, at := range places {
+		slices.SortStableFunc(at, func(a, b int) int { return told[a].Compare(told[b]) })
+		for round, n := range at {
+			rounds[n] = round
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return rounds[a] - rounds[b] })
+	sorted, of := make([]delivery.Delivery, len(all)), make([]string, len(all))
+	for to, from := range order {
+		sorted[to], of[to] = all[from], objects[from]
+	}
+	copy(all, sorted)
+	return of
+}
