@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,6 +56,8 @@ func newAdministration(db *sqlite.DB, state string, log *slog.Logger) *administr
 type administrative struct {
 	usage   string
 	actions map[string]bool // true = it takes a name; the action "" is that of a command without actions
+	// inner are actions that the program's own commands take, with a name, and nobody types.
+	inner []string
 	flags   func(f *flag.FlagSet)
 	run     func(ctx context.Context, a *administration, c call, out io.Writer) error
 }
@@ -69,7 +72,7 @@ func (a *administration) run(ctx context.Context, c call, out io.Writer) error {
 	if !ok {
 		return fmt.Errorf("this release of Tocsin has no command %q", c.Command)
 	}
-	if _, ok := command.actions[c.Action]; !ok {
+	if _, ok := command.actions[c.Action]; !ok && !slices.Contains(command.inner, c.Action) {
 		return fmt.Errorf("this release of Tocsin has no command `tocsin %s %s`", c.Command, c.Action)
 	}
 	return command.run(ctx, a, c, out)

@@ -23,6 +23,7 @@ import (
 	"tocsin/functions/local/publishers"
 	"tocsin/functions/local/tenants"
 	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/erasure"
 	"tocsin/shared/version"
 )
 
@@ -60,16 +61,22 @@ func ofTenants(ctx context.Context, args []string) error {
 	switch {
 	case len(args) == 0:
 	case args[0] == "export":
-		return tenants.Export(ctx, args[1:], func(ctx context.Context, state, tenant, person string) error {
-			return administer(ctx, state, call{Command: "tenant", Action: exportAction, Name: tenant,
-				Flags: map[string]string{"person": person}}, io.Discard)
-		})
+		return tenants.Export(ctx, args[1:], noteExport)
 	case args[0] == "erase" && tenants.OverTheAPI(args):
 		return tenants.Erase(ctx, args[1:])
 	case args[0] == "erasure":
 		return tenants.Erasure(ctx, args[1:])
 	}
 	return administrate("tenant", tenantCommand)(ctx, args)
+}
+
+// noteExport has who has the state note an export.
+func noteExport(ctx context.Context, state, tenant string, person erasure.Person) error {
+	c := call{Command: "tenant", Action: exportAction, Name: tenant, Flags: map[string]string{}}
+	if len(person) > 0 {
+		c.Flags["person"] = person[0]
+	}
+	return administer(ctx, state, c, io.Discard)
 }
 
 // named is what the first argument names.

@@ -32,7 +32,8 @@ var tenantCommand = administrative{
 		"       " + tenants.EraseUsage + "\n" +
 		"       " + tenants.ErasureUsage + "\n" +
 		"each with [-state " + commandline.DefaultState + "]",
-	actions: map[string]bool{"link": true, "unlink": true, "list": true, "erase": true, exportAction: true},
+	actions: map[string]bool{"link": true, "unlink": true, "list": true, "erase": true},
+	inner:   []string{exportAction},
 	flags: func(f *flag.FlagSet) {
 		f.String("technical", "", "the technical tenant")
 		f.String("client-name", "", "the linked tenant's company name, as the Console shows it")
@@ -69,7 +70,7 @@ func runTenant(ctx context.Context, a *administration, c call, out io.Writer) er
 		}
 		return eraseTenant(ctx, a, c, out)
 	case c.Action == exportAction:
-		return a.noteExport(ctx, c.Name, c.Flags["person"])
+		return a.noteExport(ctx, c)
 	case technical == "":
 		return errors.New("name the technical tenant with -technical")
 	case c.Action == "unlink":
@@ -142,13 +143,17 @@ func goesOn(ctx context.Context, j erasure.Job, err error, again func() (erasure
 // erasePerson removes what is one person's, and says what becomes of their integrations.
 func erasePerson(ctx context.Context, a *administration, c call, out io.Writer) error {
 	address := c.Flags["person"]
-	person := profile.Names(address)
+	person := erasure.Person(profile.Names(address))
 	if c.Flags["dry-run"] == "true" {
 		changed, err := a.erasure.TryPerson(ctx, c.Name, person)
 		if err != nil {
 			return err
 		}
-		rows, err := erasure.Counted(ctx, a.erasure.Source, c.Name, person)
+		source, err := person.Of(a.erasure.Source)
+		if err != nil {
+			return err
+		}
+		rows, err := erasure.Counted(ctx, source, c.Name)
 		if err != nil {
 			return err
 		}
@@ -176,11 +181,15 @@ func erasePerson(ctx context.Context, a *administration, c call, out io.Writer) 
 }
 
 // noteExport notes who exports a tenant.
-func (a *administration) noteExport(ctx context.Context, of, person string) error {
-	if !tenant.Valid(of) {
-		return fmt.Errorf("export tenant %q: %w", of, tenant.ErrName)
+func (a *administration) noteExport(ctx context.Context, c call) error {
+	if !tenant.Valid(c.Name) {
+		return fmt.Errorf("export tenant %q: %w", c.Name, tenant.ErrName)
 	}
-	return a.erasure.Log.Append(ctx, a.erasure.ExportEntry(operator(), of, tenants.Person(person)))
+	var person erasure.Person
+	if address, ok := c.Flags["person"]; ok {
+		person = profile.Names(address)
+	}
+	return a.erasure.Log.Append(ctx, a.erasure.ExportEntry(operator(), c.Name, person))
 }
 
 func listTenants(ctx context.Context, a *administration, technical string, out io.Writer) error {

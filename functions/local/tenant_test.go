@@ -1,6 +1,8 @@
 package main_test
 
 import (
+	"archive/zip"
+	"io"
 	"net/http"
 	"os"
 	"regexp"
@@ -25,6 +27,7 @@ func TestATenantIsExportedAndErasedByCommandsWhetherTheProgramRunsOrNot(t *testi
 	require.Contains(t, fails(t, append([]string{"tenant", "erase", "7"}, state...)...), "say -confirm 7")
 	require.Contains(t, tocsin("tenant", "export", "7", "-to", folder+"/ada.zip", "-person", "ada@example.com"),
 		"has 1 rows of 1 tables", "the entry of this export names the person, and nothing else does")
+	require.Contains(t, inArchive(t, folder+"/ada.zip", "README.txt"), "What Tocsin kept of ada@example.com in tenant 7")
 	p := running(t, folder)
 	require.Contains(t, tocsin("tenant", "export", "7", "-to", folder+"/again.zip"), "rows of 2 tables")
 	said := tocsin("tenant", "erase", "7", "-confirm", "7")
@@ -35,6 +38,66 @@ func TestATenantIsExportedAndErasedByCommandsWhetherTheProgramRunsOrNot(t *testi
 	require.NotRegexp(t, `(?m)^7 `, tocsin("tenant", "list", "42"))
 	require.Contains(t, tocsin("tenant", "erase", "7", "-confirm", "7"), "0 rows of tenant 7 are removed")
 	require.Contains(t, tocsin("tenant", "erase", "7", "-confirm", "7"), "1 rows of tenant 7 are removed")
+}
+
+// inArchive is the text of a file of an export.
+func inArchive(t *testing.T, path, name string) string {
+	t.Helper()
+	z, err := zip.OpenReader(path)
+	require.NoError(t, err)
+	defer z.Close()
+	f, err := z.Open(name)
+	require.NoError(t, err)
+	text, err := io.ReadAll(f)
+	require.NoError(t, err)
+	return string(text)
+}
+
+// exportsNoted is how many entries of an archive's activity log tell of an export.
+func exportsNoted(t *testing.T, path string) (n int) {
+	t.Helper()
+	for line := range strings.Lines(inArchive(t, path, "activity.jsonl")) {
+		if strings.Contains(line, `"export"`) {
+			n++
+		}
+	}
+	return n
+}
+
+// An empty variable of a shell, or another word in the address's place, would be all of the tenant or of a domain.
+func TestAPersonWhoIsNamedByNoAddressIsNotExported(t *testing.T) {
+	folder := furnished(t)
+	to := folder + "/x.zip"
+	for _, over := range [][]string{{"-state", folder + "/tocsin.db"}, {"-url", "http://127.0.0.1:1", "-token", "x"}} {
+		for _, nobody := range []string{"", " ", "a", "example.com", "@example.com", "not an address"} {
+			said := fails(t, append([]string{"tenant", "export", "42", "-to", to, "-person", nobody}, over...)...)
+			require.Contains(t, said, "is not an e-mail address")
+			require.Contains(t, said, "name the person by the address")
+		}
+	}
+	require.NoFileExists(t, to)
+	require.Contains(t, command(t, "tenant", "export", "42", "-to", to, "-state", folder+"/tocsin.db"), "kept of tenant 42.")
+	require.Equal(t, 1, exportsNoted(t, to), "one of them was an export")
+	require.Contains(t, inArchive(t, to, "README.txt"), "What Tocsin kept of tenant 42 on ")
+}
+
+func TestATenantOfWhomNothingIsKeptLeavesNoArchiveAndGetsNoLog(t *testing.T) {
+	folder := furnished(t)
+	export := []string{"tenant", "export", "nobody", "-to", folder + "/x.zip", "-state", folder + "/tocsin.db"}
+	for range 2 {
+		require.Contains(t, fails(t, export...), "nothing is kept of tenant nobody: no archive was made")
+		require.NoFileExists(t, folder+"/x.zip")
+	}
+}
+
+func TestWhatTheProgramsOwnCommandsAskForNobodyTypes(t *testing.T) {
+	folder := furnished(t)
+	state := []string{"-state", folder + "/tocsin.db"}
+	require.Contains(t, fails(t, append([]string{"tenant", "note-export", "42"}, state...)...), "usage: tocsin tenant")
+	require.NotContains(t, command(t, "__complete", "tenant", ""), "note-export")
+	to := folder + "/42.zip"
+	command(t, append([]string{"tenant", "export", "42", "-to", to}, state...)...)
+	require.Equal(t, 1, exportsNoted(t, to))
 }
 
 // What is written after the answer is found by the pass that follows: see Jobs in enginetest/erasuretest.

@@ -83,3 +83,18 @@ func TestWhatIsNotThereIsAnEmptyListAndWhatIsNotHeededIsRefused(t *testing.T) {
 	}
 	require.Contains(t, fails(t, "deliveries", "list", "-limit", "-1"), "-limit is -1: it must be 0 or more")
 }
+
+// A state file that the environment names is the one of every command: another would be another installation's.
+func TestEveryCommandThatHasAStateFileTakesTheOneOfTheEnvironment(t *testing.T) {
+	nowhere := filepath.Join(t.TempDir(), "not-there", "tocsin.db")
+	t.Setenv("TOCSIN_STATE", nowhere)
+	t.Setenv("TOCSIN_TENANT", "of-the-first-person")
+	t.Setenv("TOCSIN_PASSPHRASE", "correct horse battery")
+	file := filepath.Join(t.TempDir(), "file")
+	for _, args := range [][]string{{"user", "list"}, {"sign-in", "ada@example.com"}, {"token", "list"},
+		{"tenant", "list", "42"}, {"tenant", "export", "42", "-to", file}, {"tenant", "erase", "42", "-confirm", "42"},
+		{"keys", "rotate"}, {"keys", "forget"}, {"backup", file}, {"compact"}} {
+		require.Contains(t, fails(t, args...), nowhere, "%s", args)
+	}
+	require.NoFileExists(t, file)
+}

@@ -14,19 +14,42 @@ import (
 	"tocsin/shared/tenant"
 )
 
+// Kept reports whether anything is kept of a tenant. Error: ErrName.
+func Kept(ctx context.Context, source Source, of string) (bool, error) {
+	if !tenant.Valid(of) {
+		return false, fmt.Errorf("export tenant %q: %w", of, ErrName)
+	}
+	found := errors.New("found")
+	err := each(ctx, source, of, func(Row) error { return found })
+	if errors.Is(err, found) {
+		return true, nil
+	}
+	if err != nil {
+		err = fmt.Errorf("look for what is kept of tenant %s: %w", of, err)
+	}
+	return false, err
+}
+
 // Export reads a page of what is kept of a tenant, and notes in the tenant's activity log who began to read. With a
-// person it is the rows alone that name the person. Error: ErrName.
+// person it is the rows alone that name the person. Errors: ErrName, ErrPerson.
 func (s *Service) Export(ctx context.Context, by activity.Actor, of string, person Person,
 	after string) (rows []Row, next string, err error) {
 	if !tenant.Valid(of) {
 		return nil, "", fmt.Errorf("export tenant %q: %w", of, ErrName)
 	}
+	source, err := person.Of(s.Source)
+	if err != nil {
+		return nil, "", fmt.Errorf("export a person of tenant %s: %w", of, err)
+	}
 	if after == "" {
+		if kept, err := Kept(ctx, s.Source, of); err != nil || !kept {
+			return nil, "", err // no log of a tenant that nobody knows is begun
+		}
 		if err := s.Log.Append(ctx, s.ExportEntry(by, of, person)); err != nil {
 			return nil, "", fmt.Errorf("note that tenant %s is exported: %w", of, err)
 		}
 	}
-	if rows, next, err = person.Of(s.Source).Page(ctx, of, after); err != nil {
+	if rows, next, err = source.Page(ctx, of, after); err != nil {
 		return nil, "", fmt.Errorf("export tenant %s: %w", of, err)
 	}
 	return rows, next, nil
@@ -63,7 +86,7 @@ func each(ctx context.Context, source Source, of string, visit func(Row) error) 
 }
 
 // readme explains an export to who opens it.
-const readme = `What Tocsin kept of tenant %s on %s.
+const readme = `What Tocsin kept of %s on %s.
 
 Each file is a table: one row a line, as JSON. Times of the columns are Unix nanoseconds in UTC where they are numbers
 and no file says otherwise; "data" of a file is base64. Left out are the secrets of integrations, and what is kept of
@@ -71,8 +94,17 @@ passwords, tokens and sessions in their place: their digests.
 
 `
 
-// Archive writes all that is kept of a tenant as a ZIP archive of JSON lines.
-func Archive(ctx context.Context, source Source, of string, now time.Time, to io.Writer) (Counts, error) {
+// Whose says whose the rows of a source are, to a person; person "" = all of the tenant's.
+func Whose(of, person string) string {
+	if person == "" {
+		return "tenant " + of
+	}
+	return person + " in tenant " + of
+}
+
+// Archive writes the rows of a source as a ZIP archive of JSON lines: all that is kept of a tenant, or what names a
+// person of it.
+func Archive(ctx context.Context, source Source, of, person string, now time.Time, to io.Writer) (Counts, error) {
 	rows := Counts{}
 	if !tenant.Valid(of) {
 		return rows, fmt.Errorf("export tenant %q: %w", of, ErrName)
@@ -99,7 +131,7 @@ func Archive(ctx context.Context, source Source, of string, now time.Time, to io
 	})
 	if err == nil {
 		if file, err = create("README.txt"); err == nil {
-			_, err = fmt.Fprintf(file, readme, of, now.UTC().Format(time.RFC3339))
+			_, err = fmt.Fprintf(file, readme, Whose(of, person), now.UTC().Format(time.RFC3339))
 		}
 	}
 	for _, table := range slices.Sorted(maps.Keys(rows)) {

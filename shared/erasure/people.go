@@ -14,7 +14,6 @@ import (
 
 	"tocsin/shared/activity"
 	"tocsin/shared/erasure/pseudonym"
-	"tocsin/shared/mail/address"
 	"tocsin/shared/tenant"
 )
 
@@ -81,14 +80,11 @@ func (j Job) writer() pseudonym.Writer {
 
 // asked looks at what an erasure of a person is to be. Errors: ErrName, ErrPerson.
 func (s *Service) asked(ctx context.Context, of string, person Person) (j Job, err error) {
-	switch {
-	case !tenant.Valid(of):
+	if !tenant.Valid(of) {
 		return j, fmt.Errorf("erase a person of tenant %q: %w", of, ErrName)
-	case len(person) == 0:
-		return j, fmt.Errorf("erase a person of tenant %s: %w", of, ErrPerson)
 	}
-	if _, err := address.Parse(person[0]); err != nil { // a domain alone would be replaced in all that is kept
-		return j, fmt.Errorf("erase a person of tenant %s: %q %w: %w", of, person[0], err, ErrPerson)
+	if err := person.check(); err != nil {
+		return j, fmt.Errorf("erase a person of tenant %s: %w", of, err)
 	}
 	j = Job{Tenant: of, Person: person}
 	j.Pseudonym, err = s.pseudonymOf(ctx, of, person)
@@ -171,7 +167,11 @@ func (s *Service) ErasePerson(ctx context.Context, by activity.Actor, of string,
 
 // learn reads a page of what is kept of the person: what they are called is gone with the rows that say it.
 func (s *Service) learn(ctx context.Context, j *Job) (next string, err error) {
-	rows, next, err := j.Person.Of(s.Source).Page(ctx, j.Tenant, j.From)
+	source, err := j.Person.Of(s.Source)
+	if err != nil {
+		return "", err
+	}
+	rows, next, err := source.Page(ctx, j.Tenant, j.From)
 	if err != nil {
 		return "", err
 	}
@@ -220,10 +220,10 @@ func (s *Service) endPerson(ctx context.Context, j Job) error {
 	return nil
 }
 
-// Counted are the rows that name a person, by table: what an erasure would find now.
-func Counted(ctx context.Context, source Source, of string, person Person) (Counts, error) {
+// Counted are the rows of a source, by table: of a person's, what an erasure would find now.
+func Counted(ctx context.Context, source Source, of string) (Counts, error) {
 	rows := Counts{}
-	err := each(ctx, person.Of(source), of, func(r Row) error {
+	err := each(ctx, source, of, func(r Row) error {
 		rows[r.Table]++
 		return nil
 	})

@@ -3,20 +3,49 @@ package erasure
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 
 	"tocsin/shared/erasure/pseudonym"
+	"tocsin/shared/mail/address"
 )
 
 // Person are the texts by which what is kept names a person: the address first, how else it is written, and the id.
-// None is nobody in particular.
+// nil is nobody in particular.
 type Person []string
 
-// Of are the rows of a source that name the person.
-func (p Person) Of(source Source) Source {
-	if len(p) == 0 {
-		return source
+// PersonError says why somebody is named by no address. It is ErrPerson.
+type PersonError struct {
+	Given string
+	Why   error // the end of a sentence that begins with what was given
+}
+
+// Error quotes what was given.
+func (e *PersonError) Error() string { return fmt.Sprintf("%q %s: %s", e.Given, e.Why, ErrPerson) }
+
+// Unwrap is what callers tell it by.
+func (e *PersonError) Unwrap() error { return ErrPerson }
+
+// check refuses who is named by no address: a domain alone would be found, or replaced, in all that is kept.
+func (p Person) check() error {
+	given := ""
+	if len(p) > 0 {
+		given = p[0]
 	}
-	return naming{source, pseudonym.NamesOf(p)}
+	if _, err := address.Parse(given); err != nil {
+		return &PersonError{given, err}
+	}
+	return nil
+}
+
+// Of are the rows of a source that name the person; of nil all. Error: ErrPerson.
+func (p Person) Of(source Source) (Source, error) {
+	if p == nil {
+		return source, nil
+	}
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	return naming{source, pseudonym.NamesOf(p)}, nil
 }
 
 // naming are the rows of a source that hold one of some texts.

@@ -20,5 +20,18 @@ func TestAPersonIsNamedByTheWholeAddress(t *testing.T) {
 		require.Equal(t, want, name.In(text), text)
 		require.Equal(t, want, name.In(map[string]any{"a": []any{1.0, map[string]any{text: true}}}), text)
 	}
-	require.Nil(t, Person(nil).Of(nil), "nobody in particular: all rows")
+}
+
+func TestWhoIsNamedByNoAddressIsNotEverybody(t *testing.T) {
+	for _, given := range []string{"", " ", "a", "example.com", "@example.com", "not an address", "ada@example"} {
+		source, err := Person{given}.Of(nil)
+		require.ErrorIs(t, err, ErrPerson)
+		require.ErrorContains(t, err, "is not an e-mail address")
+		require.Nil(t, source)
+	}
+	_, err := Person{}.Of(nil)
+	require.ErrorIs(t, err, ErrPerson)
+	all, err := Person(nil).Of(nil)
+	require.NoError(t, err)
+	require.Nil(t, all, "nobody in particular: all rows")
 }

@@ -21,12 +21,16 @@ const (
 var shared = map[string]bool{"state": true, "key": true, "listen": true, "tls-cert": true, "tenant": true,
 	"email": true}
 
-// Flags are those of a command: those that mean the same to the program have the program's variables.
-func Flags(command string) (f *flag.FlagSet, parse func(args []string) error) {
+// Flags are those of a command: those that mean the same to the program have the program's variables. own defines flags
+// that have not, whatever their names are.
+func Flags(command string, own ...func(f *flag.FlagSet)) (f *flag.FlagSet, parse func(args []string) error) {
 	f = flag.NewFlagSet("tocsin "+command, flag.ContinueOnError)
 	return f, func(args []string) error {
 		if err := environment(f, os.Getenv, func(name string) bool { return shared[name] }); err != nil {
 			return err
+		}
+		for _, define := range own {
+			define(f)
 		}
 		err := f.Parse(args)
 		if errors.Is(err, flag.ErrHelp) {

@@ -6,6 +6,7 @@ package tenants
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -23,70 +24,108 @@ import (
 // ExportUsage says how the command is written.
 const ExportUsage = "tocsin tenant export TENANT -to FILE.zip [-person ADDRESS] [-url CONSOLE]"
 
-// Export writes all that is kept of a tenant to a ZIP archive: a file for each table, each row a line of JSON. note
-// notes in the activity log that somebody exports it; the API does so by itself.
-func Export(ctx context.Context, args []string, note func(ctx context.Context, state, tenant,
-	person string) error) error {
-	s := remote.New()
-	f, parse := flags("tenant export", s)
-	state := f.String("state", commandline.DefaultState, "the state file, where -url names no installation")
-	to := f.String("to", "", "the archive, which must not be there yet")
-	person := f.String("person", "", "the address of a person: the rows alone that name this person")
-	f.Usage = func() { fmt.Fprintln(f.Output(), "usage: "+ExportUsage); f.PrintDefaults() }
-	tenant := ""
-	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
-		tenant, args = args[0], args[1:]
-	}
-	over := OverTheAPI(args)
-	if err := parse(args); err != nil {
-		return err
-	}
-	if tenant == "" || *to == "" || f.NArg() > 0 {
-		return errors.New("usage: " + ExportUsage)
-	}
-	if over {
-		c, err := s.API()
-		if err != nil {
-			return err
-		}
-		return archive(tenant, *to, func(w io.Writer) (erasure.Counts, error) {
-			return erasure.Archive(ctx, source{c, *person}, tenant, time.Now(), w)
-		})
-	}
-	return archive(tenant, *to, func(w io.Writer) (rows erasure.Counts, err error) {
-		if err := known(*state); err != nil {
-			return nil, err
-		}
-		if err := note(ctx, *state, tenant, *person); err != nil {
-			return nil, err
-		}
-		snapshot, err := sqlite.Look(*state)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, snapshot.Close()) }()
-		return erasure.Archive(ctx, Person(*person).Of(snapshot.Tenants()), tenant, time.Now(), w)
-	})
+// order is what an export is told.
+type order struct {
+	tenant, to, state string
+	person            string
+	names             erasure.Person // nil = nobody in particular
+	over              *remote.Session
 }
 
-// known refuses a state of a newer release, which can have tables that this one does not read.
-func known(state string) error {
-	snapshot, err := sqlite.Look(state)
+// ordered reads the arguments.
+func ordered(args []string) (o order, err error) {
+	s := remote.New()
+	f, parse := flags("tenant export", s)
+	f.StringVar(&o.state, "state", commandline.DefaultState, "the state file, where -url names no installation")
+	f.StringVar(&o.to, "to", "", "the archive, which must not be there yet")
+	f.StringVar(&o.person, "person", "", "the address of a person: the rows alone that name this person")
+	f.Usage = func() { fmt.Fprintln(f.Output(), "usage: "+ExportUsage); f.PrintDefaults() }
+	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
+		o.tenant, args = args[0], args[1:]
+	}
+	if OverTheAPI(args) {
+		o.over = s
+	}
+	if err := parse(args); err != nil {
+		return o, err
+	}
+	if o.tenant == "" || o.to == "" || f.NArg() > 0 {
+		return o, errors.New("usage: " + ExportUsage)
+	}
+	f.Visit(func(fl *flag.Flag) {
+		if fl.Name == "person" { // an empty one too, as a variable of a shell can be, is not everybody
+			o.names = profile.Names(o.person)
+		}
+	})
+	if _, err := o.names.Of(nil); err != nil {
+		return o, fmt.Errorf("export a person of tenant %s: %w", o.tenant, err)
+	}
+	return o, nil
+}
+
+// Export writes all that is kept of a tenant to a ZIP archive: a file for each table, each row a line of JSON. note
+// notes in the activity log that somebody exports it; the API does so by itself.
+func Export(ctx context.Context, args []string, note func(ctx context.Context, state, tenant string,
+	person erasure.Person) error) error {
+	o, err := ordered(args)
 	if err != nil {
 		return commandline.Unreached("state", err)
 	}
-	if err = snapshot.Known(); err != nil {
-		err = fmt.Errorf("%w: export with that release", err)
+	if o.over != nil {
+		c, err := o.over.API()
+		if err != nil {
+			return err
+		}
+		return o.archive(func(w io.Writer) (erasure.Counts, error) {
+			return erasure.Archive(ctx, source{c, o.person}, o.tenant, o.person, time.Now(), w)
+		})
 	}
-	return errors.Join(err, snapshot.Close())
+	return o.archive(func(w io.Writer) (erasure.Counts, error) {
+		if err := o.known(ctx); err != nil {
+			return nil, err
+		}
+		if err := note(ctx, o.state, o.tenant, o.names); err != nil {
+			return nil, err
+		}
+		return o.read(ctx, w)
+	})
 }
 
-// Person are the texts that name a person; none for "".
-func Person(address string) erasure.Person {
-	if address == "" {
-		return nil
+// read exports the state as it is now.
+func (o order) read(ctx context.Context, w io.Writer) (rows erasure.Counts, err error) {
+	snapshot, err := sqlite.Look(o.state)
+	if err != nil {
+		return nil, err
 	}
-	return profile.Names(address)
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	source, err := o.names.Of(snapshot.Tenants())
+	if err != nil {
+		return nil, err
+	}
+	return erasure.Archive(ctx, source, o.tenant, o.person, time.Now(), w)
+}
+
+// known refuses a state of a newer release, which can have tables that this one does not read, and a tenant of whom
+// nothing is kept, who would get an entry of the activity log otherwise.
+func (o order) known(ctx context.Context) (err error) {
+	snapshot, err := sqlite.Look(o.state)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	if err := snapshot.Known(); err != nil {
+		return fmt.Errorf("%w: export with that release", err)
+	}
+	kept, err := erasure.Kept(ctx, snapshot.Tenants(), o.tenant)
+	if err == nil && !kept {
+		err = o.nothing()
+	}
+	return err
+}
+
+// nothing: there is no archive without a row.
+func (o order) nothing() error {
+	return fmt.Errorf("nothing is kept of %s: no archive was made", erasure.Whose(o.tenant, o.person))
 }
 
 // sizeOf says how large a file is by now.
@@ -101,7 +140,8 @@ func sizeOf(path string) func() string {
 }
 
 // archive makes the file. What fails leaves none.
-func archive(tenant, to string, write func(io.Writer) (erasure.Counts, error)) error {
+func (o order) archive(write func(io.Writer) (erasure.Counts, error)) error {
+	to := o.to
 	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) // it is for nobody else
 	if err != nil {
 		return fmt.Errorf("make the archive: %w", err)
@@ -110,6 +150,9 @@ func archive(tenant, to string, write func(io.Writer) (erasure.Counts, error)) e
 	err = commandline.Long("writing "+to, sizeOf(to), func() (err error) {
 		if rows, err = write(f); err != nil {
 			return err
+		}
+		if rows.Total() == 0 {
+			return o.nothing()
 		}
 		return f.Sync()
 	})
@@ -120,6 +163,7 @@ func archive(tenant, to string, write func(io.Writer) (erasure.Counts, error)) e
 		return err
 	}
 	atomicfile.SyncFolder(filepath.Dir(to))
-	fmt.Printf("%s has %d rows of %d tables that are kept of tenant %s.\n", to, rows.Total(), len(rows), tenant)
+	fmt.Printf("%s has %d rows of %d tables that are kept of %s.\n", to, rows.Total(), len(rows),
+		erasure.Whose(o.tenant, o.person))
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -48,15 +47,7 @@ func OverTheAPI(args []string) bool {
 // flags are those of a command, with those of a session: of these the session itself looks into the environment, so
 // that it knows what stands in the command line.
 func flags(name string, s *remote.Session) (f *flag.FlagSet, parse func(args []string) error) {
-	f = flag.NewFlagSet("tocsin "+name, flag.ContinueOnError)
-	return f, func(args []string) error {
-		s.Connection(f)
-		err := f.Parse(args)
-		if errors.Is(err, flag.ErrHelp) {
-			os.Exit(0)
-		}
-		return err
-	}
+	return commandline.Flags(name, s.Connection)
 }
 
 // what is to be erased.
@@ -139,7 +130,7 @@ func try(ctx context.Context, c *remote.API, out io.Writer, tenant, person strin
 		&client.TryPersonErasureParams{Person: person})); err != nil {
 		return err
 	}
-	rows, err := erasure.Counted(ctx, source{c, person}, tenant, nil)
+	rows, err := erasure.Counted(ctx, source{c, person}, tenant)
 	if err != nil {
 		return err
 	}

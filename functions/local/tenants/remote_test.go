@@ -15,6 +15,7 @@ import (
 
 	"tocsin/functions/local/tenants"
 	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/erasure"
 )
 
 const bearer = " Bearer of-the-operator "
@@ -28,7 +29,7 @@ func TestATenantIsExportedAndErasedOverTheAPI(t *testing.T) {
 	t.Setenv("HOME", folder)
 	t.Setenv("TOCSIN_TOKEN", "of-the-operator")
 	server, asked := serves(t)
-	never := func(context.Context, string, string, string) error {
+	never := func(context.Context, string, string, erasure.Person) error {
 		require.Fail(t, "the API notes it by itself")
 		return nil
 	}
@@ -121,7 +122,7 @@ func TestAnExportOfAStateOfANewerReleaseIsRefused(t *testing.T) {
 	require.NoError(t, sqlitex.ExecuteTransient(conn, "PRAGMA user_version = 9000", nil))
 	require.NoError(t, conn.Close())
 	require.ErrorContains(t, tenants.Export(t.Context(), []string{"42", "-to", to, "-state", state},
-		func(context.Context, string, string, string) error {
+		func(context.Context, string, string, erasure.Person) error {
 			require.Fail(t, "it is noted that somebody exported what was not")
 			return nil
 		}), "was written by a newer release (layout 9000, this one knows")

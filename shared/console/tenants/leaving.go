@@ -87,6 +87,15 @@ type exportInput struct {
 	ID     string `path:"id" doc:"the tenant"`
 	Person string `query:"person" minLength:"3" maxLength:"254" doc:"an address: the rows alone that name this person" example:"ada@example.com"`
 	Cursor string `query:"cursor" maxLength:"7000" pattern:"^[A-Za-z0-9_-]*$" doc:"next_cursor of the page before"`
+
+	named bool // person is there, with whatever
+}
+
+// Resolve tells a person who is named by nothing from nobody in particular, which is everybody.
+func (in *exportInput) Resolve(ctx huma.Context) []error {
+	u := ctx.URL()
+	in.named = u.Query().Has("person")
+	return nil
 }
 
 // RowView is one of what is kept.
@@ -191,13 +200,15 @@ func changedOf(all []erasure.Changed) []ChangedView {
 	return out
 }
 
-// answer words what an erasure of a person was asked wrongly.
+// answer words what was asked wrongly of a tenant or a person.
 func (s *Leaving) answer(err error) error {
+	var nobody *erasure.PersonError
 	switch {
 	case errors.Is(err, erasure.ErrName):
 		return noTenant()
-	case errors.Is(err, erasure.ErrPerson):
-		return rest.NewProblem(http.StatusUnprocessableEntity, "name the person by the address")
+	case errors.As(err, &nobody):
+		return rest.NewProblem(http.StatusUnprocessableEntity, "name the person by the address",
+			rest.Fault("person", nobody.Why.Error()))
 	case errors.Is(err, erasure.ErrNotFound):
 		return rest.NewProblem(http.StatusNotFound, "nobody asked for an erasure of this person")
 	}
@@ -260,7 +271,7 @@ func (s *Leaving) state(ctx context.Context, in *tenantInput) (*erasureOutput, e
 
 func (s *Leaving) export(ctx context.Context, in *exportInput) (*exportOutput, error) {
 	var person erasure.Person
-	if in.Person != "" {
+	if in.named {
 		person = profile.Names(in.Person)
 	}
 	after, err := rest.OpenCursor(exported, in.ID+" "+in.Person, in.Cursor)
@@ -268,11 +279,8 @@ func (s *Leaving) export(ctx context.Context, in *exportInput) (*exportOutput, e
 		return nil, err
 	}
 	rows, next, err := s.Erasures.Export(ctx, rest.Person(ctx), in.ID, person, after)
-	if errors.Is(err, erasure.ErrName) {
-		return nil, noTenant()
-	}
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.answer(err)
 	}
 	out := &exportOutput{}
 	out.Body.Items = []RowView{}

@@ -397,7 +397,7 @@ func TestWhatIsKeptOfATenantIsExported(t *testing.T) {
 	require.NoError(t, err)
 	defer snapshot.Close() // an erasure need not wait for who reads
 	var file bytes.Buffer
-	rows, err := erasure.Archive(t.Context(), snapshot.Tenants(), leaving, enginetest.At, &file)
+	rows, err := erasure.Archive(t.Context(), snapshot.Tenants(), leaving, "", enginetest.At, &file)
 	require.NoError(t, err)
 
 	z, err := zip.NewReader(bytes.NewReader(file.Bytes()), int64(file.Len()))

@@ -25,7 +25,7 @@ import (
 )
 
 // Leaving and Staying are tenants whose ids are found by themselves, and stand in all that is kept of them.
-const Leaving, Staying = "tenant-that-leaves", "tenant-that-stays"
+const Leaving, Staying = "tenant-that-leaves.example", "tenant-that-stays"
 
 // Engine is an engine with its ways in.
 type Engine struct {
@@ -130,7 +130,7 @@ func exported(t *testing.T, open Open) {
 	e.Fill(t, Leaving)
 	e.Fill(t, Staying)
 	var file bytes.Buffer
-	rows, err := erasure.Archive(t.Context(), e.Source, Leaving, enginetest.At, &file)
+	rows, err := erasure.Archive(t.Context(), e.Source, Leaving, "", enginetest.At, &file)
 	require.NoError(t, err)
 	z, err := zip.NewReader(bytes.NewReader(file.Bytes()), int64(file.Len()))
 	require.NoError(t, err)
@@ -184,12 +184,29 @@ func exportedOfPerson(t *testing.T, open Open) {
 		}
 	}
 	require.Greater(t, len(want), 1)
-	require.ElementsMatch(t, want, all(erasure.Person(profile.Names("A@"+Leaving)).Of(e.Source)))
-	require.Empty(t, all(erasure.Person{"@" + Leaving}.Of(e.Source)), "a part of an address is no address")
-	require.Empty(t, all(erasure.Person{" "}.Of(e.Source)))
+	source, err := erasure.Person(profile.Names("A@" + Leaving)).Of(e.Source)
+	require.NoError(t, err)
+	require.ElementsMatch(t, want, all(source))
 
 	s := service(e, &clock{enginetest.At})
-	_, _, err := s.Export(t.Context(), operator, Leaving, erasure.Person{person}, "")
+	before, err := e.Log.List(t.Context(), activity.Query{Tenant: Leaving, Limit: 100})
+	require.NoError(t, err)
+	for _, nobody := range []erasure.Person{{}, {""}, {" "}, {"@" + Leaving}, {Leaving}} {
+		_, _, err := s.Export(t.Context(), operator, Leaving, nobody, "")
+		require.ErrorIs(t, err, erasure.ErrPerson, "a part of an address is none, and nothing is not everybody")
+	}
+	after, err := e.Log.List(t.Context(), activity.Query{Tenant: Leaving, Limit: 100})
+	require.NoError(t, err)
+	require.Equal(t, before, after, "nothing was exported")
+	const unknown = "not-there"
+	rows, next, err := s.Export(t.Context(), operator, unknown, nil, "")
+	require.NoError(t, err)
+	require.Empty(t, rows)
+	require.Empty(t, next)
+	after, err = e.Log.List(t.Context(), activity.Query{Tenant: unknown, Limit: 100})
+	require.NoError(t, err)
+	require.Empty(t, after.Entries, "nothing is kept of the tenant, and is begun to be")
+	_, _, err = s.Export(t.Context(), operator, Leaving, erasure.Person{person}, "")
 	require.NoError(t, err)
 	page, err := e.Log.List(t.Context(), activity.Query{Tenant: Leaving, Limit: 100})
 	require.NoError(t, err)

@@ -184,7 +184,8 @@ func (e Engine) foundNowhere(t *testing.T) {
 
 func exportOf(t *testing.T, e Engine, of string) (rows []string) {
 	t.Helper()
-	source := erasure.Person(profile.Names(Address)).Of(e.Source)
+	source, err := erasure.Person(profile.Names(Address)).Of(e.Source)
+	require.NoError(t, err)
 	for after := ""; ; {
 		page, next, err := source.Page(t.Context(), of, after)
 		require.NoError(t, err)
@@ -215,7 +216,9 @@ func personIsErased(t *testing.T, open Open) {
 	e.FillPerson(t, Leaving)
 	person := erasure.Person(profile.Names(strings.ToUpper(Address)))
 	require.Greater(t, len(exportOf(t, e, Leaving)), 15)
-	counted, err := erasure.Counted(t.Context(), e.Source, Leaving, person)
+	source, err := person.Of(e.Source)
+	require.NoError(t, err)
+	counted, err := erasure.Counted(t.Context(), source, Leaving)
 	require.NoError(t, err)
 	require.Equal(t, len(exportOf(t, e, Leaving)), counted.Total())
 	did := len(entries(t, e, activity.Query{Person: address.Canonical(Address)}))
