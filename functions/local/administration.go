@@ -58,8 +58,15 @@ type administrative struct {
 	actions map[string]bool // true = it takes a name; the action "" is that of a command without actions
 	// inner are actions that the program's own commands take, with a name, and nobody types.
 	inner []string
-	flags   func(f *flag.FlagSet)
-	run     func(ctx context.Context, a *administration, c call, out io.Writer) error
+	// reads are actions that change nothing.
+	reads []string
+	flags func(f *flag.FlagSet)
+	run   func(ctx context.Context, a *administration, c call, out io.Writer) error
+}
+
+// changesNothing reports whether a call only reads.
+func (c call) changesNothing() bool {
+	return slices.Contains(administrativeCommands[c.Command].reads, c.Action) || c.Flags["dry-run"] == "true"
 }
 
 // administrativeCommands by their names.

@@ -171,7 +171,7 @@ func compact(ctx context.Context, args []string) error {
 	if err != nil {
 		return commandline.Unreached("state", fmt.Errorf("look at the state file: %w", err))
 	}
-	db, err := sqlite.Open(ctx, *state, sqlite.Options{})
+	db, err := sqlite.Open(ctx, *state, sqlite.Options{Log: commandline.Log()})
 	if err != nil {
 		return err
 	}

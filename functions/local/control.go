@@ -152,19 +152,25 @@ func ask(ctx context.Context, state string, c call, out io.Writer) error {
 // patience is how long a command waits for a program that is starting or stopping.
 const patience = 10 * time.Second
 
-// administer runs a command on the state: in this process where no other has the file, else in the running program.
+// administer runs a command on the state: in this process where no other has the file, else in the running program. A
+// command that changes nothing leaves a file of an older release as it is.
 func administer(ctx context.Context, state string, c call, out io.Writer) error {
 	if _, err := os.Stat(state); err != nil {
 		return commandline.Unreached("state", fmt.Errorf("look at the state file: %w", err))
 	}
 	begun, at := time.Now(), strings.TrimSpace("at "+c.Command+" "+c.Action)
 	for told := false; ; {
-		db, err := sqlite.Open(ctx, state, sqlite.Options{})
+		db, err := sqlite.Open(ctx, state, sqlite.Options{Log: commandline.Log(),
+			KeepLayout: c.changesNothing()})
 		if err == nil {
 			err = commandline.Long(at, nil, func() error {
 				return newAdministration(db, state, slog.New(slog.DiscardHandler)).run(ctx, c, out)
 			})
 			return errors.Join(err, db.Close())
+		}
+		if older := (sqlite.OlderError{}); errors.As(err, &older) {
+			return fmt.Errorf("%w: what only reads does not change the layout, after which that release can not open "+
+				"the file any more: start Tocsin, or ask that release", older)
 		}
 		if !errors.Is(err, sqlite.ErrInUse) {
 			return commandline.Unreached("state", err)

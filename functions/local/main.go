@@ -87,6 +87,10 @@ func run(ctx context.Context, c config) error {
 	if metricsListener != nil {
 		defer metricsListener.Close()
 	}
+	p := &program{config: c, log: log, listener: listener, busListener: busListener, metricsListener: metricsListener}
+	if err := p.judge(); err != nil {
+		return err
+	}
 	db, err := sqlite.Open(ctx, c.state, sqlite.Options{Log: log})
 	if err != nil {
 		return err
@@ -96,26 +100,42 @@ func run(ctx context.Context, c config) error {
 			log.Error("close the state file", "error", err.Error())
 		}
 	}()
-	ring, err := keys.Open(ctx, db, c.state, c.key, log)
-	if err != nil {
+	p.db = db
+	if p.keys, err = keys.Open(ctx, db, c.state, c.key, log); err != nil {
 		return err
 	}
 	doctor.New(doctor.Installation{State: c.state, Key: c.key}).AtStart(ctx, log)
-	p := &program{config: c, log: log, db: db, keys: ring, listener: listener, busListener: busListener,
-		metricsListener: metricsListener}
-	if c.tlsCert != "" {
-		if p.certificate, err = httpserver.ReadCertificate(c.tlsCert, c.tlsKey, time.Now, log); err != nil {
-			return err
-		}
-	}
-	if p.tracer, err = tracer(os.Getenv, log); err != nil {
-		return err
-	}
 	if err := p.wire(); err != nil {
 		return err
 	}
 	return p.serve(ctx)
 }
+
+// judge refuses what keeps the program from starting, before the state file is opened: that brings a file of an older
+// release to this one's layout, and the older release could not be started again.
+func (p *program) judge() (err error) {
+	if err := keys.Judge(p.state, p.key); err != nil {
+		return err
+	}
+	if err := p.told().Check(); err != nil {
+		return fmt.Errorf("%s: %w", firstPerson, err)
+	}
+	if p.smtp != "" {
+		if p.mailServer, err = mail.NewSMTP(p.smtp, p.mailFrom, p.config.sessions, time.Now); err != nil {
+			return err
+		}
+	}
+	if p.tlsCert != "" {
+		if p.certificate, err = httpserver.ReadCertificate(p.tlsCert, p.tlsKey, time.Now, p.log); err != nil {
+			return err
+		}
+	}
+	p.tracer, err = tracer(os.Getenv, p.log)
+	return err
+}
+
+// firstPerson is who a new state knows, to a person.
+const firstPerson = "the person of -email and the flags with it"
 
 func listen(at, flag string) (net.Listener, error) {
 	l, err := net.Listen("tcp", at)
@@ -151,12 +171,11 @@ func (c config) receive(ctx context.Context, b *telegrambot.Bot) {
 }
 
 // mailer chooses between a mail server and the mail log.
-func (c config) mailer(db *sqlite.DB) (mail.Sender, func(context.Context, string, string, int) ([]mails.Mail, error),
-	error) {
-	if c.smtp != "" {
-		m, err := mail.NewSMTP(c.smtp, c.mailFrom, c.sessions, time.Now)
-		return m, nil, err
+func (p *program) mailer() (mail.Sender, func(context.Context, string, string, int) ([]mails.Mail, error)) {
+	if p.mailServer != nil {
+		return p.mailServer, nil
 	}
+	db := p.db
 	list := func(ctx context.Context, tenant, before string, limit int) ([]mails.Mail, error) {
 		kept, err := db.MailLog().Mails(ctx, tenant, before, limit)
 		out := make([]mails.Mail, len(kept))
@@ -169,14 +188,14 @@ func (c config) mailer(db *sqlite.DB) (mail.Sender, func(context.Context, string
 		}
 		return out, err
 	}
-	return mail.LogSender{Keep: db.MailLog().Keep, Now: time.Now}, list, nil
+	return mail.LogSender{Keep: db.MailLog().Keep, Now: time.Now}, list
 }
 
 // greet says where everything is, and how to sign in. A sign-in link is printed to a terminal alone: see how.
 func (p *program) greet(ctx context.Context) error {
 	how, err := p.how(ctx, p.admin)
 	if err != nil {
-		return fmt.Errorf("the person of -email and the flags with it: %w", err)
+		return fmt.Errorf("%s: %w", firstPerson, err)
 	}
 	events, sign := "http://"+host(p.busListener.Addr()), "--no-sign-request "
 	if !httpserver.IsLoopback(p.busListener.Addr().String()) {

@@ -60,6 +60,8 @@ type program struct {
 	listener, busListener net.Listener
 	metricsListener       net.Listener            // nil = nobody reads metrics
 	certificate           *httpserver.Certificate // of the Console; nil = it speaks http
+	mailServer            *mail.SMTP              // nil = mails are kept in the mail log
+	tracer                *trace.Tracer           // nil = nothing is traced
 
 	systems      *catalogue.Catalogue
 	policy       egress.Policy
@@ -87,7 +89,6 @@ type program struct {
 	provider     *oidc.Provider    // nil = there is none
 	registry     *metrics.Registry // nil = nobody reads metrics
 	sampler      *metrics.Sampler
-	tracer       *trace.Tracer // nil = nothing is traced
 }
 
 func newID() string { return ulid.Make().String() }
@@ -111,9 +112,7 @@ func (p *program) wire() error {
 		return err
 	}
 	p.settings()
-	if err := p.sending(); err != nil {
-		return err
-	}
+	p.sending()
 	p.deliveries()
 	p.collect()
 	p.chats, err = telegrambot.New(telegrambot.Config{Telegram: p.telegram, Integrations: p.integrations, Now: time.Now,
@@ -149,11 +148,8 @@ func (p *program) settings() {
 }
 
 // sending makes what sends one delivery, and the reports.
-func (p *program) sending() error {
-	sender, mailLog, err := p.mailer(p.db)
-	if err != nil {
-		return err
-	}
+func (p *program) sending() {
+	sender, mailLog := p.mailer()
 	p.mailLog = mailLog
 	p.quota = &mail.Quota{Counters: p.db.Counters(), Limit: p.onRequest, Now: time.Now}
 	mailer := mail.Guard{Next: sender, Blocks: p.db.SuppressionList(),
@@ -172,7 +168,6 @@ func (p *program) sending() error {
 		Tracer: p.tracer,
 	}
 	p.ordered = make(chan struct{}, 1)
-	return nil
 }
 
 // deliveries makes what turns events into deliveries, and what works at those.

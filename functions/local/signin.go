@@ -19,6 +19,7 @@ import (
 var signInCommand = administrative{
 	usage:   "usage: tocsin sign-in EMAIL [-tenant TENANT] [-state " + commandline.DefaultState + "]",
 	actions: map[string]bool{"": true},
+	reads:   []string{""}, // a link is made by the running program alone
 	flags: func(f *flag.FlagSet) {
 		f.String("tenant", "", "the tenant, where the person is of several")
 	},
@@ -69,6 +70,12 @@ func (a *administration) of(ctx context.Context, p account.Person, words ...stri
 	return commandline.Typed(a.state, words...)
 }
 
+// told is the person whom the flags name.
+func (c config) told() account.Person {
+	return account.Person{Tenant: c.tenant, ClientName: c.clientName, Email: c.email, Name: c.name,
+		Role: access.Role(c.role)}
+}
+
 // first is the person of the program's flags. Without an identity provider nobody can sign in before somebody is known,
 // so a new state knows that person; later they are what `tocsin user` made of them, but for what a flag or a variable
 // says again.
@@ -77,8 +84,7 @@ func (c config) first(ctx context.Context, a *administration) (account.Person, e
 	if err != nil {
 		return account.Person{}, err
 	}
-	told := account.Person{Tenant: c.tenant, ClientName: c.clientName, Email: c.email, Name: c.name,
-		Role: access.Role(c.role)}
+	told := c.told()
 	known, err := a.people.Store.Get(ctx, told.Tenant, told.Address())
 	switch {
 	case err == nil:

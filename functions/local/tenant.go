@@ -34,6 +34,7 @@ var tenantCommand = administrative{
 		"each with [-state " + commandline.DefaultState + "]",
 	actions: map[string]bool{"link": true, "unlink": true, "list": true, "erase": true},
 	inner:   []string{exportAction},
+	reads:   []string{"list", exportAction}, // the note of an export changes no layout
 	flags: func(f *flag.FlagSet) {
 		f.String("technical", "", "the technical tenant")
 		f.String("client-name", "", "the linked tenant's company name, as the Console shows it")

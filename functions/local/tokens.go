@@ -24,6 +24,7 @@ var tokenCommand = administrative{
 		"       tocsin token revoke ID [-email EMAIL]\n" +
 		"each with [-tenant TENANT] [-state " + commandline.DefaultState + "]",
 	actions: map[string]bool{"create": true, "list": false, "revoke": true},
+	reads:   []string{"list"},
 	flags: func(f *flag.FlagSet) {
 		f.String("email", defaultEmail, "the person in whose name it is done")
 		f.String("tenant", "", "the tenant, where the person is of several")

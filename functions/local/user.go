@@ -21,6 +21,7 @@ var userCommand = administrative{
 		"       tocsin user list\n" +
 		"each with [-state " + commandline.DefaultState + "]",
 	actions: map[string]bool{"add": true, "change": true, "disable": true, "enable": true, "list": false},
+	reads:   []string{"list"},
 	flags: func(f *flag.FlagSet) {
 		f.String("role", "", "what the person may do: administrator, analyst, read_only, api_developer, "+
 			"global_administrator, global_analyst, global_read_only, operator, or a code of the platform such as admin")

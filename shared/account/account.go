@@ -247,7 +247,10 @@ func (s *Service) Admit(ctx context.Context, tenant, email string) error {
 	return err
 }
 
-// check says what is wrong with a person.
+// Check says what is wrong with a person.
+func (p Person) Check() error { return p.check() }
+
+// check is Check, and brings the person into the form that is kept.
 func (p *Person) check() error {
 	email, err := address.Parse(p.Email)
 	if err != nil {

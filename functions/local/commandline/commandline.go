@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 )
@@ -59,6 +60,17 @@ func environment(f *flag.FlagSet, getenv func(string) string, has func(name stri
 		}
 	})
 	return bad
+}
+
+// Log is where a command that changes the state file tells what it does with the file itself.
+func Log() *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}}))
 }
 
 // Unexpected is an argument that a command does not take.

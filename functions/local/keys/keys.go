@@ -32,8 +32,9 @@ type sealed struct {
 	older   int // of these, sealed with a key of the ring that is not the first
 }
 
-// count looks at every secret's head; ring is nil when there is no key file.
-func count(ctx context.Context, db *sqlite.DB, publishers *publisher.File, ring *keyring.Ring) (n sealed, err error) {
+// count looks at every secret's head; ring is nil when there is no key file. state visits what the state holds.
+func count(state func(visit func(sealed []byte)) error, publishers *publisher.File, ring *keyring.Ring) (n sealed,
+	err error) {
 	add := func(value []byte) {
 		if len(value) == 0 {
 			return // given up by `tocsin keys forget`
@@ -46,16 +47,51 @@ func count(ctx context.Context, db *sqlite.DB, publishers *publisher.File, ring 
 			n.older++
 		}
 	}
-	if err = db.Integrations().Each(ctx, func(i integration.Integration) error {
-		add(i.Sealed)
-		return nil
-	}); err != nil {
+	if err = state(add); err != nil {
 		return n, err
 	}
 	return n, publishers.Each(func(k publisher.Key, _ []byte) error {
 		add(k.Sealed)
 		return nil
 	})
+}
+
+// kept are the secrets of an open state.
+func kept(ctx context.Context, db *sqlite.DB) func(visit func(sealed []byte)) error {
+	return func(visit func([]byte)) error {
+		return db.Integrations().Each(ctx, func(i integration.Integration) error {
+			visit(i.Sealed)
+			return nil
+		})
+	}
+}
+
+// Judge refuses what Open would refuse, before a state of an older release is opened, which changes its layout. What
+// can not be looked at is left to who opens it.
+func Judge(state, path string) error {
+	ring, err := keyring.Read(path)
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
+		return err
+	}
+	s, err := sqlite.Look(state)
+	if err != nil {
+		return nil //nolint:nilerr // there is none yet, or who opens it says what is wrong with it
+	}
+	defer s.Close()
+	if s.Current() == nil {
+		return nil // nothing would be changed
+	}
+	n, err := count(func(visit func([]byte)) error {
+		return s.Sealed(func(_, _ string, sealed []byte) error {
+			visit(sealed)
+			return nil
+		})
+	}, publisher.At(publisher.Beside(path), nil, time.Now), ring)
+	if err == nil && n.strange > 0 {
+		err = lostKey(n, missing, state, path)
+	}
+	return err
 }
 
 // Open reads the key file, and makes one only for a state without secrets: a new key beside them would leave every
@@ -66,7 +102,7 @@ func Open(ctx context.Context, db *sqlite.DB, state, path string, log *slog.Logg
 	if err != nil && !missing {
 		return nil, err
 	}
-	n, err := count(ctx, db, publisher.At(publisher.Beside(path), nil, time.Now), ring)
+	n, err := count(kept(ctx, db), publisher.At(publisher.Beside(path), nil, time.Now), ring)
 	if err != nil {
 		return nil, err
 	}
@@ -145,11 +181,30 @@ func Command(ctx context.Context, args []string) error {
 	if _, err := os.Stat(*state); err != nil {
 		return commandline.Unreached("state", fmt.Errorf("look at the state file: %w", err))
 	}
-	db, err := sqlite.Open(ctx, *state, sqlite.Options{})
+	if err := usable(action, *state, *key); err != nil {
+		return err
+	}
+	db, err := sqlite.Open(ctx, *state, sqlite.Options{Log: commandline.Log()})
 	if err != nil {
 		return err
 	}
 	return errors.Join(run(ctx, db, *state, *key), db.Close())
+}
+
+// usable refuses a key file that a command can not work with, before the state is opened: see Judge. One that is lost
+// is what `forget` is for.
+func usable(action, state, path string) error {
+	_, err := keyring.Read(path)
+	if action == "forget" {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	return Judge(state, path)
 }
 
 // sealer is what seals the integrations' secrets.
@@ -176,7 +231,7 @@ func (r rotation) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n, err := count(ctx, r.db, publisher.At(publisher.Beside(path), nil, time.Now), ring)
+	n, err := count(kept(ctx, r.db), publisher.At(publisher.Beside(path), nil, time.Now), ring)
 	if err != nil {
 		return err
 	}

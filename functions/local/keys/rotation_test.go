@@ -63,7 +63,7 @@ func opens(t *testing.T, state, key string) (older int) {
 		return err
 	}))
 	require.Equal(t, 6, all)
-	n, err := count(t.Context(), db, publisher.At(publisher.Beside(key), nil, time.Now), ring)
+	n, err := count(kept(t.Context(), db), publisher.At(publisher.Beside(key), nil, time.Now), ring)
 	require.NoError(t, err)
 	return n.older
 }

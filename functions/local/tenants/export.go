@@ -105,7 +105,7 @@ func (o order) read(ctx context.Context, w io.Writer) (rows erasure.Counts, err 
 	return erasure.Archive(ctx, source, o.tenant, o.person, time.Now(), w)
 }
 
-// known refuses a state of a newer release, which can have tables that this one does not read, and a tenant of whom
+// known refuses a state of another release, which can have tables that this one does not read, and a tenant of whom
 // nothing is kept, who would get an entry of the activity log otherwise.
 func (o order) known(ctx context.Context) (err error) {
 	snapshot, err := sqlite.Look(o.state)
@@ -115,6 +115,10 @@ func (o order) known(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
 	if err := snapshot.Known(); err != nil {
 		return fmt.Errorf("%w: export with that release", err)
+	}
+	if err := snapshot.Current(); err != nil {
+		return fmt.Errorf("%w: an export does not change the layout, after which that release can not open the file "+
+			"any more: export with that release, or start Tocsin first", err)
 	}
 	kept, err := erasure.Kept(ctx, snapshot.Tenants(), o.tenant)
 	if err == nil && !kept {

@@ -25,6 +25,9 @@ type Options = db.Options
 // ErrInUse: another process has the state file.
 var ErrInUse = db.ErrInUse
 
+// OlderError: an older release wrote the file, which was to keep its layout.
+type OlderError = db.OlderError
+
 // DB is the open state file with its stores.
 type DB struct {
 	file         *db.File

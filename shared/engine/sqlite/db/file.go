@@ -25,6 +25,8 @@ type Options struct {
 	RewriteLog func(path string) error
 	// Share is how many events of one tenant may wait in the line that all tenants share; 0 = eventbus.DefaultShare.
 	Share int
+	// KeepLayout refuses a file of an older release, which would get this one's layout: OlderError.
+	KeepLayout bool
 	// Steps is how many steps of the schema are known, for tests of what an earlier program does; 0 = all.
 	Steps int
 }
@@ -98,7 +100,7 @@ func (f *File) open(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	if err := f.migrate(ctx, conn, o.Steps); err != nil {
+	if err := f.migrate(ctx, conn, o); err != nil {
 		return err
 	}
 	if err := f.shrinkable(conn, size, convertLimit); err != nil {

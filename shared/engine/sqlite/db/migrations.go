@@ -42,13 +42,25 @@ func (e NewerError) Error() string {
 		e.Layout, e.Knows)
 }
 
-func (f *File) migrate(ctx context.Context, conn *driver.Conn, known int) error {
+// OlderError says that an older release wrote a state file: to be opened, it gets this one's layout.
+type OlderError struct {
+	Path           string
+	Layout, Writes int
+}
+
+// Error names the file and both layouts.
+func (e OlderError) Error() string {
+	return fmt.Sprintf("the state file %s was written by an older release (layout %d, this one writes %d)", e.Path,
+		e.Layout, e.Writes)
+}
+
+func (f *File) migrate(ctx context.Context, conn *driver.Conn, o Options) error {
 	steps, err := migrations()
 	if err != nil {
 		return fmt.Errorf("read the schema: %w", err)
 	}
-	if known > 0 {
-		steps = steps[:known]
+	if o.Steps > 0 {
+		steps = steps[:o.Steps]
 	}
 	version, err := Number(conn, "PRAGMA user_version")
 	if err != nil {
@@ -60,6 +72,9 @@ func (f *File) migrate(ctx context.Context, conn *driver.Conn, known int) error 
 	}
 	if version == int64(len(steps)) {
 		return nil // nothing is written: a start on a full disk succeeds
+	}
+	if version > 0 && o.KeepLayout {
+		return OlderError{f.path, int(version), len(steps)}
 	}
 	log := f.log.With("path", f.path, "from", version, "to", len(steps))
 	if version > 0 { // it is not new

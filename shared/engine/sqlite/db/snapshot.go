@@ -95,6 +95,18 @@ func (s *Snapshot) Known() error {
 	return nil
 }
 
+// Current says whether an older release wrote the file, with tables that this one has no more. Error: OlderError.
+func (s *Snapshot) Current() error {
+	writes, err := Layout()
+	if err != nil {
+		return fmt.Errorf("read the schema: %w", err)
+	}
+	if s.Layout() < writes {
+		return OlderError{s.path, s.Layout(), writes}
+	}
+	return nil
+}
+
 // Layout is the number of the schema that this release writes, and the highest that it reads.
 func Layout() (int, error) {
 	steps, err := migrations()
