@@ -56,7 +56,7 @@ func main() {
 func start(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		if run, ok := named(args[0]); ok {
-			return run(ctx, args[1:])
+			return commandline.Interrupted(ctx, run(ctx, args[1:]))
 		}
 	}
 	c, err := configure(args, os.Getenv)

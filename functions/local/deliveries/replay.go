@@ -96,7 +96,8 @@ func some(ctx context.Context, s *remote.Session, c *remote.API, ids []string) e
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("delivery %s: %w (%d of %d were done before it)", id, err, n, len(ids))
+			return &commandline.Stopped{Err: fmt.Errorf("delivery %s: %w", id, err),
+				Done: fmt.Sprintf("%d of %d were done before it", n, len(ids))}
 		}
 	}
 	return nil
@@ -122,7 +123,7 @@ func all(ctx context.Context, s *remote.Session, c *remote.API, id string, body 
 		_, err := remote.Ask(ctx, c, &answer)(client.NewReplayDeliveriesRequest(c.Server, id,
 			&client.ReplayDeliveriesParams{Tenant: s.TenantParameter()}, body))
 		if err != nil {
-			return fmt.Errorf("%w (%d were sent again before)", err, total)
+			return &commandline.Stopped{Err: err, Done: fmt.Sprintf("%d were sent again before", total)}
 		}
 		total += answer.Count
 		if answer.NextCursor == nil || *answer.NextCursor == "" {

@@ -178,7 +178,11 @@ func (p *publisher) all(ctx context.Context, entries []json.RawMessage) error {
 					kept++
 				}
 			}
-			return fmt.Errorf("publish: %w (%d of %d entries were published before)", err, kept, len(entries))
+			done := fmt.Sprintf("%d of %d entries were published before", kept, len(entries))
+			if errors.Is(err, errUnanswered) {
+				done += ", and those of the call that was under way may be too"
+			}
+			return &commandline.Stopped{Err: fmt.Errorf("publish: %w", err), Done: done}
 		}
 		for n, r := range results {
 			if r.ErrorCode == "" {
@@ -271,6 +275,9 @@ func settle(out []result, places []int, results []result) (left []int) {
 	return left
 }
 
+// errUnanswered: a call was given up that may have been taken.
+var errUnanswered = errors.New("the call was under way")
+
 // once makes a call once; a wait says that it may be made again.
 func (p *publisher) once(ctx context.Context, body []byte) (results []result, wait time.Duration, err error) {
 	q, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(p.EventsURL, "/")+"/",
@@ -288,6 +295,9 @@ func (p *publisher) once(ctx context.Context, body []byte) (results []result, wa
 		}
 	}
 	r, err := p.http.Do(q)
+	if err != nil && ctx.Err() != nil {
+		return nil, 0, fmt.Errorf("%w: %w", errUnanswered, ctx.Err())
+	}
 	var call *url.Error
 	var to *client.Elsewhere
 	switch {
@@ -301,6 +311,9 @@ func (p *publisher) once(ctx context.Context, body []byte) (results []result, wa
 	}
 	defer r.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(r.Body, maxAnswer))
+	if err != nil && ctx.Err() != nil {
+		return nil, 0, fmt.Errorf("%w: %w", errUnanswered, ctx.Err())
+	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the answer: %w", err)
 	}

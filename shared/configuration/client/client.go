@@ -112,7 +112,7 @@ type answer struct {
 func (c *Client) call(ctx context.Context, method, path, ifMatch string, body []byte, accept string) (answer, error) {
 	for try := 1; ; try++ {
 		a, wait, err := c.once(ctx, method, path, ifMatch, body, accept)
-		if err == nil || wait == 0 || try == maxTries {
+		if err == nil || wait == 0 || try == maxTries || ctx.Err() != nil {
 			return a, err
 		}
 		c.Waits(wait, fmt.Errorf("try %d of %d at %s: %w%s", try, maxTries, c.base.Host, err, hint(err)))
