@@ -86,7 +86,7 @@ func configure(args []string, getenv func(string) string) (config, error) {
 		if errors.Is(err, flag.ErrHelp) {
 			os.Exit(0)
 		}
-		return c, err
+		return c, commandline.Explained(f, err)
 	}
 	if f.NArg() > 0 {
 		return c, commandline.Unexpected(f.Arg(0))

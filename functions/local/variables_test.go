@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -97,4 +98,28 @@ func TestEveryCommandThatHasAStateFileTakesTheOneOfTheEnvironment(t *testing.T) 
 		require.Contains(t, fails(t, args...), nowhere, "%s", args)
 	}
 	require.NoFileExists(t, file)
+}
+
+// Empty files and variables of a shell, numbers below none, and tenants that no event can be of.
+func TestWhatWouldBeTakenForNothingIsRefused(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(empty, []byte("\n"), 0o600))
+	for _, c := range []struct {
+		words string
+		args  []string
+	}{
+		{"holds no signing secret: nothing would be verified", []string{"listen", "-at", "127.0.0.1:0", "-secret-file", empty}},
+		{"holds no signing secret: nothing would be verified", []string{"listen", "-at", "127.0.0.1:0", "-secret-file", ""}},
+		{"-public-key is empty: nothing would be verified", []string{"listen", "-at", "127.0.0.1:0", "-public-key", ""}},
+		{"-count is -1: it must be 0 or more", []string{"listen", "-at", "127.0.0.1:0", "-count", "-1"}},
+		{"-count is -1: it must be 0 or more", []string{"events", "tail", "-count", "-1"}},
+		{"is one that no event can be of", []string{"-tenant-events-of", "glo bex=0"}},
+		{`invalid value "30" for flag -keep: parse error: write 720h for thirty days`, []string{"-keep", "30"}},
+		{`invalid value "7d" for flag -session-idle: parse error: write 720h for thirty days`,
+			[]string{"-session-idle", "7d"}},
+	} {
+		require.Contains(t, fails(t, c.args...), c.words)
+	}
+	t.Setenv("TOCSIN_KEEP", "30d")
+	require.Contains(t, fails(t), "the environment's TOCSIN_KEEP is not right for -keep: write 720h for thirty days")
 }

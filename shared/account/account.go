@@ -12,6 +12,7 @@ import (
 
 	"tocsin/shared/access"
 	"tocsin/shared/activity"
+	"tocsin/shared/event"
 	"tocsin/shared/mail/address"
 )
 
@@ -85,6 +86,10 @@ type Service struct {
 func (s *Service) Add(ctx context.Context, p Person) (Person, error) {
 	if err := p.check(); err != nil {
 		return p, err
+	}
+	if event.KnownTenant(p.Tenant) != p.Tenant { // one that was added before can be changed
+		return p, fmt.Errorf("the tenant %q is one that no event can be of: it must have up to %d printable ASCII "+
+			"characters, and no space", p.Tenant, maxTenant)
 	}
 	if p.ClientName == "" {
 		p.ClientName = s.clientName(ctx, p.Tenant)

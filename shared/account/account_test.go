@@ -162,6 +162,7 @@ func TestWhatIsWrongWithAPersonIsSaid(t *testing.T) {
 		"the tenant \"\" is not right": {Email: "ada@example.com", Role: access.Analyst},
 		"the tenant \"*\"":             {Tenant: "*", Email: "ada@example.com", Role: access.Analyst},
 		"the tenant \" 42\"":           {Tenant: " 42", Email: "ada@example.com", Role: access.Analyst},
+		"no event can be of":           {Tenant: "a b", Email: "ada@example.com", Role: access.Analyst},
 		"\"boss\" is no role":          {Tenant: "42", Email: "ada@example.com", Role: "boss"},
 		"a name is at most":            {Tenant: "42", Email: "ada@example.com", Role: access.Analyst, Name: "A\nB"},
 	} {

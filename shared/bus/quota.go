@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"tocsin/shared/event"
 	"tocsin/shared/health"
 	"tocsin/shared/metrics"
 )
@@ -54,6 +55,10 @@ func ParseRates(text string) (map[string]Rate, error) {
 		tenant, rate, ok := strings.Cut(one, "=")
 		if !ok || tenant == "" {
 			return nil, fmt.Errorf("%q names no tenant with its rate: acme=500/5000", one)
+		}
+		if event.KnownTenant(tenant) != tenant {
+			return nil, fmt.Errorf("the tenant %q is one that no event can be of: it must have up to 64 printable "+
+				"ASCII characters, and no space", tenant)
 		}
 		if _, ok := out[tenant]; ok {
 			return nil, fmt.Errorf("the tenant %s is there twice", tenant)

@@ -33,7 +33,8 @@ const backupUsage = "usage: tocsin backup FILE   [-state var/tocsin.db] [-key va
 type order struct {
 	file, state, key string
 	replace          bool
-	keep             int // backups of a folder; 0: file is a file
+	keep             int             // backups of a folder; 0: file is a file
+	said             map[string]bool // the flags that are there
 	asked            asked
 	out              io.Writer
 }
@@ -65,6 +66,8 @@ func parse(command, usage, replace string, args []string, more ...func(*flag.Fla
 	if o.file == "" || len(rest) > 0 {
 		return o, errors.New(usage)
 	}
+	o.said = map[string]bool{}
+	f.Visit(func(fl *flag.Flag) { o.said[fl.Name] = true })
 	return o, nil
 }
 
@@ -84,7 +87,7 @@ func Backup(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if o.keep < 0 {
+	if o.said["keep"] && o.keep < 1 {
 		return fmt.Errorf("-keep %d: say how many backups are kept", o.keep)
 	}
 	return o.backup(ctx)
@@ -93,12 +96,16 @@ func Backup(ctx context.Context, args []string) error {
 func (o order) backup(ctx context.Context) (err error) {
 	folder := o.file
 	if o.keep > 0 {
-		if info, err := os.Stat(folder); err != nil || !info.IsDir() {
-			return errors.Join(fmt.Errorf("%s is no folder: -keep takes one for all backups", folder), err)
+		release, err := holdFolder(folder)
+		if err != nil {
+			return err
 		}
-		o.file = named(folder, time.Now())
+		defer func() { err = errors.Join(err, release()) }()
+		o.file = unused(folder, time.Now())
 	}
 	switch info, err := os.Lstat(o.file); {
+	case err == nil && !info.IsDir() && !info.Mode().IsRegular():
+		return fmt.Errorf("%s is there, and is no file that a backup could replace: name another", o.file)
 	case err == nil && info.IsDir():
 		return fmt.Errorf("%s is a folder: say with -keep how many backups are kept in it, or name a file", o.file)
 	case err == nil && !o.replace:

@@ -122,3 +122,55 @@ func TestAStateOfANewerReleaseIsNotBackedUpWithWhatThisOneKnows(t *testing.T) {
 	require.Len(t, entries, 1)
 	require.FileExists(t, kept)
 }
+
+func TestTheNumberOfBackupsThatAreKeptIsSaidAndTheirFolderIsThere(t *testing.T) {
+	o, folder, _ := installation(t, 1)
+	for _, keep := range []string{"0", "-1"} {
+		at := filepath.Join(t.TempDir(), "backups")
+		require.ErrorContains(t, Backup(t.Context(), []string{at, "-keep", keep, "-state", o.state, "-key", o.key}),
+			"say how many backups are kept")
+		require.NoFileExists(t, at)
+	}
+	o.file = filepath.Join(folder, "not-there")
+	require.ErrorContains(t, o.backup(t.Context()), "make it first (mkdir -m 700 "+o.file)
+}
+
+func TestTwoBackupsOfOneSecondHaveTwoNamesAndTwoAtOnceAreRefused(t *testing.T) {
+	folder := t.TempDir()
+	first := unused(folder, day(1))
+	require.NoError(t, os.WriteFile(first, nil, 0o600))
+	require.Equal(t, named(folder, day(1).Add(time.Second)), unused(folder, day(1)))
+	release, err := holdFolder(folder)
+	require.NoError(t, err)
+	_, err = holdFolder(folder)
+	require.ErrorContains(t, err, "another backup is being made in "+folder)
+	require.NoError(t, release())
+	release, err = holdFolder(folder)
+	require.NoError(t, err)
+	require.NoError(t, release())
+}
+
+func TestABackupReplacesNothingButAFile(t *testing.T) {
+	o, folder, _ := installation(t, 0)
+	o.replace, o.file = true, filepath.Join(folder, "link")
+	for _, to := range []string{"/dev/null", filepath.Join(folder, "nowhere")} {
+		require.NoError(t, os.Symlink(to, o.file))
+		require.ErrorContains(t, o.backup(t.Context()), "is no file that a backup could replace")
+		at, err := os.Readlink(o.file)
+		require.NoError(t, err)
+		require.Equal(t, to, at)
+		require.NoError(t, os.Remove(o.file))
+	}
+}
+
+func TestARestoreThatIsRefusedLeavesNoFolder(t *testing.T) {
+	o, folder, _ := installation(t, 0)
+	o.file = filepath.Join(folder, "no-backup")
+	require.NoError(t, os.WriteFile(o.file, []byte("a letter to my mother"), 0o600))
+	there := filepath.Join(folder, "there")
+	require.NoError(t, os.Mkdir(there, 0o700))
+	o.state = filepath.Join(there, "a", "b", "tocsin.db")
+	require.Error(t, o.restore(time.Now()))
+	require.NoDirExists(t, filepath.Join(there, "a"))
+	require.DirExists(t, there)
+}

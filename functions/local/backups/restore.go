@@ -32,11 +32,16 @@ func Restore(_ context.Context, args []string) error {
 // restore puts the files of a backup where the program looks for them. The state comes last: until it is there nothing
 // was restored, and the command can be run again.
 func (o order) restore(now time.Time) (err error) {
+	absent := missing(filepath.Dir(o.state))
 	release, err := sqlite.Hold(o.state)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, release()) }()
+	defer func() {
+		if err = errors.Join(err, release()); err != nil && len(absent) > 0 {
+			err = errors.Join(err, o.takeBack(absent))
+		}
+	}()
 	if err := o.room(); err != nil {
 		return err
 	}
@@ -79,6 +84,32 @@ func (o order) restore(now time.Time) (err error) {
 		"tokens and people that were ended since are as they were: end them again.\n", o.state,
 		m.At.Format(time.RFC3339), counts(m.Counts), m.Layout, m.Release)
 	return nil
+}
+
+// missing are the folders of a path that are not there, the innermost first.
+func missing(folder string) (all []string) {
+	for ; ; folder = filepath.Dir(folder) {
+		if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
+			return all
+		}
+		all = append(all, folder)
+	}
+}
+
+// takeBack removes what a restore that was refused made to have the state: folders that were not there before. One that
+// holds something by now stays.
+func (o order) takeBack(folders []string) error {
+	if _, err := os.Stat(o.state); err == nil {
+		return nil
+	}
+	err := os.Remove(o.state + ".lock")
+	for _, folder := range folders {
+		if there, _ := os.ReadDir(folder); len(there) > 0 { // what can not be read is not removed either
+			break
+		}
+		err = errors.Join(err, os.Remove(folder))
+	}
+	return err
 }
 
 // read reads what was extracted.

@@ -2,11 +2,15 @@ package backups
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/gofrs/flock"
 
 	"tocsin/functions/local/commandline"
 	"tocsin/shared/backup"
@@ -22,6 +26,37 @@ const (
 // named is the file of a backup in a folder of backups.
 func named(folder string, at time.Time) string {
 	return filepath.Join(folder, before+at.UTC().Format(stamp)+behind)
+}
+
+// unused is the file of a backup that is begun now: another of the same second has the name before it.
+func unused(folder string, at time.Time) string {
+	for ; ; at = at.Add(time.Second) {
+		path := named(folder, at)
+		if _, err := os.Lstat(path); err != nil { // it is not there; what else is wrong who writes it tells
+			return path
+		}
+	}
+}
+
+// holdFolder keeps two processes from making backups of one folder at once: each would remove what the other counts.
+func holdFolder(folder string) (release func() error, err error) {
+	info, err := os.Stat(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is no folder: -keep takes one for all backups: make it first (mkdir -m 700 %s)",
+			folder, folder)
+	}
+	if err != nil || !info.IsDir() {
+		return nil, errors.Join(fmt.Errorf("%s is no folder: -keep takes one for all backups", folder), err)
+	}
+	lock := flock.New(folder, flock.SetFlag(os.O_RDONLY)) // the folder itself: no file is left in it
+	held, err := lock.TryLock()
+	if err == nil && !held {
+		return nil, fmt.Errorf("another backup is being made in %s: wait until it has ended", folder)
+	}
+	if err != nil { // a system or a disk that locks no folders: two at once tell that a file is gone
+		return func() error { return nil }, nil //nolint:nilerr // a backup is worth more than the lock
+	}
+	return lock.Unlock, nil
 }
 
 // ours reports whether -keep makes files of a name.

@@ -139,7 +139,7 @@ func (c Command) run(ctx context.Context, full string, args []string) error {
 			c.describe(os.Stdout, full)
 			return nil
 		} else if err != nil {
-			return fmt.Errorf("%w (`%s -help` lists the flags)", err, full)
+			return fmt.Errorf("%w (`%s -help` lists the flags)", Explained(f, err), full)
 		}
 		if f.NArg() == 0 {
 			break

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 )
 
 // Where the program keeps its own, unless flags say otherwise.
@@ -37,7 +38,7 @@ func Flags(command string, own ...func(f *flag.FlagSet)) (f *flag.FlagSet, parse
 		if errors.Is(err, flag.ErrHelp) {
 			os.Exit(0)
 		}
-		return err
+		return Explained(f, err)
 	}
 }
 
@@ -55,7 +56,7 @@ func environment(f *flag.FlagSet, getenv func(string) string, has func(name stri
 		if v := getenv(name); v != "" {
 			if err := f.Set(fl.Name, v); err != nil {
 				// The value is not repeated: one of these is a password.
-				bad = errors.Join(bad, fmt.Errorf("the environment's %s is not right for -%s", name, fl.Name))
+				bad = errors.Join(bad, fmt.Errorf("the environment's %s is not right for -%s%s", name, fl.Name, span(fl)))
 			}
 		}
 	})
@@ -71,6 +72,29 @@ func Log() *slog.Logger {
 			}
 			return a
 		}}))
+}
+
+// span says how a span of time is written, where a flag takes one.
+func span(f *flag.Flag) string {
+	if v, ok := f.Value.(flag.Getter); ok {
+		if _, ok := v.Get().(time.Duration); ok {
+			return ": write 720h for thirty days, 90m or 30s"
+		}
+	}
+	return ""
+}
+
+// Explained is an error of reading flags, with how a span of time is written: package flag says "parse error" alone.
+func Explained(f *flag.FlagSet, err error) error {
+	if err == nil {
+		return nil
+	}
+	_, name, _ := strings.Cut(err.Error(), " for flag -")
+	name, _, _ = strings.Cut(name, ":")
+	if fl := f.Lookup(name); fl != nil {
+		return fmt.Errorf("%w%s", err, span(fl))
+	}
+	return err
 }
 
 // Unexpected is an argument that a command does not take.

@@ -40,6 +40,9 @@ the API lists. -from begins in the past.`,
 			f.IntVar(&count, "count", 0, "end after so many lines (default: never)")
 		},
 		Run: func(ctx context.Context, _ []string) error {
+			if count < 0 {
+				return fmt.Errorf("-count is %d: it must be 0 or more", count)
+			}
 			if filter.To != "" {
 				return errors.New("-to: what is followed has no end; `tocsin deliveries list` has one")
 			}

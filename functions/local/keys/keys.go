@@ -270,7 +270,7 @@ func (r rotation) run(ctx context.Context) error {
 	}
 	fmt.Printf("All secrets are sealed with the new key (%d of publishers). Who is signed in stays so.\n"+
 		"The older keys are marked in %s. They still verify the unsubscribe links of mails that were sent, and open "+
-		"older backups of the state;\n"+
+		"copies of the state file that were made without the key file (a `tocsin backup` has its own);\n"+
 		"delete their lines when neither matters, or when somebody else may have them. Back the key file up.\n",
 		publishers, path)
 	return nil

@@ -31,6 +31,7 @@ func listen() commandline.Command {
 	s := remote.New()
 	r := &receiver{Session: s, now: time.Now}
 	var at, secretFile, publicKey string
+	var flags *flag.FlagSet
 	return commandline.Command{
 		Summary: "print what a webhook gets, and verify its signatures, until Ctrl-C",
 		Help: `It listens on this machine alone. Start Tocsin with -allow and the address, and add a Webhook with
@@ -46,10 +47,14 @@ newer than 5 minutes, or was altered.`,
 			f.IntVar(&r.status, "answer", http.StatusNoContent, "the status to answer with: 503 shows the retries")
 			f.IntVar(&r.most, "count", 0, "end after so many requests, with 2 when one of them did not hold")
 			f.BoolVar(&s.JSON, "json", false, "print a line of JSON for each request")
+			flags = f
 		},
 		Run: func(ctx context.Context, _ []string) (err error) {
 			if r.status < http.StatusOK || r.status > 599 {
 				return errors.New("-answer must be a status from 200 to 599")
+			}
+			if r.most < 0 {
+				return fmt.Errorf("-count is %d: it must be 0 or more", r.most)
 			}
 			secret := s.Getenv("TOCSIN_SIGNING_SECRET")
 			if secretFile != "" {
@@ -59,12 +64,30 @@ newer than 5 minutes, or was altered.`,
 				}
 				secret = string(raw)
 			}
-			if r.keys, err = ReadKeys(strings.TrimSpace(secret), publicKey); err != nil {
+			secret = strings.TrimSpace(secret)
+			if err := unverifying(flags, secret, publicKey); err != nil {
+				return err
+			}
+			if r.keys, err = ReadKeys(secret, publicKey); err != nil {
 				return err
 			}
 			return r.serve(ctx, at)
 		},
 	}
+}
+
+// unverifying refuses flags by which somebody wants signatures verified and which give nothing to do so with, as with an
+// empty file or an empty variable of a shell: every request would be taken.
+func unverifying(flags *flag.FlagSet, secret, publicKey string) (err error) {
+	flags.Visit(func(f *flag.Flag) {
+		if f.Name == "secret-file" && secret == "" {
+			err = fmt.Errorf("-secret-file %q holds no signing secret: nothing would be verified", f.Value)
+		}
+		if f.Name == "public-key" && publicKey == "" {
+			err = errors.New("-public-key is empty: nothing would be verified")
+		}
+	})
+	return err
 }
 
 // maxBody bounds a request, and what it is when it is unpacked, in bytes.

@@ -110,7 +110,7 @@ func (o order) read(ctx context.Context, w io.Writer) (rows erasure.Counts, err 
 func (o order) known(ctx context.Context) (err error) {
 	snapshot, err := sqlite.Look(o.state)
 	if err != nil {
-		return err
+		return commandline.Unreached("state", err)
 	}
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
 	if err := snapshot.Known(); err != nil {
