@@ -338,3 +338,33 @@ func TestZshCompletesCommandsFlagsAndValues(t *testing.T) {
 		require.Equal(t, want, strings.Join(strings.Fields(string(out)), " "), line)
 	}
 }
+
+// A shell offers what the usage of a command lists, and nothing that it does not.
+func TestCompletionOffersWhatTheUsageLists(t *testing.T) {
+	offered := func(words ...string) (all []string) {
+		for line := range strings.Lines(command(t, append([]string{"__complete"}, words...)...)) {
+			word, about, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+			require.NotEmpty(t, about, line)
+			all = append(all, word)
+		}
+		return all
+	}
+	require.Equal(t, []string{"link", "unlink", "list", "export", "erase", "erasure"}, offered("tenant", ""))
+	require.Equal(t, []string{"rotate", "forget"}, offered("keys", ""))
+	require.Equal(t, []string{"add", "list", "remove"}, offered("publisher-key", ""))
+	require.Equal(t, []string{"add", "change", "disable", "enable", "list"}, offered("user", ""))
+	require.Equal(t, []string{"create", "list", "revoke"}, offered("token", ""))
+	require.Subset(t, offered("tenant", "export", "42", "-"), []string{"-to", "-person", "-url", "-state"})
+	require.NotContains(t, offered("tenant", "export", "42", "-"), "-technical")
+	require.Empty(t, offered("tenant", "export", "42", "-to", ""))
+	require.Empty(t, offered("restore", ""), "the shell offers files")
+	require.Equal(t, []string{"--keep", "--key"}, offered("backup", "--ke"))
+	flag := regexp.MustCompile(`(?m)^  (-\S+)`)
+	for _, name := range offered("") {
+		if others := command(t, "help", name); !strings.Contains(others, "COMMAND") && name != "help" {
+			for _, f := range flag.FindAllStringSubmatch(others, -1) {
+				require.Contains(t, offered(name, "-"), f[1], name)
+			}
+		}
+	}
+}

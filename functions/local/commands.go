@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 
 	"tocsin/functions/local/backups"
@@ -93,23 +91,18 @@ func named(name string) (run func(ctx context.Context, args []string) error, ok 
 	return run, ok
 }
 
-// others are the commands without a group, by their names, with the actions that they have.
-func others() map[string][]string {
-	all := map[string][]string{"publisher-key": {"add", "list", "remove"}, "keys": {"rotate"}}
-	for _, name := range []string{"export", "diff", "apply", "compact", "doctor", "backup", "restore", "ready",
-		"version", "help"} {
-		all[name] = nil
-	}
-	for name, c := range administrativeCommands {
-		actions := slices.Sorted(maps.Keys(c.actions))
-		all[name] = slices.DeleteFunc(actions, func(a string) bool { return a == "" })
-	}
-	return all
-}
+// others are the commands without a group, by their names, with what they do.
+var others = map[string]string{"export": "write the configuration as a file", "diff": "show what apply would change",
+	"apply": "make the configuration as a file says", "user": "say who may sign in", "sign-in": "make a sign-in link",
+	"token": "make, list and revoke API tokens", "tenant": "link, export and erase tenants",
+	"publisher-key": "keep the key pairs of publishers", "keys": "make a new key, or give up a lost one",
+	"backup": "back the state and its keys up", "restore": "put a backup back",
+	"compact": "rewrite the state file without free pages", "doctor": "look for what is wrong on this machine",
+	"ready": "ask whether Tocsin is ready", "version": "tell the release", "help": "list the commands"}
 
 // complete answers a shell.
 func complete(_ context.Context, words []string) error {
-	completion.Tree{Groups: groups(), Others: others()}.Complete(os.Stdout, words)
+	completion.Tree{Groups: groups(), Others: others, Help: completion.OwnHelp}.Complete(os.Stdout, words)
 	return nil
 }
 
@@ -123,7 +116,7 @@ func help(ctx context.Context, args []string) error {
 			return g.Run(ctx, append(args[1:], "-help"))
 		}
 	}
-	if _, ok := others()[args[0]]; ok {
+	if _, ok := others[args[0]]; ok {
 		return commands[args[0]](ctx, []string{"-help"})
 	}
 	return fmt.Errorf("there is no command %q: `tocsin help` lists them", args[0])

@@ -75,8 +75,10 @@ func Group() commandline.Group {
 // Tree is what can be completed.
 type Tree struct {
 	Groups []commandline.Group
-	// Others are the words of commands that do not say more of themselves, with those that can follow.
-	Others map[string][]string
+	// Others are the commands that do not say more of themselves, with what each is.
+	Others map[string]string
+	// Help is what such a command prints for -help, behind whatever words.
+	Help func(words ...string) string
 }
 
 // Complete prints what the last word can become.
@@ -103,8 +105,8 @@ func (t Tree) candidates(before []string, last string) (all []candidate) {
 		for _, g := range t.Groups {
 			all = append(all, candidate{g.Name, g.Summary})
 		}
-		for name := range t.Others {
-			all = append(all, candidate{name, "a command of this installation"})
+		for name, about := range t.Others {
+			all = append(all, candidate{name, about})
 		}
 		sort.Slice(all, func(a, b int) bool { return all[a].word < all[b].word })
 		return all
@@ -128,12 +130,10 @@ func (t Tree) candidates(before []string, last string) (all []candidate) {
 		}
 		return of(c, rest, last)
 	}
-	if len(before) == 1 {
-		for _, word := range t.Others[before[0]] {
-			all = append(all, candidate{word, "an action of tocsin " + before[0]})
-		}
+	if _, ok := t.Others[before[0]]; ok {
+		return t.other(before, last)
 	}
-	return all
+	return nil
 }
 
 // of are the flags of a command, or what its last flag can be.
