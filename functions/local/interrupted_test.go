@@ -22,26 +22,7 @@ import (
 
 // Who presses Ctrl-C is told that it was interrupted and what was done, and not that nobody answers.
 func TestACommandThatIsInterruptedEndsWith130AndSaysWhatWasDone(t *testing.T) {
-	came, gone := make(chan struct{}, 100), make(chan struct{})
-	var calls atomic.Int64
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		switch call := calls.Add(1); {
-		case strings.HasPrefix(q.URL.Path, "/refuses"):
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		case strings.HasPrefix(q.URL.Path, "/one") && call == 1:
-			_, _ = io.WriteString(w, `{"Entries":[`+strings.Repeat(`{"EventId":"a"},`, 9)+`{"EventId":"a"}]}`)
-			return
-		}
-		_, _ = io.Copy(io.Discard, q.Body) // so that it is told when who asked has gone
-		came <- struct{}{}
-		select {
-		case <-gone:
-		case <-q.Context().Done():
-		}
-	}))
-	defer server.Close()
-	defer close(gone)
+	server, came, calls := hanging(t)
 	t.Setenv("TOCSIN_TOKEN", "a-token")
 	folder := t.TempDir()
 	entries, err := json.Marshal(make([]struct{ Source string }, 11))
@@ -87,6 +68,33 @@ func TestACommandThatIsInterruptedEndsWith130AndSaysWhatWasDone(t *testing.T) {
 		require.Equal(t, "tocsin: interrupted"+c.words+"\n", said, "%s", c.args)
 	}
 	require.NoFileExists(t, folder+"/42.zip")
+}
+
+// hanging is a server that answers nothing, and tells that it was asked; below /one it answers the first of the calls,
+// below /refuses it refuses each for now.
+func hanging(t *testing.T) (server *httptest.Server, came chan struct{}, calls *atomic.Int64) {
+	t.Helper()
+	came, calls = make(chan struct{}, 100), new(atomic.Int64)
+	gone := make(chan struct{})
+	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		switch call := calls.Add(1); {
+		case strings.HasPrefix(q.URL.Path, "/refuses"):
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		case strings.HasPrefix(q.URL.Path, "/one") && call == 1:
+			_, _ = io.WriteString(w, `{"Entries":[`+strings.Repeat(`{"EventId":"a"},`, 9)+`{"EventId":"a"}]}`)
+			return
+		}
+		_, _ = io.Copy(io.Discard, q.Body) // so that it is told when who asked has gone
+		came <- struct{}{}
+		select {
+		case <-gone:
+		case <-q.Context().Done():
+		}
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(gone) })
+	return server, came, calls
 }
 
 // interruptedWhen interrupts a command when it came that far.

@@ -143,8 +143,9 @@ func TestACommandThatOnlyReadsLeavesTheLayoutAsItWas(t *testing.T) {
 	folder := ofTheFirstRelease(t)
 	state := []string{"-state", folder + "/tocsin.db"}
 	for _, args := range [][]string{{"user", "list"}, {"token", "list"}, {"tenant", "list", "42"},
-		{"sign-in", "admin@example.com"}, {"tenant", "export", "42", "-to", folder + "/42.zip"}, {"tenant", "erase", "42", "-person", "ada@example.com", "-dry-run"}} {
-		require.Contains(t, fails(t, append(args, state...)...), "was written by an older release (layout 4, ", "%s", args)
+		{"sign-in", "admin@example.com"}, {"tenant", "export", "42", "-to", folder + "/42.zip"},
+		{"tenant", "erase", "42", "-person", "ada@example.com", "-dry-run"}} {
+		require.Contains(t, fails(t, append(args, state...)...), "written by an older release (layout 4, ", "%s", args)
 		require.Equal(t, 4, layoutOf(t, folder), "%s", args)
 	}
 	require.NoFileExists(t, folder+"/42.zip")

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,13 +105,14 @@ func TestEveryCommandThatHasAStateFileTakesTheOneOfTheEnvironment(t *testing.T) 
 func TestWhatWouldBeTakenForNothingIsRefused(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(empty, []byte("\n"), 0o600))
+	listen := slices.Clip([]string{"listen", "-at", "127.0.0.1:0"})
 	for _, c := range []struct {
 		words string
 		args  []string
 	}{
-		{"holds no signing secret: nothing would be verified", []string{"listen", "-at", "127.0.0.1:0", "-secret-file", empty}},
-		{"holds no signing secret: nothing would be verified", []string{"listen", "-at", "127.0.0.1:0", "-secret-file", ""}},
-		{"-public-key is empty: nothing would be verified", []string{"listen", "-at", "127.0.0.1:0", "-public-key", ""}},
+		{"holds no signing secret: nothing would be verified", append(listen, "-secret-file", empty)},
+		{"holds no signing secret: nothing would be verified", append(listen, "-secret-file", "")},
+		{"-public-key is empty: nothing would be verified", append(listen, "-public-key", "")},
 		{"-count is -1: it must be 0 or more", []string{"listen", "-at", "127.0.0.1:0", "-count", "-1"}},
 		{"-count is -1: it must be 0 or more", []string{"events", "tail", "-count", "-1"}},
 		{"is one that no event can be of", []string{"-tenant-events-of", "glo bex=0"}},

@@ -56,7 +56,8 @@ func environment(f *flag.FlagSet, getenv func(string) string, has func(name stri
 		if v := getenv(name); v != "" {
 			if err := f.Set(fl.Name, v); err != nil {
 				// The value is not repeated: one of these is a password.
-				bad = errors.Join(bad, fmt.Errorf("the environment's %s is not right for -%s%s", name, fl.Name, span(fl)))
+				bad = errors.Join(bad, fmt.Errorf("the environment's %s is not right for -%s%s", name, fl.Name,
+					span(fl)))
 			}
 		}
 	})

@@ -13,7 +13,8 @@ import (
 // helpTime is how long a shell waits for the help of a command at most.
 const helpTime = 2 * time.Second
 
-// OwnHelp asks this program for the help of a command, in a process of its own: package flag ends the one that prints it.
+// OwnHelp asks this program for the help of a command, in a process of its own: package flag ends the one that prints
+// it.
 func OwnHelp(words ...string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), helpTime)
 	defer cancel()
@@ -21,7 +22,8 @@ func OwnHelp(words ...string) string {
 	if err != nil {
 		return ""
 	}
-	out, _ := exec.CommandContext(ctx, program, append(slices.Clip(words), "-help")...).CombinedOutput() // no help, no words
+	help := exec.CommandContext(ctx, program, append(slices.Clip(words), "-help")...)
+	out, _ := help.CombinedOutput() // no help, no words
 	return string(out)
 }
 

@@ -76,7 +76,7 @@ newer than 5 minutes, or was altered.`,
 	}
 }
 
-// unverifying refuses flags by which somebody wants signatures verified and which give nothing to do so with, as with an
+// unverifying refuses flags by which somebody wants signatures verified and which give nothing to do so with, as an
 // empty file or an empty variable of a shell: every request would be taken.
 func unverifying(flags *flag.FlagSet, secret, publicKey string) (err error) {
 	flags.Visit(func(f *flag.Flag) {
