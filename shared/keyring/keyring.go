@@ -1,8 +1,8 @@
 // Package keyring is the embedded mode's key ring: a key file that only its owner may read, and AES-256-GCM. Each line
 // has a key. The first seals and signs; the others open what they sealed and verify the unsubscribe links of mails that
 // were sent, and sign nobody in. `tocsin keys rotate` puts a new key on top, seals all secrets again and then marks the
-// older keys as retired: they are kept for those links and for copies of the state that have no key file of their own,
-// as `tocsin backup` makes none, until somebody deletes their lines.
+// older keys as retired: they are kept for those links, and for copies of the state file that were made without the key
+// file (a `tocsin backup` has its own), until somebody deletes their lines.
 package keyring
 
 import (
