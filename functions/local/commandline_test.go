@@ -362,8 +362,9 @@ func TestCompletionOffersWhatTheUsageLists(t *testing.T) {
 	flag := regexp.MustCompile(`(?m)^  (-\S+)`)
 	for _, name := range offered("") {
 		if others := command(t, "help", name); !strings.Contains(others, "COMMAND") && name != "help" {
+			all := offered(name, "-")
 			for _, f := range flag.FindAllStringSubmatch(others, -1) {
-				require.Contains(t, offered(name, "-"), f[1], name)
+				require.Contains(t, all, f[1], name)
 			}
 		}
 	}
