@@ -83,7 +83,11 @@ func (c *checker) explain(e *jsonschema.ValidationError) {
 	if k, ok := e.ErrorKind.(*kind.AdditionalProperties); ok && len(k.Properties) > 0 {
 		line, _ = c.place(append(slices.Clone(e.InstanceLocation), k.Properties[0]))
 	}
-	for _, words := range sentences(e.ErrorKind, c.find(e.InstanceLocation)) {
+	said := sentences(e.ErrorKind, c.find(e.InstanceLocation))
+	if words := ofIntegration(e.InstanceLocation, c.find(e.InstanceLocation).Text); words != "" {
+		said = []string{words}
+	}
+	for _, words := range said {
 		p := tree.Problem{Line: line, At: at, Text: words}
 		if !slices.Contains(c.problems, p) {
 			c.problems = append(c.problems, p)

@@ -166,7 +166,6 @@ func (p *planner) integrations() {
 			p.known[i.Name] = ""
 		}
 	}
-	p.fallbacks(found)
 	for n, i := range p.state.Integrations {
 		if p.prune && !kept[n] {
 			p.remove(Step{Kind: IntegrationKind, Name: i.Name, ID: i.ID, Revision: i.Revision})
@@ -175,6 +174,7 @@ func (p *planner) integrations() {
 			}
 		}
 	}
+	p.fallbacks(found) // after what is removed, which nobody can fall back to
 }
 
 func (p *planner) remove(s Step) {
@@ -330,8 +330,14 @@ func (s *Step) parameter(f Field, given []tree.Member, stored tree.Value, patch 
 	}
 }
 
-// literal warns of a secret that stands in the file.
+// literal warns of a secret that stands in the file, and refuses a word that would make another one with each apply.
 func (p *planner) literal(i Integration, f Field, v tree.Value) {
+	if f.Made && v.Text == rotated {
+		p.problems.Add(v.Line, fmt.Sprintf("integration %q: %s", tree.Short(i.Name), f.Name), "%s in a file would make "+
+			"a new key pair each time it is applied: write %s, and rotate once in the Console (%q) or with a PATCH of "+
+			"the integration", rotated, generated, "Make a new pair")
+		return
+	}
 	plain := func(v tree.Value) bool {
 		return v.Kind == tree.String && v.Text != "" && v.Written == "" && (!f.Made || v.Text != generated)
 	}

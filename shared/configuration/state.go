@@ -108,6 +108,9 @@ func (s System) required(f Field, get func(field string) (tree.Value, bool)) boo
 // generated stands in a document for a secret that the installation makes, unless it has: see Field.Made.
 const generated = "generate"
 
+// rotated asks an installation for another secret of its own making. It is for one call, not for a document.
+const rotated = "rotate"
+
 // Field finds a parameter.
 func (s System) Field(name string) (Field, bool) {
 	n := slices.IndexFunc(s.Fields, func(f Field) bool { return f.Name == name })

@@ -21,6 +21,8 @@ import (
 	"tocsin/shared/configuration/client"
 	"tocsin/shared/configuration/tree"
 	"tocsin/shared/console"
+	"tocsin/shared/destination"
+	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/filter"
 	"tocsin/shared/ratelimit"
 	"tocsin/shared/trigger"
@@ -43,6 +45,12 @@ func (r *rig) api() *client.Client {
 	return c
 }
 
+// known finds a system of the catalogue.
+func known(name string) (destination.System, bool) {
+	s, _, ok := catalogue.Default().Lookup(name)
+	return s, ok
+}
+
 // planned reads a document and compares it with what the account has.
 func (r *rig) planned(document string, env map[string]string, prune bool) (configuration.Plan, configuration.State,
 	error) {
@@ -60,6 +68,9 @@ func (r *rig) planned(document string, env map[string]string, prune bool) (confi
 		return configuration.Plan{}, state, err
 	}
 	plan, err := configuration.NewPlan(d, state, prune)
+	if err == nil {
+		err = configuration.Rules{System: known, Now: time.Now()}.Check(d, plan)
+	}
 	return plan, state, err
 }
 

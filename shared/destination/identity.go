@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tocsin/shared/cut"
+	"tocsin/shared/plaintext"
 )
 
 // Identity is a client certificate with its private key, both in PEM form, for receivers that ask for one (mutual
@@ -49,15 +52,23 @@ func (i Identity) Problems(certificate, key string) (out InvalidParameters) {
 	return out
 }
 
-// ProblemsAt are those of a time: when the identity is saved.
+// ProblemsAt are those of a time: when the identity is saved. Each certificate of the chain has to be good, because a
+// receiver refuses one whose issuer's is not.
 func (i Identity) ProblemsAt(now time.Time, certificate string) (out InvalidParameters) {
-	chain := i.chain()
-	switch {
-	case len(chain) == 0:
-	case now.After(chain[0].NotAfter):
-		out.Add(certificate, "has expired")
-	case now.Before(chain[0].NotBefore):
-		out.Add(certificate, "is not valid yet")
+	for n, c := range i.chain() {
+		who := cut.Runes(plaintext.Line(c.Subject.String()), 100)
+		switch {
+		case n == 0 && now.After(c.NotAfter):
+			out.Add(certificate, "has expired")
+		case n == 0 && now.Before(c.NotBefore):
+			out.Add(certificate, "is not valid yet")
+		case now.After(c.NotAfter):
+			out.Addf(certificate, "holds an issuer's certificate that has expired: number %d of the chain, %s, ended %s",
+				n+1, who, c.NotAfter.UTC().Format(time.RFC3339))
+		case now.Before(c.NotBefore):
+			out.Addf(certificate, "holds an issuer's certificate that is not valid yet: number %d of the chain, %s, "+
+				"begins %s", n+1, who, c.NotBefore.UTC().Format(time.RFC3339))
+		}
 	}
 	return out
 }

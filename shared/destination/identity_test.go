@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"testing"
 	"time"
@@ -67,10 +68,39 @@ func TestTheEndOfAnIdentityIsThatOfItsFirstCertificateToEnd(t *testing.T) {
 	end, ok := i.Ends()
 	require.True(t, ok)
 	require.Equal(t, from.AddDate(1, 0, 0), end)
-	i.Certificate += root.PEM
-	end, _ = i.Ends()
+	chain := i
+	chain.Certificate += root.PEM
+	end, _ = chain.Ends()
 	require.Equal(t, root.Certificate.NotAfter, end)
 	require.Empty(t, i.ProblemsAt(from, "c"))
 	require.ErrorContains(t, i.ProblemsAt(from.Add(-time.Second), "c"), "c: is not valid yet")
 	require.ErrorContains(t, i.ProblemsAt(from.AddDate(1, 0, 1), "c"), "c: has expired")
+}
+
+func TestACertificateOfAnIssuerThatHasEndedOrHasNotBegunIsRefused(t *testing.T) {
+	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	root := destinationtest.NewAuthority(t, "root")
+	client := root.Identity(t, x509.Certificate{NotBefore: now.AddDate(0, -1, 0), NotAfter: now.AddDate(0, 1, 0)})
+	issuer := func(from, to time.Time) string {
+		return root.Identity(t, x509.Certificate{Subject: pkix.Name{CommonName: "middle"}, NotBefore: from,
+			NotAfter: to}).Certificate
+	}
+	for name, c := range map[string]struct{ chain, says string }{
+		"good": {issuer(now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)), ""},
+		"ended": {issuer(now.AddDate(-2, 0, 0), now.AddDate(-1, 0, 0)), "that has expired: number 2 of the chain, " +
+			"CN=middle, ended 2025-06-01T00:00:00Z"},
+		"to come": {issuer(now.AddDate(1, 0, 0), now.AddDate(2, 0, 0)), "that is not valid yet: number 2 of the " +
+			"chain, CN=middle, begins 2027-06-01T00:00:00Z"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := destination.Identity{Certificate: client.Certificate + c.chain, Key: client.Key}
+			problems := i.ProblemsAt(now, "c")
+			if c.says == "" {
+				require.Empty(t, problems)
+				return
+			}
+			require.Len(t, problems, 1)
+			require.ErrorContains(t, problems, c.says)
+		})
+	}
 }

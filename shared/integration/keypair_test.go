@@ -94,6 +94,27 @@ func TestTheKeyBeforeSignsForSevenDays(t *testing.T) {
 	require.NotContains(t, string(i.Parameters), "whpk_")
 }
 
+func TestAKeyPairThatWasPromisedSevenDaysIsNotLostToAnotherRotation(t *testing.T) {
+	h := newHooked(t)
+	first, _ := h.patch(`{}`)
+	second, _ := h.patch(`{"signing_key":"rotate"}`)
+	own := "whsk_" + base64.StdEncoding.EncodeToString(make([]byte, ed25519.SeedSize))
+	h.now = h.now.Add(webhook.Overlap - time.Second)
+	for _, key := range []string{"rotate", own} {
+		_, err := h.Update(t.Context(), ada, h.id, 0,
+			integration.Patch{Parameters: json.RawMessage(`{"signing_key":"` + key + `"}`)})
+		require.ErrorContains(t, err, "parameters.signing_key: can not be replaced again yet: the key pair before "+
+			"signs until 2026-12-04T09:00:00Z")
+	}
+	kept, _ := h.patch(`{"signing_key":"generate"}`)
+	require.Equal(t, [2]string{second.PublicKey, first.PublicKey}, [2]string{kept.PublicKey, kept.PreviousPublic})
+	third, _ := h.patch(`{"signing_key":"rotate","previous_signing_key":null}`)
+	require.Equal(t, second.PublicKey, third.PreviousPublic, "a person ended the first")
+	h.now = h.now.Add(webhook.Overlap)
+	fourth, _ := h.patch(`{"signing_key":"rotate"}`)
+	require.Equal(t, third.PublicKey, fourth.PreviousPublic)
+}
+
 // Whoever may change an address must not have what goes there signed by the key of the receiver before.
 func TestAKeyPairStaysWithItsReceiver(t *testing.T) {
 	h := newHooked(t)

@@ -227,6 +227,19 @@ func (s *Service) Bound(ctx context.Context, system, key string) ([]Integration,
 	return s.Store.Bound(ctx, system, key)
 }
 
+// Check says what is wrong with what a draft sets of its own, beside its name, subscriptions and parameters, for a
+// system; the zero value of that where it is not known.
+func (d Draft) Check(system destination.System, now time.Time) (problems InvalidError) {
+	problems = append(CheckLanguage(d.Language), checkRate(d.Rate)...)
+	problems = append(append(problems, checkGrouping(d.Grouping, system)...), checkStormGuard(d.StormGuard, system)...)
+	problems = append(problems, checkTemplate(system, d.MessageTemplate.Trimmed(), d.Subscriptions)...)
+	if system.Name != "" {
+		problems = append(problems, filter.CheckIntegration(d.Filters, system.Title)...)
+		problems = append(problems, hold.Check(d.Hold, "hold", system.Class.Read(), now)...)
+	}
+	return problems
+}
+
 // Create validates, seals and stores a new integration.
 func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Integration, error) {
 	system, full, err := s.validate(d.System, d.Parameters)
@@ -234,14 +247,9 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 	if !collect(err, &problems) {
 		return Integration{}, err
 	}
-	problems = append(append(problems, checkName(d.Name)...), CheckLanguage(d.Language)...)
-	problems = append(append(problems, checkRate(d.Rate)...), checkGrouping(d.Grouping, system)...)
-	problems = append(problems, checkStormGuard(d.StormGuard, system)...)
-	problems = append(problems, checkTemplate(system, d.MessageTemplate.Trimmed(), d.Subscriptions)...)
+	problems = append(append(problems, checkName(d.Name)...), d.Check(system, s.Now())...)
 	if system.Name != "" {
 		problems = append(problems, checkSubscriptions(system, d.Subscriptions)...)
-		problems = append(problems, filter.CheckIntegration(d.Filters, system.Title)...)
-		problems = append(problems, hold.Check(d.Hold, "hold", system.Class.Read(), s.Now())...)
 	}
 	unfit, err := s.checkFallback(ctx, who.Tenant, "", d.Fallback)
 	if err != nil {

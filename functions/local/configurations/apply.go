@@ -224,7 +224,20 @@ func (c *configuring) plan(ctx context.Context, file string, secretsLater bool) 
 	if err = configuration.Join(err, configuration.Check(document, schema)); err == nil {
 		plan, err = configuration.NewPlan(document, state, c.prune)
 	}
+	if err == nil {
+		err = rules(secretsLater).Check(document, plan)
+	}
 	return api, state, plan, in(err)
+}
+
+// rules are those of this release.
+func rules(secretsLater bool) configuration.Rules {
+	known := catalogue.Default()
+	return configuration.Rules{Now: time.Now(), SecretsLater: secretsLater,
+		System: func(name string) (destination.System, bool) {
+			s, _, ok := known.Lookup(name)
+			return s, ok
+		}}
 }
 
 func (c *configuring) read(file string) ([]byte, error) {

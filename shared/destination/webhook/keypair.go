@@ -67,6 +67,12 @@ func (p *Parameters) Prepare(was any, at destination.Saving) (patch map[string]a
 	if p.Certificate != before.Certificate {
 		wrong = p.identity().ProblemsAt(at.Now, "client_certificate")
 	}
+	if patch["signing_key"] != nil && before.PrivateKey != "" && patch["signing_key"] != before.PrivateKey &&
+		p.PreviousKey != "" && signsUntil(before.PreviousUntil, at.Now) { // it was promised until then
+		wrong.Addf("signing_key", "can not be replaced again yet: the key pair before signs until %s, for receivers "+
+			"that do not know the present one. Wait until then, or end it now with previous_signing_key: null",
+			before.PreviousUntil)
+	}
 	return patch, wrong
 }
 

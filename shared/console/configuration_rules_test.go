@@ -1,0 +1,62 @@
+package console_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestAFileThatFallsBackToWhatItPrunesIsRefused(t *testing.T) {
+	r := start(t)
+	const section = "version: 1\nintegrations:\n"
+	one := func(name, more string) string {
+		return "  " + name + ":\n    system: slack\n" + more + "    parameters:\n      webhook_url: " + slackURL + name + "\n"
+	}
+	r.applied(section+one("Alpha", "")+one("Beta", "    fallback: Alpha\n"), nil, false)
+	before := r.exportedState()
+	_, _, err := r.planned(section+one("Beta", "    fallback: Alpha\n"), nil, true)
+	require.ErrorContains(t, err, `line 3: integration "Beta": there is no integration "Alpha" for its fallback`)
+	require.Equal(t, before, r.exportedState())
+	require.Equal(t, []string{"change integration Beta", "remove integration Alpha"},
+		outcomes(changes(r.applied(section+one("Beta", ""), nil, true))), "it is given up first")
+	require.NotContains(t, r.exported(true), "fallback")
+}
+
+func TestWhatAnInstallationWouldRefuseOfAFileIsToldBeforeTheFirstChange(t *testing.T) {
+	r := start(t)
+	before := r.exportedState()
+	replace := func(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(small) }
+	ops := func(member string) string { return replace("    events: [system]\n", "    events: [system]\n"+member) }
+	for name, c := range map[string]struct{ document, says string }{
+		"a template": {ops("    message_template: {title: \"{{.Nobody}}\"}\n"),
+			`line 6: integration "Ops": message_template: title: `},
+		"no free hour": {ops("    hold: {quiet: [{zone: UTC}]}\n"), `line 6: integration "Ops": hold: `},
+		"a zone":       {ops("    hold: {quiet: [{zone: Europe/Nowhere, from: \"22:00\", to: \"07:00\"}]}\n"), "zone"},
+		"a pattern of an integration": {ops("    filters: [{id: url, operator: eq, values: [\"~^/a\"]}]\n"),
+			"must not be a regular expression here"},
+		"a pattern of a trigger": {replace("user_created\n", "attacks_exceeded\n    threshold: {count: 1, period: 60}\n"+
+			"    filters: [{id: url, operator: eq, values: [\"~(\"]}]\n"), `trigger "People"`},
+		"a zone of reports": {small + "report_settings: {time_zone: Mars/Base}\n", "time_zone"},
+		"quiet hours of an account": {small + "report_settings: {time_zone: UTC, hold: {quiet: [{zone: UTC}]}}\n",
+			"line 15: report_settings: hold"},
+		"a certificate": {replace("timeout: 30", "client_certificate: x, client_key: y"),
+			"client_certificate: is not a certificate in PEM form"},
+		"a grouping": {ops("    grouping: 5 in 5m\n"), "line 6: integration \"Ops\": grouping: must be a number of " +
+			"events from 2 to 1000 and of minutes from 1 to 60, such as 50/5m; or empty"},
+		"a storm guard": {ops("    storm_guard: many\n"), "must be a whole number from 1 to 1000 and minute, such as"},
+		"a rate":        {ops("    rate: fast\n"), "must be a whole number from 1 to 1000, and second or minute"},
+		"a grouping of what programs read": {replace("    system: web_hooks\n", "    system: web_hooks\n    grouping: "+
+			"50/5m\n"), "grouping"},
+		"another key pair each time": {replace("timeout: 30", "signing_key: rotate"),
+			"would make a new key pair each time it is applied: write generate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := r.planned(c.document, hookEnv, false)
+			require.ErrorContains(t, err, c.says)
+			require.ErrorContains(t, err, "line ")
+			require.NotContains(t, err.Error(), "must match")
+		})
+	}
+	require.Equal(t, before, r.exportedState())
+}
