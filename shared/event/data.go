@@ -433,9 +433,12 @@ func reaction(d json.RawMessage) (Reaction, bool) {
 
 // Clause is a filter of a trigger as its messages tell it.
 type Clause struct {
+	ID       string   `json:"id,omitempty"`
 	Filter   string   `json:"filter"` // its title: Attack type
 	Operator string   `json:"operator"`
-	Values   []string `json:"values"`
+	Values   []string `json:"values"` // their titles
+	// Codes are the values themselves; none where there are too many to travel.
+	Codes []string `json:"codes,omitempty"`
 }
 
 // ThresholdData is the data of AttacksExceeded and IncidentsExceeded (facts, 4.6).
@@ -510,6 +513,19 @@ func (d EndpointData) Site() string {
 		return d.Domain
 	}
 	return d.APIHost
+}
+
+// Change is what happened to the endpoint in one of the words that filters take: added, changed or unused. The facts have
+// others for these (4.4, 4.6). A word that is none of them stays as it is, in small letters.
+func (d EndpointData) Change() string {
+	switch word := strings.ToLower(strings.TrimSpace(d.ChangeType)); word {
+	case "new":
+		return "added"
+	case "excluded", "removed":
+		return "unused"
+	default:
+		return word
+	}
 }
 
 func (d EndpointData) check() error {

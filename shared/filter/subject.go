@@ -111,7 +111,7 @@ func ofFinding(f event.Finding, host *string, severity string) Subject {
 }
 
 func ofEndpoint(d event.EndpointData) Subject {
-	s := Subject{Domain: d.Site(), URL: d.Site() + d.EndpointPath, Change: d.ChangeType, PII: d.SensitiveData,
+	s := Subject{Domain: d.Site(), URL: d.Site() + d.EndpointPath, Change: d.Change(), PII: d.SensitiveData,
 		Deviation: d.EndpointType, Spec: d.SpecID.String()}
 	if d.ApplicationID != "" {
 		s.Applications = []string{d.ApplicationID.String()}

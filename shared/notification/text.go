@@ -1,7 +1,9 @@
 package notification
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"tocsin/shared/event"
+	"tocsin/shared/event/brief"
 	"tocsin/shared/plaintext"
 	"tocsin/shared/wording"
 )
@@ -67,7 +70,7 @@ func (n Notification) Mark(label string) string {
 var (
 	told = map[string]bool{"Reason": true, "Last answer": true, "Deliveries that wait": true,
 		"Deliveries not sent": true, "Events missed": true, "Happened": true, "And": true,
-		"Fallback": true}
+		"Fallback": true, "Left out": true}
 	timed = map[string]bool{"Asked at": true, "Expires": true, "Failing since": true, "From": true, "To": true,
 		"Last update": true}
 )
@@ -118,6 +121,21 @@ func (n Notification) first() (out []Fact) {
 	}
 	if n.Late {
 		out = append(out, Fact{"Happened", n.delay()})
+	}
+	return append(out, n.leftOut()...)
+}
+
+// leftOut tells what the copy that a trigger made of a large event does not have.
+func (n Notification) leftOut() (out []Fact) {
+	if !bytes.Contains(n.Event.Data, []byte(`"`+brief.Member+`"`)) {
+		return nil
+	}
+	for _, o := range brief.LeftOut(n.Event.Data) {
+		value := plaintext.Line(o.Member)
+		if o.More > 0 {
+			value = fmt.Sprintf("%s: and %d more", value, o.More)
+		}
+		out = append(out, Fact{"Left out", value})
 	}
 	return out
 }
@@ -633,10 +651,35 @@ func (n Notification) events(d event.ThresholdData) string {
 	if d.Counted == "incidents" || n.Event.Kind == event.IncidentsExceeded {
 		q.Set("q", "incidents")
 	}
+	words := append([]string{q.Get("q")}, searched(d.Clauses)...)
 	if d.IP != "" {
-		q.Set("q", "attacks ip:"+d.IP)
+		words = append(words, "ip:"+d.IP)
 	}
+	q.Set("q", strings.Join(words, " "))
 	return n.page("/attacks?" + q.Encode())
+}
+
+// searches are what stands before a filter's values where the platform's events are searched. The facts have no more
+// than `q` (4.6); the words are those of its documentation, "Event Search and Filters". Applications are searched by
+// names there, which a trigger does not know: then more is shown than was counted.
+var searches = map[string]string{"attack_type": "", "target": "", "ip_address": "ip:", "domain": "d:",
+	"response_status": "statuscode:"}
+
+// searched are filters as a search has them: any of the values of one, all of the filters; ! is not.
+func searched(list []event.Clause) (out []string) {
+	for _, c := range list {
+		before, ok := searches[c.ID]
+		if !ok {
+			continue
+		}
+		if c.Operator == "ne" {
+			before = "!" + before
+		}
+		for _, v := range c.Codes {
+			out = append(out, before+v)
+		}
+	}
+	return out
 }
 
 func blocked(n Notification) text {
@@ -659,22 +702,60 @@ func blocked(n Notification) text {
 // endpoint tells of a change of an API, or of an endpoint that its specification does not have.
 func endpoint(n Notification) text {
 	d := event.Data[event.EndpointData](n.Event)
-	headline := "A new endpoint has been discovered in your API"
-	switch {
+	headline := "Your API has news of an endpoint" // of a change that has no name here
+	switch change := d.Change(); {
 	case n.Event.Kind == event.APIComparisonResult:
 		headline = "A new " + cmp.Or(d.EndpointType, "rogue") + " endpoint has been discovered in your API"
-	case d.ChangeType == "changed":
+	case change == "added", change == "":
+		headline = "A new endpoint has been discovered in your API"
+	case change == "changed":
 		headline = "An endpoint of your API has changed"
-	case d.ChangeType == "unused":
+	case change == "unused":
 		headline = "An endpoint of your API is not used any more"
 	}
 	return text{
 		headline: headline, severity: Low, link: d.Link, sentence: d.HTTPMethod + " " + d.EndpointPath,
 		facts: facts(Fact{"Trigger", d.TriggerName}, Fact{"Application", d.Application}, Fact{"Domain", d.Site()},
 			Fact{"Endpoint", d.EndpointPath}, Fact{"Method", d.HTTPMethod},
-			Fact{"Change", d.ChangeType}, Fact{"Type", d.EndpointType},
+			Fact{"Change", d.Change()}, Fact{"Type", d.EndpointType}, Fact{"Parameters", parameters(n.Event.Data)},
 			Fact{"Sensitive data", strings.Join(d.SensitiveData, ", ")}, Fact{"Specification", d.SpecName}),
 	}
+}
+
+// parameters are those of an endpoint that are new or have changed: the name of each, where it is, of which class, and
+// what happened to it. The facts (4.6) name what they have, and not how it is written: what is not there is left out.
+func parameters(data json.RawMessage) string {
+	var d struct {
+		Parameters []map[string]any `json:"parameters"`
+	}
+	if json.Unmarshal(data, &d) != nil {
+		return ""
+	}
+	var out []string
+	for _, p := range d.Parameters {
+		of := func(names ...string) string {
+			for _, name := range names {
+				if s, ok := p[name].(string); ok && s != "" {
+					return s
+				}
+			}
+			return ""
+		}
+		name := cmp.Or(of("name", "parameter_name"), of("path", "location_path"))
+		var more []string
+		for _, s := range []string{of("class", "location"), of("path", "location_path"), of("change", "change_type")} {
+			if s != "" && s != name {
+				more = append(more, s)
+			}
+		}
+		if name != "" && len(more) > 0 {
+			name += " (" + strings.Join(more, ", ") + ")"
+		}
+		if name != "" {
+			out = append(out, name)
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // count is not sent to anybody: it is what triggers count.

@@ -14,6 +14,7 @@ import (
 
 	"tocsin/shared/cut"
 	"tocsin/shared/event"
+	"tocsin/shared/event/brief"
 	"tocsin/shared/filter"
 	"tocsin/shared/logsample"
 	"tocsin/shared/trace"
@@ -480,7 +481,7 @@ func (m *matcher) notice(f firing, to event.Reaction) any {
 		panic(err) // it was validated to be an object when the event was accepted
 	}
 	if len(f.event.Data) > noticeBytes {
-		brief(data)
+		brief.Shorten(data, noticeBytes/16)
 	}
 	for name, value := range map[string]any{"trigger_name": m.Name, "reaction": to} {
 		raw, err := json.Marshal(value)
@@ -499,33 +500,12 @@ const clauseValues, clauseChars = 10, 100
 // bus.
 const noticeBytes = 16 << 10
 
-// brief leaves the large members out; lists keep their first elements.
-func brief(data map[string]json.RawMessage) {
-	for name, value := range data {
-		if len(value) <= noticeBytes/16 {
-			continue
-		}
-		delete(data, name)
-		var list []json.RawMessage
-		if json.Unmarshal(value, &list) != nil {
-			continue
-		}
-		size, n := 0, 0
-		for ; n < len(list) && size+len(list[n]) <= noticeBytes/16; n++ {
-			size += len(list[n])
-		}
-		if raw, err := json.Marshal(list[:n]); err == nil {
-			data[name] = raw
-		}
-	}
-}
-
 // clauses are the filters as a message tells them.
 func (m *matcher) clauses() []event.Clause {
 	var out []event.Clause
 	for _, f := range m.Filters {
 		rule := f.ID.Rule()
-		c := event.Clause{Filter: rule.Title, Operator: f.Operator}
+		c := event.Clause{ID: string(f.ID), Filter: rule.Title, Operator: f.Operator}
 		for n, v := range f.Values {
 			if n == clauseValues {
 				c.Values = append(c.Values, fmt.Sprintf("and %d more", len(f.Values)-n))
@@ -537,7 +517,21 @@ func (m *matcher) clauses() []event.Clause {
 			}
 			c.Values = append(c.Values, title)
 		}
+		if len(f.Values) <= clauseValues {
+			c.Codes = codes(f.Values)
+		}
 		out = append(out, c)
+	}
+	return out
+}
+
+// codes are the values of a filter, nil where one is too long.
+func codes(values []filter.Value) (out []string) {
+	for _, v := range values {
+		if cut.Runes(string(v), clauseChars) != string(v) {
+			return nil
+		}
+		out = append(out, string(v))
 	}
 	return out
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/event"
+	"tocsin/shared/event/brief"
 )
 
 // store is a store whose memory is older than what it stores.
@@ -112,6 +113,8 @@ func TestANoticeOfALargeEventFitsOntoTheBus(t *testing.T) {
 	d := event.Data[event.LoginsData](o.Publish[0])
 	require.Equal(t, "user-0@example.com", d.Accounts[0])
 	require.Equal(t, "Watch", d.TriggerName)
+	require.Equal(t, []brief.Omission{{Member: "accounts", More: len(accounts) - len(d.Accounts)}, {Member: "noise"}},
+		brief.LeftOut(o.Publish[0].Data))
 }
 
 func TestWhatIsNotWatchedCostsNothing(t *testing.T) {

@@ -567,8 +567,8 @@ const reacting = `,"reaction":{"trigger":"t","integrations":["i"]}}`
 // notices are the data of the messages of triggers. That of IPBlocked is the published one (facts, 1.11).
 var notices = map[event.Kind]string{
 	event.AttacksExceeded: `{"trigger_name":"SQLi burst","counted":"hits","count":10,"period":60,"clauses":` +
-		`[{"filter":"Attack type","operator":"eq","values":["SQLi","XSS"]},` +
-		`{"filter":"Domain","operator":"ne","values":["test.example.com"]}],` +
+		`[{"id":"attack_type","filter":"Attack type","operator":"eq","values":["SQLi","XSS"],"codes":["sqli","xss"]},` +
+		`{"id":"domain","filter":"Domain","operator":"ne","values":["test.example.com"],"codes":["test.example.com"]}],` +
 		`"time_from":1677628740,"time_to":1677628800` + reacting,
 	event.IncidentsExceeded: `{"trigger_name":"Incidents","counted":"incidents","count":0,"period":3600,"clauses":` +
 		`[{"filter":"Target","operator":"eq","values":["Server","Database"]}],` +
@@ -578,7 +578,8 @@ var notices = map[event.Kind]string{
 	event.IPBlocked: `{"trigger_name":"Denylist watch","application":"Application #8","reason":"Many attacks",` +
 		`"expire_at":"2023-03-02 12:00:00 +0000","ip":"203.0.113.9"` + reacting,
 	event.APIStructureChanged: `{"trigger_name":"API watch","application":"default","domain":"api.example.com",` +
-		`"endpoint_path":"/v1/orders","http_method":"POST","change_type":"added"` + reacting,
+		`"endpoint_path":"/v1/orders","http_method":"POST","change_type":"added",` +
+		`"parameters":[{"path":"user","name":"email","class":"request_body","change":"new"}]` + reacting,
 	event.APIComparisonResult: `{"trigger_name":"Rogue APIs","api_host":"api.example.com",` +
 		`"endpoint_path":"/v1/internal","http_method":"GET","type_of_endpoint":"shadow",` +
 		`"specification_name":"Public API"` + reacting,

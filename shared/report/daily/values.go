@@ -37,11 +37,8 @@ func surfaceValue(o event.ScopeObject) string {
 // apiValue is a change of an endpoint: the hour, what happened, the method, the host and the path.
 func apiValue(d event.EndpointData, at time.Time) string {
 	change := APIAdded
-	switch d.ChangeType {
-	case APIChanged:
-		change = APIChanged
-	case APIUnused, "excluded", "removed":
-		change = APIUnused
+	if word := d.Change(); word == APIChanged || word == APIUnused {
+		change = word
 	}
 	return strings.Join([]string{string(calendar.HourOf(at)), change, word(d.HTTPMethod), word(d.Site()),
 		d.EndpointPath}, " ")
