@@ -39,7 +39,7 @@ func TestAFallbackIsCheckedKeptAndTakenAway(t *testing.T) {
 	require.Contains(t, uses.raw, `"name":"B"`)
 	a = r.call("DELETE", at+c, "")
 	require.Equal(t, 409, a.status)
-	require.Contains(t, a.raw, "1 integrations have this one as their fallback")
+	require.Contains(t, a.raw, "integrations that have this one as their fallback: 1, such as")
 	require.Equal(t, 204, r.call("DELETE", at+c+"?force=true", "").status)
 	require.Equal(t, c, r.call("PATCH", at+b, `{"name":"Other"}`).body["fallback"], "it is as it was")
 	require.NotContains(t, r.call("PATCH", at+b, `{"fallback":""}`).body, "fallback")

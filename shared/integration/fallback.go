@@ -19,7 +19,7 @@ func (e *FallbackError) Error() string {
 	for _, i := range e.Of[:min(len(e.Of), toldNames)] {
 		names = append(names, i.Name)
 	}
-	return fmt.Sprintf("%d integrations have this one as their fallback, such as %s", len(e.Of),
+	return fmt.Sprintf("integrations that have this one as their fallback: %d, such as %s", len(e.Of),
 		strings.Join(names, ", "))
 }
 

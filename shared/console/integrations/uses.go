@@ -120,7 +120,9 @@ func (s *API) remove(ctx context.Context, in *deleteInput) (*struct{}, error) {
 	used := false
 	err := s.UnlessChanged(ctx, in.IfMatch, func(revision int64) error {
 		err := remove(ctx, rest.Person(ctx), in.ID, revision)
-		used = errors.Is(err, integration.ErrUsed)
+		if used = errors.Is(err, integration.ErrUsed); used {
+			return nil // an answer of its own, and no fault to be logged
+		}
 		return err
 	})
 	if used {
@@ -149,7 +151,7 @@ func (s *API) inUse(ctx context.Context, id string) error {
 	for _, u := range users[:min(len(users), toldNames)] {
 		names = append(names, u.Name)
 	}
-	return rest.NewProblem(http.StatusConflict, fmt.Sprintf("%d triggers notify this integration, such as %s: change "+
-		"them first, or repeat with force=true, which leaves them and ends that they notify it", len(users),
+	return rest.NewProblem(http.StatusConflict, fmt.Sprintf("triggers that notify this integration: %d, such as %s: "+
+		"change them first, or repeat with force=true, which leaves them and ends that they notify it", len(users),
 		strings.Join(names, ", ")))
 }

@@ -72,9 +72,23 @@ func Form(pairs ...string) string {
 // answer is RFC 6749, 5.1 and 5.2. expires_in is a number; some servers write it as a text.
 type answer struct {
 	Token       string      `json:"access_token"`
+	Type        any         `json:"token_type"`
 	ExpiresIn   json.Number `json:"expires_in"`
 	Error       string      `json:"error"`
 	Description string      `json:"error_description"`
+}
+
+// unfit says why a token can not be sent as Bearer, "" when it can. It is of printable characters (RFC 6749, A.12); one
+// of another type is sent in another way (7.1). Some servers leave the type out.
+func unfit(a answer) string {
+	kind, _ := a.Type.(string)
+	switch {
+	case strings.ContainsFunc(a.Token, func(c rune) bool { return c < ' ' || c > '~' }):
+		return " holds one with characters that no header can carry: have that server mended"
+	case kind != "" && !strings.EqualFold(kind, "bearer"):
+		return " holds one that is not of the type Bearer: have that server give such tokens"
+	}
+	return ""
 }
 
 // codes are the errors of a token endpoint (RFC 6749, 5.2; the last two of 4.1.2.1 are used as well).
@@ -118,6 +132,9 @@ func (g ClientCredentials) Read(r destination.Response, now time.Time) (destinat
 			what += ": a web page is there, to sign in at, or of a proxy or a captive portal"
 		}
 		return destination.Credential{}, destination.Failed(r, "no access token: "+what)
+	}
+	if what := unfit(a); what != "" {
+		return destination.Credential{}, destination.Failed(r, "no access token: the answer of "+g.Who+what)
 	}
 	life := usualLife
 	if s, err := a.ExpiresIn.Float64(); err == nil && s > 0 {
