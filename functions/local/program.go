@@ -96,7 +96,7 @@ func newID() string { return ulid.Make().String() }
 // wire makes everything in the order in which it needs one another.
 func (p *program) wire() error {
 	p.systems = catalogue.Default(telegram.New(p.telegram), s3.New(s3.Platform{Identity: p.identity(p.log)}))
-	p.policy = egress.Policy{Allow: p.allow}
+	p.policy = egress.Policy{Allow: p.allow, Local: true}
 	secrets, err := p.keys.Derive("unsubscribe")
 	if err != nil {
 		return err

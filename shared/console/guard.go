@@ -211,7 +211,8 @@ func route(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 		rest.Write(w, rest.NewProblem(http.StatusMethodNotAllowed, "this path takes "+allow+" only"))
 		return
 	}
-	rest.Write(w, rest.NewProblem(http.StatusNotFound, "there is nothing at this path: GET / lists what there is"))
+	rest.Write(w, rest.NewProblem(http.StatusNotFound,
+		"there is nothing at this path: /docs shows what there is, /openapi.json is the document of it"))
 }
 
 func (s *server) recover(w *watched, r *http.Request) {

@@ -23,6 +23,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/egress"
 	"tocsin/shared/patience"
+	"tocsin/shared/wording"
 )
 
 func TestPublic(t *testing.T) {
@@ -69,6 +70,48 @@ func TestCheckURL(t *testing.T) {
 		} else {
 			require.ErrorContains(t, err, want, address)
 		}
+	}
+}
+
+// On one machine a receiver beside Tocsin is the first one that people try.
+func TestAnAddressThatIsRefusedOnOneMachineNamesWhatAdmitsIt(t *testing.T) {
+	for address, want := range map[string]string{
+		"http://127.0.0.1:9000/": "names 127.0.0.1, which is not a public address: to send there, Tocsin has to be " +
+			"started with -allow 127.0.0.1:9000",
+		"https://127.0.0.1:9000/": "names 127.0.0.1, which is not a public address: to send there, Tocsin has to be " +
+			"started with -allow 127.0.0.1:9000",
+		"http://[::1]/": "names ::1, which is not a public address: to send there, Tocsin has to be started with " +
+			"-allow [::1]:80",
+		"https://wiki.internal/": "names internal, which is not a public address: to send there, Tocsin has to be " +
+			"started with -allow wiki.internal:443",
+		"http://receiver:8080/": "has a host without a dot, which is not a public address: write the full name, or " +
+			"Tocsin has to be started with -allow receiver:8080",
+		"http://hooks.example.com/": "must begin with https://",
+	} {
+		local := egress.Policy{Local: true}
+		err := local.CheckURL(address)
+		require.EqualError(t, err, want)
+		require.NotContains(t, egress.Policy{}.CheckURL(address).Error(), "-allow", "nobody can on AWS")
+		if _, allow, ok := strings.Cut(want, "-allow "); ok {
+			local.Allow = []string{allow}
+			require.NoError(t, local.CheckURL(address), "what is named admits it")
+			require.NotEqual(t, want, wording.In(wording.Japanese, want))
+			require.Contains(t, wording.In(wording.Japanese, want), "-allow "+allow)
+		}
+	}
+}
+
+func TestANameThatLeadsInsideOnOneMachineNamesWhatAdmitsIt(t *testing.T) {
+	lookup := func(context.Context, string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+	}
+	for _, local := range []bool{true, false} {
+		c := egress.New(egress.Policy{Local: local}, egress.Options{Lookup: lookup})
+		_, err := c.Do(t.Context(), destination.Request{Method: http.MethodPost, URL: "https://receiver.example.com:1/"})
+		require.Equal(t, egress.Forbidden, failure(t, err).Kind)
+		const remedy = ": to send there, Tocsin has to be started with -allow receiver.example.com:1"
+		require.Equal(t, local, strings.HasSuffix(failure(t, err).Reason, " are not allowed"+remedy), err)
+		require.NotEqual(t, failure(t, err).Reason, wording.In(wording.Japanese, failure(t, err).Reason))
 	}
 }
 

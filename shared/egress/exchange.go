@@ -138,7 +138,10 @@ func (x *exchange) explain(ctx context.Context, err error, host string) error {
 	var f *Failure
 	shown := x.request.Transport.Identity != (destination.Identity{})
 	switch {
-	case !errors.As(explained, &f) || !closed(err):
+	case errors.As(explained, &f) && f.Kind == Forbidden && x.client.policy.Local:
+		return &Failure{Forbidden, host + " leads to an address that is not public: private, loopback and link-local " +
+			"addresses are not allowed: to send there, Tocsin has to be started with -allow " + host}
+	case f == nil || !closed(err):
 	case f.Kind == TLS && shown:
 		return &Failure{TLS, "no secure connection to " + host + ": " + closedHandshake +
 			": it may not take our client certificate"}

@@ -21,6 +21,8 @@ type Policy struct {
 	// Allow names hosts (`host` or `host:port`) that may be private and may be spoken to over plain http. It is for
 	// the embedded mode, where the operator and the customer are one.
 	Allow []string
+	// Local: whoever runs the program can name hosts in Allow, so that what is refused says so. On AWS nobody can.
+	Local bool
 }
 
 // CheckURL says whether an integration may name the address. It looks at the text only: what a name resolves to is
@@ -64,10 +66,29 @@ func (p Policy) check(u *url.URL) error {
 	if p.allows(hostPort(u)) {
 		return nil
 	}
-	if u.Scheme == "http" {
+	err := checkHost(u.Hostname())
+	var inside *insideError
+	switch {
+	case p.Local && errors.As(err, &inside) && inside.name == "":
+		return fmt.Errorf("has a host without a dot, which is not a public address: write the full name, or Tocsin has "+
+			"to be started with -allow %s", hostPort(u))
+	case p.Local && inside != nil:
+		return fmt.Errorf("names %s, which is not a public address: to send there, Tocsin has to be started with "+
+			"-allow %s", inside.name, hostPort(u))
+	case u.Scheme == "http":
 		return errors.New("must begin with https://")
 	}
-	return checkHost(u.Hostname())
+	return err
+}
+
+// insideError is about a host that no public address has; the name is "" where it has no dot.
+type insideError struct {
+	name string
+	error
+}
+
+func notPublic(what string) error {
+	return &insideError{what, fmt.Errorf("names %s, which is not a public address", what)}
 }
 
 // private are the names that no public DNS holds: RFC 6761 and 6762 (localhost, local), RFC 8375 (home.arpa), ICANN's
@@ -79,7 +100,7 @@ var private = []string{"localhost", "local", "localdomain", "internal", "home.ar
 func checkHost(host string) error {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		if !Public(ip) {
-			return fmt.Errorf("names %s, which is not a public address", ip)
+			return notPublic(ip.String())
 		}
 		return nil
 	}
@@ -89,7 +110,7 @@ func checkHost(host string) error {
 	}
 	if ip, err := netip.ParseAddr(name); err == nil {
 		if !Public(ip) {
-			return fmt.Errorf("names %s, which is not a public address", ip)
+			return notPublic(ip.String())
 		}
 		return nil
 	}
@@ -101,11 +122,12 @@ func checkHost(host string) error {
 	}
 	for _, p := range private {
 		if above, ok := strings.CutSuffix(name, p); ok && (above == "" || strings.HasSuffix(above, ".")) {
-			return fmt.Errorf("names %s, which is not a public address", p)
+			return notPublic(p)
 		}
 	}
 	if !strings.Contains(name, ".") {
-		return errors.New("has a host without a dot, which is not a public address: write the full name")
+		return &insideError{"",
+			errors.New("has a host without a dot, which is not a public address: write the full name")}
 	}
 	return nil
 }

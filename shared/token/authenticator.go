@@ -57,7 +57,8 @@ func (a *Authenticator) Authenticate(r *http.Request) (access.Principal, error) 
 	t, err := a.Store.ByDigest(r.Context(), digest)
 	if errors.Is(err, ErrNotFound) || err == nil && subtle.ConstantTimeCompare(t.Digest, digest) != 1 {
 		return access.Principal{}, &access.UnauthorizedError{
-			Reason: "this API token is not known here: it was made elsewhere, or ended more than 30 days ago"}
+			Reason: "this API token is not known here: it was made elsewhere, ended more than 30 days ago, or its " +
+				"person or tenant was erased"}
 	}
 	if err != nil {
 		return access.Principal{}, err

@@ -3,12 +3,14 @@
 package integrations
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"golang.org/x/sync/errgroup"
@@ -377,16 +379,18 @@ func (s *API) create(ctx context.Context, in *createInput) (*integrationOutput, 
 
 // defaultName is what the form fills in: `Slack integration by Ada Lovelace, Mar 1` (facts, 1.1).
 func (s *API) defaultName(system destination.System, who activity.Actor) string {
-	by := who.Name
-	if by == "" {
-		by = who.Email
-	}
 	at := s.Now().UTC().Format("Jan 2")
 	one := system.Title
 	if !system.NamesOne {
 		one += " integration"
 	}
-	return one + " by " + by + ", " + at
+	// A shared token is nobody's.
+	by := cmp.Or(who.Name, who.Email, who.Token)
+	name := one + " by " + by + ", " + at
+	if by == "" || utf8.RuneCountInString(name) > integration.MaxName {
+		return one + ", " + at
+	}
+	return name
 }
 
 func (s *API) patch(ctx context.Context, in *patchInput) (*integrationOutput, error) {
