@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"tocsin/functions/local/commandline"
 	"tocsin/functions/local/doctor"
 	"tocsin/functions/local/keys"
+	"tocsin/functions/local/remote"
 	"tocsin/shared/console/mails"
 	"tocsin/shared/engine/aws/identity"
 	"tocsin/shared/engine/sqlite"
@@ -197,17 +199,37 @@ func (p *program) greet(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", firstPerson, err)
 	}
-	events, sign := "http://"+host(p.busListener.Addr()), "--no-sign-request "
-	if !httpserver.IsLoopback(p.busListener.Addr().String()) {
-		sign = ""
-	}
-	fmt.Printf("%s is ready at %s, and takes events at %s\n  sign in:    %s\n  publish:    aws "+
-		"%s--endpoint-url %s events put-events --entries file://events/vulnerability.json\n  state:      %s\n",
-		p.platform, p.address(p.listener.Addr()), events, how, sign, events, p.state)
+	events := "http://" + host(p.busListener.Addr())
+	fmt.Printf("%s is ready at %s, and takes events at %s\n  sign in:    %s\n  publish:    %s\n  state:      %s\n",
+		p.platform, p.address(p.listener.Addr()), events, how, p.publishing(events), p.state)
 	if p.metricsListener != nil {
 		fmt.Printf("  metrics:    http://%s/metrics\n", host(p.metricsListener.Addr()))
 	}
 	return nil
+}
+
+// publishing is how a person on this machine publishes an example.
+func (p *program) publishing(events string) string {
+	sample, publish := []string{"events", "sample", "vuln"}, []string{"events", "publish", "-"}
+	if p.tenant != defaultTenant {
+		sample = append(sample, "-account", p.tenant)
+	}
+	if events != remote.DefaultEventsURL {
+		publish = append(publish, "-events-url", events)
+	}
+	words := "`" + commandline.Typed(commandline.DefaultState, sample...) + " | " +
+		commandline.Typed(commandline.DefaultState, publish...) + "`"
+	if httpserver.IsLoopback(p.busListener.Addr().String()) {
+		return words
+	}
+	add := []string{"publisher-key", "add", "NAME"}
+	if p.key != commandline.DefaultKey {
+		if key, err := filepath.Abs(p.key); err == nil {
+			add = append(add, "-key", key)
+		}
+	}
+	return words + ", with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of `" +
+		commandline.Typed(commandline.DefaultState, add...) + "`"
 }
 
 // address is where a browser on this machine finds the Console.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -114,4 +116,60 @@ func TestAnIntegrationWithoutANameIsNamedAfterTheTokenThatMadeIt(t *testing.T) {
 		`{"system":"slack","events":[{"event":"system"}],"parameters":{"webhook_url":"`+slackHook+`"}}`)
 	require.Equal(t, http.StatusCreated, status, said)
 	require.Regexp(t, `"name":"Slack integration, [A-Z][a-z][a-z] \d+"`, said)
+}
+
+// What the program says at its start is what one does first: on a machine without settings of AWS, in any folder.
+func TestTheCommandThatTheGreetingHasPublishes(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("TOCSIN_CONFIG", "")
+	said := func(p *embedded.Process, pattern string) string {
+		m := regexp.MustCompile("(?m)^  publish:    `([^`]*)`" + pattern + "$").FindStringSubmatch(p.Output())
+		require.NotNil(t, m, p.Output())
+		return m[len(m)-1]
+	}
+	p := running(t, t.TempDir(), "-log-level", "error", "-tenant", "7")
+	require.Contains(t, typed(t, said(p, "")), "1 of 1 entries are published.")
+	require.Contains(t, said(p, ""), "-account 7", "of the account of this installation")
+
+	// Elsewhere than on a loopback address every call is signed.
+	signed := running(t, t.TempDir(), "-log-level", "error", "-listen-bus", "0.0.0.0:0")
+	pair := typed(t, said(signed, ", with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of `([^`]*)`"))
+	for _, m := range regexp.MustCompile(`(AWS_\w+)=(\S+)`).FindAllStringSubmatch(pair, -1) {
+		t.Setenv(m[1], m[2])
+	}
+	require.Contains(t, typed(t, regexp.MustCompile("publish:    `([^`]*)`").FindStringSubmatch(signed.Output())[1]),
+		"1 of 1 entries are published.")
+}
+
+// The pages' calls of PutEvents are made as they stand, but for the port, on a machine without settings of AWS.
+func TestTheCallsOfPutEventsThatThePagesHaveAreMade(t *testing.T) {
+	p := running(t, t.TempDir(), "-log-level", "error")
+	found := map[string]int{}
+	for _, page := range []string{"README.md", "events/README.md"} {
+		raw, err := os.ReadFile("../../" + page)
+		require.NoError(t, err)
+		for _, m := range regexp.MustCompile(`(?m)^(curl|aws) (?:.*\\\n)*.*$`).FindAllStringSubmatch(string(raw), -1) {
+			if !strings.Contains(m[0], "localhost:8081") {
+				continue // another call
+			}
+			found[m[1]]++
+			t.Run(page+" "+m[1], func(t *testing.T) {
+				if _, err := exec.LookPath(m[1]); err != nil {
+					t.Skip("there is no " + m[1])
+				}
+				cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.ReplaceAll(m[0], "http://localhost:8081", p.Bus))
+				cmd.Dir = "../.."
+				cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "AWS_EC2_METADATA_DISABLED=true"}
+				out, err := cmd.CombinedOutput()
+				require.NoError(t, err, "%s: %s", m[0], out)
+				require.Regexp(t, `"FailedEntryCount": ?0`, string(out))
+			})
+		}
+	}
+	require.Equal(t, map[string]int{"curl": 1, "aws": 2}, found)
+}
+
+func TestTheArchivesReadmeIsRunAsItStands(t *testing.T) {
+	_, out := followed(t, "../../scripts/release/README.md")
+	require.Contains(t, out, "1 of 1 entries are published.")
 }

@@ -12,10 +12,12 @@ import (
 	"crypto/sha256"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -141,7 +143,7 @@ func (b builder) build(ctx context.Context) error {
 
 // papers are what lies beside the program in the archive of a platform.
 func (b builder) papers(p platform) ([]file, error) {
-	names := []string{"README.md", "CHANGELOG.md", "SECURITY.md", "THIRD_PARTY_NOTICES"}
+	names := []string{"scripts/release/README.md", "CHANGELOG.md", "SECURITY.md", "THIRD_PARTY_NOTICES"}
 	if p.os == "linux" {
 		names = append(names, "infra/systemd/tocsin.service", "infra/systemd/tocsin-backup.service",
 			"infra/systemd/tocsin-backup.timer", "infra/systemd/tocsin-copies.service")
@@ -154,7 +156,46 @@ func (b builder) papers(p platform) ([]file, error) {
 		}
 		out = append(out, file{path.Base(name), raw, 0o644})
 	}
-	return out, nil
+	for _, folder := range []string{"docs", "events"} {
+		err := fs.WalkDir(os.DirFS(b.root), folder, func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			raw, err := os.ReadFile(filepath.Join(b.root, filepath.FromSlash(name)))
+			out = append(out, file{name, raw, 0o644})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return within(out), nil
+}
+
+// link is a link of Markdown to a file.
+var link = regexp.MustCompile(`(!?)\[([^\]]*)\]\(([^)#:\s]+)(#[^)]*)?\)`)
+
+// within takes the links from the documents that lead out of the archive; their words stay.
+func within(files []file) []file {
+	there := map[string]bool{}
+	for _, f := range files {
+		for at := f.name; at != "."; at = path.Dir(at) {
+			there[at] = true // its folder too
+		}
+	}
+	for n, f := range files {
+		if path.Ext(f.name) != ".md" {
+			continue
+		}
+		files[n].body = link.ReplaceAllFunc(f.body, func(whole []byte) []byte {
+			m := link.FindSubmatch(whole)
+			if there[path.Join(path.Dir(f.name), string(m[3]))] {
+				return whole
+			}
+			return m[2]
+		})
+	}
+	return files
 }
 
 func (b builder) one(ctx context.Context, p platform, made time.Time) error {

@@ -3,7 +3,9 @@ package main
 import (
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +57,36 @@ func TestAnArchiveForWindowsIsReadByPython(t *testing.T) {
 			"print(z.testzip(), z.namelist(), z.infolist()[0].date_time)", name).CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Equal(t, "None ['tocsin_1/tocsin.exe'] (2026, 3, 1, 12, 0, 0)", strings.TrimSpace(string(out)))
+}
+
+// Who has the archive has nothing else: the README of the repository began with a target of make, and its pages were not
+// there.
+func TestWhatThePapersOfAnArchiveLinkToIsInIt(t *testing.T) {
+	for _, p := range platforms {
+		papers, err := builder{root: "../.."}.papers(p)
+		require.NoError(t, err)
+		there, links := map[string]string{}, 0
+		for _, f := range papers {
+			there[f.name] = string(f.body)
+			there[path.Dir(f.name)] = ""
+		}
+		for name, text := range there {
+			if !strings.HasSuffix(name, ".md") {
+				continue
+			}
+			for _, m := range regexp.MustCompile(`\]\(([^)#:\s]+)(?:#[^)]*)?\)`).FindAllStringSubmatch(text, -1) {
+				links++
+				_, ok := there[path.Join(path.Dir(name), m[1])]
+				require.True(t, ok, "%s for %s links to %s", name, p, m[1])
+			}
+		}
+		require.Greater(t, links, 200)
+		require.NotContains(t, there["README.md"], "make run")
+		for _, named := range []string{"docs/install.md", "docs/first-message.md", "events/README.md",
+			"events/vulnerability.json", "docs/images/console.png"} {
+			require.NotEmpty(t, there[named], named)
+		}
+	}
 }
 
 func TestTwoBuildsThatDifferAreTold(t *testing.T) {
