@@ -35,7 +35,7 @@ func TestTheDocumentsAreForEverybody(t *testing.T) {
 		"home": "index.html", "table": "docs/running.html", "commands": "docs/command-line.html",
 		"runbook": "docs/runbook/index.html", "system": "systems/slack.html", "kinds": "events/kinds.html",
 		"api": "api/deliveries.html", "answers": "troubleshooting/answers.html",
-		"symptoms": "docs/troubleshooting.html", "file": "files/infra/kubernetes/tocsin.yaml.html",
+		"symptoms": "docs/troubleshooting.html", "answers-japanese": "troubleshooting/answers-ja.html", "file": "files/infra/kubernetes/tocsin.yaml.html",
 	} {
 		for theme, l := range map[string]look{"light": desk,
 			"dark": {language: "en", theme: "dark", width: 390, height: 844, mobile: true}} {
@@ -57,6 +57,7 @@ func TestAWholeErrorIsFoundInTheDocumentsOnADisk(t *testing.T) {
 		"tocsin: listen on localhost:8080: listen tcp 127.0.0.1:8080: bind: address already in use: stop what uses " +
 			"the port, or choose another with -listen": "listen on …: …: stop what uses the port, or choose another " +
 			"with -…",
+		"接続が拒否されました。10.1.2.3:443 で待ち受けているものがないか": "接続が拒否されました。… で待ち受けているものがないか、ファイアウォールに拒否されています",
 		"rotate":            "Backup, restore and keys on one machine",
 		"search-deliveries": "search-deliveries",
 	} {

@@ -1,20 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"html"
 	"html/template"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -22,18 +18,19 @@ import (
 type sentence struct {
 	words string
 	where string // the heading that it stands under
+	means string // in English, where it is in another language
 }
 
-// leastWords tells a sentence from a label.
-const leastWords = 3
+// leastWords tells a sentence from a label: the API's whole answer to who has no token is "sign in".
+const leastWords = 2
 
 // faults makes the pages of what the product says, so that each sentence is found.
 func faults(s *site) ([]page, error) {
-	texts, err := wordings(filepath.Join(s.root, "shared/wording/texts/en"))
+	texts, translated, err := wordings(filepath.Join(s.root, "shared/wording/texts"))
 	if err != nil {
 		return nil, err
 	}
-	console, err := messages(filepath.Join(s.root, "shared/console/pages/web/messages/en.json"))
+	console, shown, err := messages(filepath.Join(s.root, "shared/console/pages/web/messages"))
 	if err != nil {
 		return nil, err
 	}
@@ -41,23 +38,33 @@ func faults(s *site) ([]page, error) {
 	if err != nil {
 		return nil, err
 	}
+	there := map[string]bool{}
+	for _, said := range slices.Concat(texts, console) {
+		there[said.words] = true
+	}
+	errs = slices.DeleteFunc(errs, func(said sentence) bool { return there[said.words] })
 	return []page{
-		told("troubleshooting/answers.html", "What the API and deliveries say",
+		told("troubleshooting/answers.html", "en", "What the API and deliveries say",
 			"Reasons of deliveries and tests, answers of the API, and notices, by subject. What is wrong and what to "+
 				"do stand in the sentence; … is what is filled in.", texts),
-		told("troubleshooting/console.html", "What the Console says",
+		told("troubleshooting/console.html", "en", "What the Console says",
 			"Sentences of the Console's own pages.", console),
-		told("troubleshooting/program.html", "What the program and its commands say",
-			"Errors that are printed or logged, by the folder of the code that says them. A sentence can "+
+		told("troubleshooting/program.html", "en", "What the program and its commands say",
+			"What is printed or logged, by the folder of the code that says it. A sentence can "+
 				"be several of these, with colons between: what was tried comes first.", errs),
+		told("troubleshooting/answers-ja.html", "ja", "APIと配信が伝える文",
+			"配信とテストの理由、APIの応答、通知の文です。…には値が入ります。文の下は英語です。", translated),
+		told("troubleshooting/console-ja.html", "ja", "コンソールが伝える文",
+			"コンソールの画面の文です。…には値が入ります。文の下は英語です。", shown),
 	}, nil
 }
 
-// told makes a page of sentences.
-func told(url, title, about string, all []sentence) page {
+// told makes a page of sentences in a language.
+func told(url, language, title, about string, all []sentence) page {
 	p := page{URL: url, Title: title, Entries: []entry{{Title: title, URL: url, Page: title, Text: about}}}
 	var out strings.Builder
-	fmt.Fprintf(&out, "<h1>%s</h1>\n<p>%s</p>\n", html.EscapeString(title), html.EscapeString(about))
+	fmt.Fprintf(&out, "<h1 lang=%q>%s</h1>\n<p lang=%q>%s</p>\n", language, html.EscapeString(title), language,
+		html.EscapeString(about))
 	where := ""
 	for n, s := range all {
 		if s.where != where {
@@ -67,9 +74,14 @@ func told(url, title, about string, all []sentence) page {
 			where = s.where
 			fmt.Fprintf(&out, "<h2 id=\"%s\">%s</h2>\n<ul>\n", anchor(where), html.EscapeString(where))
 		}
-		id := fmt.Sprintf("say-%d", n+1)
-		fmt.Fprintf(&out, "<li id=%q>%s</li>\n", id, html.EscapeString(s.words))
-		p.Entries = append(p.Entries, entry{Title: s.words, URL: url + "#" + id, Page: title + ", " + where})
+		id := fmt.Sprintf("n%d", n+1)
+		fmt.Fprintf(&out, "<li id=%q lang=%q>%s", id, language, html.EscapeString(s.words))
+		if s.means != "" {
+			fmt.Fprintf(&out, "<br><small lang=\"en\">%s</small>", html.EscapeString(s.means))
+		}
+		out.WriteString("</li>\n")
+		p.Entries = append(p.Entries,
+			entry{Title: s.words, URL: url + "#" + id, Page: title + ", " + where, Said: true})
 	}
 	out.WriteString("</ul>\n")
 	p.Body = template.HTML(out.String()) //nolint:gosec // its texts were escaped
@@ -82,203 +94,91 @@ func anchor(s string) string {
 	return strings.Trim(notInAnchors.ReplaceAllString(strings.ToLower(s), "-"), "-")
 }
 
-// place is what is filled into a text: {host:word} of the catalogue, {name} of the Console, %s of the code.
-var (
-	place = regexp.MustCompile(`\{[^{}]*\}`)
-	verb  = regexp.MustCompile(`%[-+# 0-9.]*[a-zA-Z]`)
-)
+// place is what is filled into a text: {host:word} of the catalogue, {name} of the Console.
+var place = regexp.MustCompile(`\{[^{}]*\}`)
 
 func isSentence(words string) bool { return len(strings.Fields(words)) >= leastWords }
 
-// wordings are the texts of the catalogue, by their subjects.
-func wordings(folder string) (all []sentence, err error) {
-	names, err := filepath.Glob(filepath.Join(folder, "*.json"))
+// wordings are the texts of the catalogue, by their subjects, in English and in Japanese.
+func wordings(folder string) (english, japanese []sentence, err error) {
+	names, err := filepath.Glob(filepath.Join(folder, "en", "*.json"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, name := range names {
-		raw, err := os.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		var texts map[string]string
-		if err := json.Unmarshal(raw, &texts); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
 		subject := strings.TrimSuffix(filepath.Base(name), ".json")
-		for _, code := range slices.Sorted(maps.Keys(texts)) {
-			if words := place.ReplaceAllString(texts[code], "…"); isSentence(words) {
-				all = append(all, sentence{words, subject})
-			}
+		en, ja, err := pairs(name, filepath.Join(folder, "ja", filepath.Base(name)),
+			func(string) string { return subject })
+		if err != nil {
+			return nil, nil, err
 		}
+		english, japanese = append(english, en...), append(japanese, ja...)
 	}
-	return all, nil
+	return english, japanese, nil
 }
 
-// messages are the texts of the Console's own pages.
-func messages(file string) (all []sentence, err error) {
+// messages are the texts of the Console's own pages, likewise.
+func messages(folder string) (english, japanese []sentence, err error) {
+	english, japanese, err = pairs(filepath.Join(folder, "en.json"), filepath.Join(folder, "ja.json"),
+		func(code string) string {
+			subject, _, _ := strings.Cut(code, ".")
+			return subject
+		})
+	byPlace := func(a, b sentence) int { return strings.Compare(a.where, b.where) }
+	slices.SortStableFunc(english, byPlace)
+	slices.SortStableFunc(japanese, byPlace)
+	return english, japanese, err
+}
+
+// pairs are the sentences of a file, and of that of the same codes in Japanese, which has no spaces to count words by.
+func pairs(en, ja string, where func(code string) string) (english, japanese []sentence, err error) {
+	texts, err := formsOf(en)
+	if err != nil {
+		return nil, nil, err
+	}
+	translated, err := formsOf(ja)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, code := range slices.Sorted(maps.Keys(texts)) {
+		means := ""
+		for _, words := range texts[code] {
+			if isSentence(words) {
+				means = cmp.Or(means, words)
+				english = append(english, sentence{words: words, where: where(code)})
+			}
+		}
+		if means == "" {
+			continue
+		}
+		for _, words := range translated[code] {
+			japanese = append(japanese, sentence{words: words, where: where(code), means: means})
+		}
+	}
+	return english, japanese, nil
+}
+
+// formsOf are the texts of a file by their codes: one, or one for each number of things.
+func formsOf(file string) (map[string][]string, error) {
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	var texts map[string]any // a text, or one for each number of things
+	var texts map[string]any
 	if err := json.Unmarshal(raw, &texts); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	for _, code := range slices.Sorted(maps.Keys(texts)) {
-		subject, _, _ := strings.Cut(code, ".")
-		forms, ok := texts[code].(map[string]any)
+	all := map[string][]string{}
+	for code, text := range texts {
+		forms, ok := text.(map[string]any)
 		if !ok {
-			forms = map[string]any{"": texts[code]}
+			forms = map[string]any{"": text}
 		}
 		for _, form := range slices.Sorted(maps.Keys(forms)) {
-			words, ok := forms[form].(string)
-			if words = place.ReplaceAllString(words, "…"); ok && isSentence(words) {
-				all = append(all, sentence{words, subject})
+			if words, ok := forms[form].(string); ok {
+				all[code] = append(all[code], place.ReplaceAllString(words, "…"))
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b sentence) int { return strings.Compare(a.where, b.where) })
 	return all, nil
-}
-
-// speakers are the calls whose first text is said: of errors, and of logs.
-var speakers = []string{"New", "Errorf", "Error", "Warn", "Fatal", "Printf", "Fprintf", "Fprintln"}
-
-// tests are folders of code that runs in tests alone.
-var tests = []string{"shared/engine/enginetest", "shared/engine/memory", "shared/patience"}
-
-// reasoning are the folders in which what a function answers with is told to people: a reason, the end of a sentence.
-// Elsewhere it can be a query, a part of a message, or the text of a document.
-var reasoning = regexp.MustCompile(
-	`^shared/(bus|client|configuration(/client|/tree)?|console(/v2)?|trigger|report|account|token)/[^/]*$|` +
-		`^functions/local/([^/]*$|(backups|configurations|deliveries|events|integrations)/)|` +
-		`^functions/local/(keys|listening|remote|tenants)/`)
-
-// errorsOf are the errors that the code makes and logs, by its folders.
-func errorsOf(root string) (all []sentence, err error) {
-	said := map[sentence]bool{}
-	for _, folder := range []string{"functions", "shared"} {
-		err := filepath.WalkDir(filepath.Join(root, folder), func(at string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			relative, err := filepath.Rel(root, at)
-			if err != nil {
-				return err
-			}
-			relative = filepath.ToSlash(relative)
-			if d.IsDir() && slices.Contains(tests, relative) {
-				return fs.SkipDir
-			}
-			if d.IsDir() || !strings.HasSuffix(at, ".go") || strings.HasSuffix(at, "_test.go") ||
-				strings.HasSuffix(at, ".gen.go") {
-				return nil
-			}
-			file, err := parser.ParseFile(token.NewFileSet(), at, nil, 0)
-			if err != nil {
-				return err
-			}
-			whole := strings.HasPrefix(relative, "functions/local/doctor/")
-			for _, words := range spoken(file, whole, reasoning.MatchString(relative)) {
-				said[sentence{words, filepath.ToSlash(filepath.Dir(relative))}] = true
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	all = slices.SortedFunc(maps.Keys(said), func(a, b sentence) int {
-		if a.where != b.where {
-			return strings.Compare(a.where, b.where)
-		}
-		return strings.Compare(a.words, b.words)
-	})
-	return all, nil
-}
-
-// spoken are the sentences of a file: what its errors and logs say, its reasons too, or all that it says.
-func spoken(file *ast.File, whole, reasons bool) (all []string) {
-	keep := func(e ast.Expr) bool {
-		words, ok := literal(e)
-		if ok {
-			words = strings.Join(strings.Fields(verb.ReplaceAllString(words, "…")), " ")
-		}
-		if ok && isSentence(strings.ReplaceAll(words, "…", "")) {
-			all = append(all, words)
-		}
-		return ok
-	}
-	ast.Inspect(file, func(n ast.Node) bool {
-		switch n := n.(type) {
-		case *ast.CallExpr:
-			of, ok := n.Fun.(*ast.SelectorExpr)
-			if !ok || !slices.Contains(speakers, of.Sel.Name) {
-				return true
-			}
-			for _, arg := range n.Args {
-				if keep(arg) {
-					break
-				}
-			}
-		case *ast.ReturnStmt:
-			for _, e := range answers(n, reasons) {
-				keep(e)
-			}
-		case *ast.KeyValueExpr:
-			if name, ok := n.Key.(*ast.Ident); ok && reasons && (name.Name == "Reason" || name.Name == "Message") {
-				keep(n.Value)
-			}
-		case *ast.BasicLit, *ast.BinaryExpr:
-			if whole {
-				return !keep(n.(ast.Expr))
-			}
-		}
-		return true
-	})
-	return all
-}
-
-// answers are the texts that a function answers with, or makes its answer of.
-func answers(n *ast.ReturnStmt, reasons bool) (all []ast.Expr) {
-	for _, result := range n.Results {
-		if call, ok := result.(*ast.CallExpr); ok {
-			all = append(all, call.Args...)
-		} else {
-			all = append(all, result)
-		}
-	}
-	if !reasons {
-		return nil
-	}
-	return all
-}
-
-// literal is a text of the code, whose parts that are no texts are ….
-func literal(e ast.Expr) (words string, ok bool) {
-	switch e := e.(type) {
-	case *ast.BasicLit:
-		if e.Kind != token.STRING {
-			return "", false
-		}
-		words, err := strconv.Unquote(e.Value)
-		return words, err == nil
-	case *ast.BinaryExpr:
-		if e.Op != token.ADD {
-			return "", false
-		}
-		a, isA := literal(e.X)
-		b, isB := literal(e.Y)
-		if !isA {
-			a = "…"
-		}
-		if !isB {
-			b = "…"
-		}
-		return a + b, isA || isB
-	case *ast.ParenExpr:
-		return literal(e.X)
-	}
-	return "", false
 }

@@ -7,6 +7,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"embed"
 	"encoding/json"
@@ -21,7 +22,7 @@ import (
 	"tocsin/scripts/tool"
 )
 
-//go:embed page.html site.css search.js
+//go:embed page.html site.css look.js search.js
 var files embed.FS
 
 var layout = template.Must(template.ParseFS(files, "page.html"))
@@ -63,10 +64,35 @@ type page struct {
 
 // entry is what the search finds: a page, a section of it, or a sentence.
 type entry struct {
-	Title string `json:"t"`
-	URL   string `json:"u"`
-	Page  string `json:"p"`
-	Text  string `json:"x"`
+	Title, URL, Page, Text string
+	Said                   bool // a sentence of the product
+}
+
+// group is the entries of a page in the index, which a browser loads whole: what they have in common stands there once.
+type group struct {
+	Page string `json:"p"`
+	URL  string `json:"u"`
+	Said bool   `json:"s,omitempty"`
+	// Entries are the place on the page, the title, and the text where there is one.
+	Entries [][]string `json:"e"`
+}
+
+// grouped puts entries that follow each other together.
+func grouped(all []entry) (groups []group) {
+	for _, e := range all {
+		url, place, _ := strings.Cut(e.URL, "#")
+		n := len(groups) - 1
+		if n < 0 || groups[n].URL != url || groups[n].Page != e.Page || groups[n].Said != e.Said {
+			groups = append(groups, group{Page: e.Page, URL: url, Said: e.Said})
+			n++
+		}
+		line := []string{place, e.Title}
+		if e.Text != "" {
+			line = append(line, e.Text)
+		}
+		groups[n].Entries = append(groups[n].Entries, line)
+	}
+	return groups
 }
 
 // section is a part of the list of pages.
@@ -143,13 +169,16 @@ func (s *site) write() error {
 	if err := s.sources(); err != nil {
 		return err
 	}
-	raw, err := json.Marshal(index)
-	if err != nil {
+	var raw bytes.Buffer
+	raw.WriteString("window.siteIndex = ")
+	encoder := json.NewEncoder(&raw)
+	encoder.SetEscapeHTML(false) // it is a file of its own
+	if err := encoder.Encode(grouped(index)); err != nil {
 		return err
 	}
-	s.written["index.json"] = raw
-	s.written["index.js"] = append(append([]byte("window.siteIndex = "), raw...), ";\n"...)
-	for _, name := range []string{"site.css", "search.js"} {
+	s.written["index.js"] = raw.Bytes()
+	var err error
+	for _, name := range []string{"site.css", "look.js", "search.js"} {
 		if s.written[name], err = files.ReadFile(name); err != nil {
 			return err
 		}
