@@ -45,6 +45,7 @@ func TestThePageOfTheCommandLineIsRunAsItStands(t *testing.T) {
 func TestThePageOfTheFirstMessageIsRunAsItStands(t *testing.T) {
 	_, out := followed(t, "../../docs/first-message.md")
 	require.Contains(t, out, "New vulnerability detected")
+	require.Contains(t, out, "left out  First: it does not take this type of event.")
 	require.Regexp(t, `First +(pending|retrying|delivered) +vuln `, out)
 }
 

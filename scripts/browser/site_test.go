@@ -35,7 +35,8 @@ func TestTheDocumentsAreForEverybody(t *testing.T) {
 		"home": "index.html", "table": "docs/running.html", "commands": "docs/command-line.html",
 		"runbook": "docs/runbook/index.html", "system": "systems/slack.html", "kinds": "events/kinds.html",
 		"api": "api/deliveries.html", "answers": "troubleshooting/answers.html",
-		"symptoms": "docs/troubleshooting.html", "answers-japanese": "troubleshooting/answers-ja.html", "file": "files/infra/kubernetes/tocsin.yaml.html",
+		"symptoms": "docs/troubleshooting.html", "answers-japanese": "troubleshooting/answers-ja.html",
+		"file": "files/infra/kubernetes/tocsin.yaml.html",
 	} {
 		for theme, l := range map[string]look{"light": desk,
 			"dark": {language: "en", theme: "dark", width: 390, height: 844, mobile: true}} {

@@ -480,9 +480,9 @@ func badInputs(id string) map[string]badInput {
 		"a state to replay": {"POST", "/v1/integrations/" + id + "/replay", `{"states":["pending"]}`, 422,
 			"states"},
 		"an unknown integration": {"GET", "/v1/integrations/01GTD8R4000000000000000001", "", 404,
-			"no such integration"},
+			`there is no integration \"01GTD8R4000000000000000001\""`},
 		"an unknown delivery": {"GET", "/v1/integrations/" + id + "/deliveries/01GTD8R4000000000000000001", "", 404,
-			"no such delivery"},
+			`this integration has no delivery \"01GTD8R4000000000000000001\""`},
 		"no mail log": {"GET", "/v1/mail-log", "", 404, "keeps none"},
 	}
 }
@@ -519,7 +519,8 @@ func TestAnotherTenantsIntegrationIsNotThere(t *testing.T) {
 		a := r.call(c[0], "/v1/integrations/"+id+c[1], body)
 		require.Equal(t, 404, a.status, "%s %s: %s", c[0], c[1], a.raw)
 		unknown := r.call(c[0], "/v1/integrations/01GTD8R4000000000000000001"+c[1], body)
-		require.Equal(t, unknown.raw, a.raw, "exactly as an id that nobody has")
+		require.Equal(t, strings.ReplaceAll(unknown.raw, "01GTD8R4000000000000000001", id),
+			strings.ReplaceAll(a.raw, "01GTD8R4000000000000000001", id), "exactly as an id that nobody has")
 	}
 	require.Equal(t, 404, r.call("POST", "/v1/integrations/test", `{"integration":"`+id+
 		`","parameters":{"webhook_url":"********"}}`).status)
@@ -680,4 +681,32 @@ func TestH23OneUnreadableIntegrationFailsNoList(t *testing.T) {
 func slackDraft(name string) string {
 	return `{"system":"slack","name":"` + name +
 		`","events":[{"event":"system"}],"parameters":{"webhook_url":"https://hooks.slack.com/services/T0/B0/s3cr3t"}}`
+}
+
+func TestWhatIsNotThereIsNamedInEachLanguage(t *testing.T) {
+	r := start(t)
+	id := r.slack("mine")
+	const gone = "01GTD8R4000000000000000009"
+	for _, c := range [][3]string{
+		{"GET", "/v1/integrations/" + gone}, {"POST", "/v1/integrations/" + gone + "/enable"},
+		{"GET", "/v1/integrations/" + id + "/deliveries/" + gone}, {"GET", "/v1/triggers/" + gone},
+		{"GET", "/v1/reports/" + gone}, {"GET", "/v1/events/" + gone}, {"DELETE", "/v1/tokens/" + gone},
+		{"POST", "/v1/dead-letters/" + gone + "/replay"}, {"GET", "/v1/people/" + gone + "/mails"},
+		{"POST", "/v1/commands/" + gone + "/ack", `{"outcome":"acknowledged"}`},
+		{"POST", "/v1/integrations/samples", `{"system":"` + gone + `"}`},
+	} {
+		for language, says := range map[string]string{"en": "there is no ", "ja": gone} {
+			a := r.call(c[0], c[1], c[2], "Accept-Language", language)
+			require.Equal(t, 404, a.status, "%v %s", c, a.raw)
+			detail := strings.ReplaceAll(a.body["detail"].(string), "this integration has no ", "there is no ")
+			require.Contains(t, detail, says, c)
+			require.Contains(t, detail, gone, c)
+			require.Equal(t, language == "ja", !strings.Contains(detail, " is no "), detail)
+		}
+	}
+	a := r.call("GET", "/v1/events/"+gone, "")
+	require.Contains(t, a.body["detail"], "not the EventId that PutEvents answers")
+	require.Contains(t, a.body["detail"], "GET /v1/dead-letters")
+	long := r.call("GET", "/v1/integrations/"+strings.Repeat("x", 500), "")
+	require.Less(t, len(long.body["detail"].(string)), 100, "an id is told in short")
 }

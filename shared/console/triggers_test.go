@@ -130,7 +130,7 @@ func wrongTriggers(threshold, notify, email string) []wrongTrigger {
 			"actions.0.params.integration_ids", "choose at least one"},
 		{"an integration that is none", `{"template_id":"hits_exceeded",` + threshold +
 			`,"actions":[{"id":"send_notification","params":{"integration_ids":["x"]}}]}`,
-			"actions.0.params.integration_ids.0", "no such integration"},
+			"actions.0.params.integration_ids.0", "there is no integration"},
 		{"mail about the denylist",
 			`{"template_id":"blacklist_ip_added","actions":[{"id":"send_notification","params":{"integration_ids":["` +
 				email + `"]}}]}`, "actions.0.params.integration_ids.0",

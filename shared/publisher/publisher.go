@@ -1,7 +1,8 @@
 // Package publisher keeps the key pairs with which other machines publish events to the embedded program: an access key
 // id that may be seen, and a secret that signs. They are in a file of their own beside the key file, because the state
-// file belongs to the running program alone, which sees a change of this one within a second. The secrets are
-// sealed, and not hashed: a signature is verified by making it again.
+// file belongs to the running program alone, which sees a change of this one at the next call: it looks at the file
+// each time, and reads it when it was changed. The secrets are sealed, and not hashed: a signature is verified by making
+// it again.
 package publisher
 
 import (
@@ -40,19 +41,15 @@ type KeyRing interface {
 	Open(ctx context.Context, sealed, context []byte) ([]byte, error)
 }
 
-// look is how often the file is looked at for a change.
-const look = time.Second
-
 // File is the file of key pairs. Make it with At. It is safe for concurrent use.
 type File struct {
 	path string
 	ring KeyRing
 	now  func() time.Time
 
-	mu     sync.Mutex
-	looked time.Time
-	stamp  string // of what was read last
-	keys   map[string]opened
+	mu   sync.Mutex
+	last fs.FileInfo // of what was read last; nil = there was no file
+	keys map[string]opened
 }
 
 type opened struct {
@@ -72,11 +69,8 @@ var ErrUnknown = errors.New("there is no such publisher key")
 func (f *File) Secret(ctx context.Context, id string) (name, secret string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if now := time.Now(); f.keys == nil || now.Sub(f.looked) >= look {
-		if err := f.load(ctx); err != nil {
-			return "", "", err
-		}
-		f.looked = now
+	if err := f.load(ctx); err != nil {
+		return "", "", err
 	}
 	k, ok := f.keys[id]
 	if !ok {
@@ -86,15 +80,14 @@ func (f *File) Secret(ctx context.Context, id string) (name, secret string, err 
 }
 
 func (f *File) load(ctx context.Context) error {
-	stamp := "none"
 	info, err := os.Stat(f.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("look at the file of publisher keys %s: %w", f.path, err)
 	}
-	if err == nil {
-		stamp = fmt.Sprint(info.ModTime().UnixNano(), info.Size())
+	if err != nil {
+		info = nil
 	}
-	if f.keys != nil && stamp == f.stamp {
+	if f.keys != nil && same(f.last, info) {
 		return nil
 	}
 	keys, err := f.List()
@@ -109,8 +102,16 @@ func (f *File) load(ctx context.Context) error {
 		}
 		all[k.ID] = opened{k.Name, string(plain), err}
 	}
-	f.keys, f.stamp = all, stamp
+	f.keys, f.last = all, info
 	return nil
+}
+
+// same reports whether the file is as it was: each change makes another file of it.
+func same(was, is fs.FileInfo) bool {
+	if was == nil || is == nil {
+		return was == nil && is == nil
+	}
+	return os.SameFile(was, is) && was.ModTime().Equal(is.ModTime()) && was.Size() == is.Size()
 }
 
 func sealContext(k Key) []byte { return []byte("publisher/" + k.ID) }

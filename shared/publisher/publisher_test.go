@@ -1,6 +1,7 @@
 package publisher_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -99,4 +100,42 @@ func TestAFileThatCanNotBeReadStaysAsItIs(t *testing.T) {
 	raw, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, "[{", string(raw))
+}
+
+// counted counts how often secrets are opened: each reading of the file opens all of them.
+type counted struct {
+	publisher.KeyRing
+	opened int
+}
+
+func (c *counted) Open(ctx context.Context, sealed, with []byte) ([]byte, error) {
+	c.opened++
+	return c.KeyRing.Open(ctx, sealed, with)
+}
+
+func TestAKeyIsTakenFromItsMakingOnAndRefusedFromItsRemovalOn(t *testing.T) {
+	ours, path := file(t)
+	ring, err := keyring.Open(filepath.Join(filepath.Dir(path), "tocsin.key"))
+	require.NoError(t, err)
+	count := &counted{KeyRing: ring}
+	program := publisher.At(path, count, time.Now)
+	for range 20 {
+		k, secret, err := ours.Add(t.Context(), "a")
+		require.NoError(t, err)
+		_, found, err := program.Secret(t.Context(), k.ID)
+		require.NoError(t, err, "at once, and not within a second")
+		require.Equal(t, secret, found)
+		_, err = ours.Remove(k.ID)
+		require.NoError(t, err)
+		_, _, err = program.Secret(t.Context(), k.ID)
+		require.ErrorIs(t, err, publisher.ErrUnknown)
+	}
+	_, _, err = ours.Add(t.Context(), "a")
+	require.NoError(t, err)
+	before := count.opened
+	for range 100 {
+		_, _, err = program.Secret(t.Context(), "TCSNSTRANGER")
+		require.ErrorIs(t, err, publisher.ErrUnknown)
+	}
+	require.Equal(t, before+1, count.opened, "strangers do not make it read the file again")
 }

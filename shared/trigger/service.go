@@ -533,7 +533,7 @@ func (s *Service) gone(ctx context.Context, t Trigger, joins []string, err error
 				continue
 			}
 			if _, err := s.Integrations.Get(ctx, t.Tenant, id); errors.Is(err, integration.ErrNotFound) {
-				v.Addf(fmt.Sprintf("actions.%d.params.integration_ids.%d", n, k), noIntegration)
+				v.Addf(fmt.Sprintf("actions.%d.params.integration_ids.%d", n, k), noIntegration, id)
 			} else if err != nil {
 				return fmt.Errorf("read integration %s for a trigger: %w", id, err)
 			}
@@ -542,7 +542,7 @@ func (s *Service) gone(ctx context.Context, t Trigger, joins []string, err error
 	return v.InvalidParameters
 }
 
-const noIntegration = "there is no such integration"
+const noIntegration = `there is no integration "%s"`
 
 func (s *Service) integrations(ctx context.Context, v *validation, field string, t Template, tenant string, a Action,
 	kept []Action) error {
@@ -568,7 +568,7 @@ func (s *Service) integrations(ctx context.Context, v *validation, field string,
 		i, err := s.Integrations.Get(ctx, tenant, id)
 		if errors.Is(err, integration.ErrNotFound) {
 			if !slices.ContainsFunc(kept, func(a Action) bool { return slices.Contains(a.Integrations, id) }) {
-				v.Addf(field, noIntegration)
+				v.Addf(field, noIntegration, id)
 			}
 			continue
 		}

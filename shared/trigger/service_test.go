@@ -46,11 +46,12 @@ func TestAnIntegrationThatIsDeletedMeanwhileIsAFieldError(t *testing.T) {
 	notify := func(ids ...string) []trigger.Action {
 		return []trigger.Action{{ID: trigger.Notify, Integrations: ids}}
 	}
-	gone := func(field string, err error) {
+	gone := func(field, id string, err error) {
 		t.Helper()
 		var invalid trigger.InvalidError
 		require.ErrorAs(t, err, &invalid)
-		require.Equal(t, trigger.InvalidError{{Field: field, Reason: "there is no such integration"}}, invalid)
+		require.Equal(t,
+			trigger.InvalidError{{Field: field, Reason: `there is no integration "` + id + `"`}}, invalid)
 	}
 	draft := trigger.Draft{Template: trigger.UserAdded}
 	slack("kept")
@@ -62,13 +63,13 @@ func TestAnIntegrationThatIsDeletedMeanwhileIsAFieldError(t *testing.T) {
 	integrations.on = true
 	draft.Actions = notify("a")
 	_, err = s.Create(t.Context(), ada, draft)
-	gone("actions.0.params.integration_ids.0", err)
+	gone("actions.0.params.integration_ids.0", "a", err)
 	_, err = s.Copy(t.Context(), ada, made.ID)
-	gone("actions.0.params.integration_ids.0", err)
+	gone("actions.0.params.integration_ids.0", "kept", err)
 	slack("b")
 	actions := notify("kept", "b")
 	_, err = s.Update(t.Context(), ada, made.ID, 0, trigger.Patch{Actions: &actions})
-	gone("actions.0.params.integration_ids.1", err)
+	gone("actions.0.params.integration_ids.1", "b", err)
 
 	copied, err := s.Copy(t.Context(), ada, made.ID)
 	require.NoError(t, err, "one that was gone before is copied, as it stays in a trigger")

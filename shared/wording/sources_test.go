@@ -21,7 +21,7 @@ type said struct{ text, where string }
 
 // spoken are the calls one of whose arguments is such a text, by the name that is called.
 var spoken = map[string]int{
-	"NewProblem": 1, "Fault": 1, "Failed": 1, "Proved": 2, "Unproven": 1, "fail": 1, "Invalid": 1,
+	"NewProblem": 1, "Missing": 1, "Fault": 1, "Failed": 1, "Proved": 2, "Unproven": 1, "fail": 1, "Invalid": 1,
 	"JudgeSaid": 2, "wrong": 1, "Addf": 1, "say": 0, "tell": 0, "label": 0,
 }
 
@@ -123,6 +123,9 @@ func (r *reader) call(n *ast.CallExpr) {
 		for _, e := range n.Args {
 			r.add(e)
 		}
+	}
+	if name == "Missing" && len(n.Args) > 1 {
+		r.add(n.Args[0])
 	}
 	if at, ok := spoken[name]; ok && at < len(n.Args) {
 		r.add(n.Args[at])

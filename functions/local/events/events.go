@@ -71,6 +71,7 @@ func show() commandline.Command {
 	s := remote.New()
 	return commandline.Command{
 		Name: "show", Takes: "EVENT", Summary: "show an event: where it went, why, and what left it out elsewhere",
+		Help:     "EVENT is the id in the event's Detail, which tocsin events publish prints.",
 		Examples: []string{"tocsin events show evt-vuln-high"}, Least: 1, Most: 1, Flags: s.Flags,
 		Run: func(ctx context.Context, args []string) error {
 			c, err := s.API()
@@ -93,11 +94,11 @@ func show() commandline.Command {
 				if d.Reason != nil && *d.Reason != "" {
 					reason = ": " + plaintext.Line(*d.Reason)
 				}
-				fmt.Fprintf(s.Out, "delivery  %s to %s (%s): %s%s\n", d.Id, plaintext.Line(d.Integration.Name), d.Why,
-					d.State, reason)
+				fmt.Fprintf(s.Out, "delivery  %s to %s (%s): %s%s\n", d.Id, plaintext.Line(d.Integration.Name),
+					why(d.Why), d.State, reason)
 			}
 			for _, l := range e.LeftOut {
-				fmt.Fprintf(s.Out, "left out  %s: %s\n", plaintext.Line(l.Integration.Name), l.Reason)
+				fmt.Fprintf(s.Out, "left out  %s: %s\n", plaintext.Line(l.Integration.Name), leftOut(l))
 			}
 			return nil
 		},

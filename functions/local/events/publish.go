@@ -45,7 +45,8 @@ func publish() commandline.Command {
 		Help: `A file is a list of entries, one call ({"Entries": [...]}) or an entry a line. The call is signed with the
 publisher's key pair of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, where they are set: tocsin publisher-key
 makes one. An API token publishes nothing. Entries that are over what their tenant may publish are sent again alone,
-in their order. It ends with 2 when an entry was refused.`,
+in their order. It ends with 2 when an entry was refused. What it prints of an entry is the id of its event, for tocsin
+events show; the EventId that -json has too is that of PutEvents, by which no event is found.`,
 		Examples: []string{"tocsin events publish events/vulnerability.json",
 			"tocsin events sample vuln | tocsin events publish -"},
 		Flags: func(f *flag.FlagSet) {
@@ -157,7 +158,9 @@ func newPublisher(s *remote.Session, region string) (*publisher, error) {
 
 // result is what became of an entry.
 type result struct {
-	EventID      string `json:"EventId,omitempty"`
+	EventID string `json:"EventId,omitempty"`
+	// DetailID is the id of the event, in its detail, which the program knows it by: EventId is that of the entry.
+	DetailID     string `json:"DetailId,omitempty"`
 	ErrorCode    string `json:"ErrorCode,omitempty"`
 	ErrorMessage string `json:"ErrorMessage,omitempty"`
 }
@@ -172,9 +175,11 @@ func (p *publisher) all(ctx context.Context, entries []json.RawMessage) error {
 			end++
 		}
 		results, err := p.call(ctx, entries[done:end])
+		identify(results, entries[done:end])
 		if err != nil {
-			for _, r := range results {
+			for n, r := range results {
 				if r.EventID != "" {
+					p.tell(done+n+1, r)
 					kept++
 				}
 			}
@@ -195,7 +200,11 @@ func (p *publisher) all(ctx context.Context, entries []json.RawMessage) error {
 		done = end
 	}
 	if !p.JSON {
-		fmt.Fprintf(p.Out, "%d of %d entries are published.\n", kept, len(entries))
+		fmt.Fprintf(p.Out, "%d of %d entries are published.", kept, len(entries))
+		if kept > 0 {
+			fmt.Fprint(p.Out, " `tocsin events show EVENT` says what becomes of one.")
+		}
+		fmt.Fprintln(p.Out)
 	}
 	if refused > 0 {
 		return &commandline.Exit{Code: commandline.ExitNo}
@@ -211,6 +220,21 @@ func (p *publisher) tell(n int, r result) {
 	case r.ErrorCode != "":
 		fmt.Fprintf(p.Err, "entry %d was refused: %s: %s\n", n, plaintext.Line(r.ErrorCode),
 			plaintext.Line(r.ErrorMessage))
+	case r.DetailID != "":
+		fmt.Fprintf(p.Out, "entry %d is event %s\n", n, plaintext.Line(r.DetailID))
+	}
+}
+
+// identify notes the ids of the events that entries hold. What can not be read has none: it becomes a dead letter.
+func identify(results []result, entries []json.RawMessage) {
+	for n := range results {
+		var entry struct{ Detail string }
+		var detail struct {
+			ID string `json:"id"`
+		}
+		if json.Unmarshal(entries[n], &entry) == nil && json.Unmarshal([]byte(entry.Detail), &detail) == nil {
+			results[n].DetailID = detail.ID
+		}
 	}
 }
 

@@ -125,3 +125,14 @@ func TestAnAddressWhereNobodyTakesEventsIsAskedAfter(t *testing.T) {
 	require.ErrorContains(t, err, "answered 404, and that is no answer to PutEvents: is -events-url the address")
 	require.ErrorContains(t, err, "(0 of 1 entries were published before)")
 }
+
+func TestWhatIsPublishedIsToldByTheIDThatItIsShownBy(t *testing.T) {
+	w := newWorld(t, nil)
+	require.NoError(t, w.all(t.Context(), entriesOf("a", "b")))
+	require.Equal(t, "entry 1 is event a-0\nentry 2 is event b-1\n2 of 2 entries are published. "+
+		"`tocsin events show EVENT` says what becomes of one.\n", w.out.String())
+	w.out.Reset()
+	w.JSON = true
+	require.NoError(t, w.all(t.Context(), entriesOf("a")))
+	require.JSONEq(t, `{"EventId":"id-5","DetailId":"a-0"}`, w.out.String())
+}

@@ -74,7 +74,7 @@ func (s *API) deadLetters(api huma.API) {
 		sent, err := s.resend(ctx, in.ID)
 		switch {
 		case errors.Is(err, delivery.ErrNotFound):
-			return nil, rest.NewProblem(http.StatusNotFound, "there is no such rejected event")
+			return nil, rest.Missing("there is no such rejected event", `there is no rejected event "%s"`, "id")
 		case errors.Is(err, delivery.ErrNoEntry):
 			return nil, rest.NewProblem(http.StatusConflict,
 				"this did not come over the bus in a form that the bus takes: have upstream publish it anew")

@@ -211,7 +211,9 @@ func (s *API) traceEvent(ctx context.Context, in *rest.IDInput) (*eventOutput, e
 	}
 	t, err := index.Trace(ctx, tenant, in.ID)
 	if errors.Is(err, deliverylog.ErrNoEvent) {
-		return nil, rest.NewProblem(http.StatusNotFound, "there is no such event, or it is kept no longer")
+		return nil, rest.Missing("there is no such event, or it is kept no longer",
+			`there is no event "%s", or it is kept no longer: the id is that in the event's Detail, not the EventId `+
+				"that PutEvents answers; what could not be processed is a dead letter, see GET /v1/dead-letters", "id")
 	}
 	if err != nil {
 		return nil, s.Answer(err)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -12,6 +13,7 @@ import (
 	"tocsin/shared/console/deliveries"
 	"tocsin/shared/console/rest"
 	"tocsin/shared/event"
+	"tocsin/shared/plaintext"
 	"tocsin/shared/sending"
 	"tocsin/shared/wording"
 )
@@ -55,7 +57,8 @@ func (s *API) samples(api huma.API) {
 	}), func(ctx context.Context, in *samplesInput) (*samplesOutput, error) {
 		system, available, ok := s.Systems.Lookup(in.Body.System)
 		if !ok || !available || system.Personal {
-			return nil, rest.NewProblem(http.StatusNotFound, "there is no such system: GET /v1/systems lists them")
+			return nil, rest.NewProblem(http.StatusNotFound, fmt.Sprintf(
+				`there is no system "%s": GET /v1/systems lists them`, plaintext.Line(in.Body.System)))
 		}
 		found, err := s.Tester.Samples(ctx, system, sending.SampleOf{
 			Parameters: in.Body.Parameters, Words: in.Body.Template.source(), Language: in.Body.Language},

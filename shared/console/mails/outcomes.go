@@ -236,7 +236,7 @@ func (s *API) mailAgain(
 	p := rest.Principal(ctx)
 	d, err := s.Deliveries.Get(ctx, p.Tenant, receiver, id)
 	if errors.Is(err, delivery.ErrNotFound) {
-		return nil, rest.NewProblem(http.StatusNotFound, "there is no such mail")
+		return nil, rest.Missing("there is no such mail", `there is no mail "%s"`, "delivery")
 	}
 	if err != nil {
 		return nil, s.Answer(err)
@@ -368,7 +368,7 @@ func (s *API) personalMails(api huma.API) {
 func (s *API) personOf(ctx context.Context, id string) (profile.Profile, error) {
 	p, err := s.Profiles.Get(ctx, rest.Principal(ctx).Tenant, id)
 	if errors.Is(err, profile.ErrNotFound) {
-		return p, rest.NewProblem(http.StatusNotFound, "there is no such person")
+		return p, rest.Missing("there is no such person", `there is no person "%s"`, "id")
 	}
 	if err != nil {
 		return p, s.Answer(err)

@@ -29,11 +29,14 @@ func spoken(w http.ResponseWriter) wording.Language {
 // Word words an answer for its caller: a transformer of huma. What the operation returned stays as it is: it can be
 // kept for other callers.
 func Word(ctx huma.Context, _ string, v any) (any, error) {
-	return worded(v, wording.Accepted(ctx.Header("Accept-Language"))), nil
+	return Worded(ctx, v), nil
 }
 
 // Worded words what an operation writes by itself.
 func Worded(c huma.Context, v any) any {
+	if p, ok := v.(*Problem); ok {
+		v = p.name(c)
+	}
 	return worded(v, wording.Accepted(c.Header("Accept-Language")))
 }
 

@@ -38,6 +38,9 @@ type Problem struct {
 	Code   string                     `json:"code,omitempty" doc:"names what detail says, in any language" example:"problem.invalid"`
 	Params map[string]string          `json:"params,omitempty" doc:"what stands in detail's places"`
 	Errors []destination.FieldProblem `json:"errors,omitempty" doc:"what is wrong, field by field"`
+
+	// How an object that is not there is named, in place of Detail, where the call's path has its parameter.
+	words, parameter string
 }
 
 func (p *Problem) Error() string  { return p.Detail }
@@ -151,11 +154,11 @@ func (s Kit) Answer(err error) error {
 	case reportProblem(err) != nil:
 		return reportProblem(err)
 	case errors.Is(err, integration.ErrNotFound):
-		return NewProblem(http.StatusNotFound, "there is no such integration")
+		return Missing("there is no such integration", `there is no integration "%s"`, "id")
 	case errors.Is(err, delivery.ErrNotFound):
-		return NewProblem(http.StatusNotFound, "this integration has no such delivery")
+		return Missing("this integration has no such delivery", `this integration has no delivery "%s"`, "delivery")
 	case errors.Is(err, trigger.ErrNotFound):
-		return NewProblem(http.StatusNotFound, "there is no such trigger")
+		return Missing("there is no such trigger", `there is no trigger "%s"`, "id")
 	case errors.Is(err, trigger.ErrConflict):
 		return NewProblem(http.StatusPreconditionFailed,
 			"the trigger was changed by someone else: read it again, then repeat your change")
@@ -174,8 +177,8 @@ func (s Kit) Answer(err error) error {
 func reportProblem(err error) error {
 	switch {
 	case errors.Is(err, report.ErrNotFound):
-		return NewProblem(http.StatusNotFound, fmt.Sprintf("there is no such report: the last %d are kept",
-			report.Kept))
+		return Missing(fmt.Sprintf("there is no such report: the last %d are kept", report.Kept),
+			`there is no report "%s": the last `+strconv.Itoa(report.Kept)+" are kept", "id")
 	case errors.Is(err, report.ErrConflict):
 		return NewProblem(http.StatusPreconditionFailed,
 			"the settings of reports were changed by someone else: read them again, then repeat your change")

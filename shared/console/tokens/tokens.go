@@ -156,7 +156,7 @@ func (s *API) answer(err error) error {
 	case errors.As(err, &not):
 		return rest.NewProblem(http.StatusForbidden, not.Reason)
 	case errors.Is(err, token.ErrNotFound):
-		return rest.NewProblem(http.StatusNotFound, "there is no such API token")
+		return rest.Missing("there is no such API token", `there is no API token "%s"`, "id")
 	}
 	return s.Answer(err)
 }

@@ -108,7 +108,7 @@ func (s *API) acknowledge(ctx context.Context, in *ackInput) (*commandOutput, er
 	var impossible *command.Impossible
 	switch {
 	case errors.Is(err, command.ErrNotFound):
-		return nil, rest.NewProblem(http.StatusNotFound, "there is no such command")
+		return nil, rest.Missing("there is no such command", `there is no command "%s"`, "id")
 	case errors.As(err, &impossible):
 		return nil, rest.NewProblem(http.StatusConflict, impossible.Error())
 	case err != nil:
