@@ -101,9 +101,12 @@ func eraseTenant(ctx context.Context, a *administration, c call, out io.Writer) 
 	}
 	var rows erasure.Counts
 	var err error
+	var todo string
 	said := "%d rows of tenant %s are removed. The entry of this in its activity log is all that is left.\n"
 	if a.erasure.Wake == nil {
-		rows, err = a.erasure.Erase(ctx, c.Name)
+		if rows, err = a.erasure.Erase(ctx, c.Name); err == nil {
+			todo = a.erasure.Clear(ctx)
+		}
 	} else if rows, err = a.eraseBeside(ctx, c.Name); err == nil {
 		said = "%d rows of tenant %s are removed. What is being sent at this moment has " +
 			a.erasure.Settle.String() + "; then Tocsin looks once more, and notes in the tenant's activity log " +
@@ -113,7 +116,7 @@ func eraseTenant(ctx context.Context, a *administration, c call, out io.Writer) 
 		return err
 	}
 	fmt.Fprintf(out, said, rows.Total(), c.Name)
-	return nil
+	return leftToDo(out, todo)
 }
 
 // eraseBeside has the program that sends erase the tenant, as the API does: it looks once more when what was on its way
@@ -135,7 +138,7 @@ func goesOn(ctx context.Context, j erasure.Job, err error, again func() (erasure
 			err = ctx.Err()
 		}
 	}
-	if err == nil && j.Problem != "" {
+	if err == nil && j.Problem != "" && j.State != erasure.Done {
 		err = errors.New(j.Problem)
 	}
 	return j, err
@@ -178,7 +181,16 @@ func erasePerson(ctx context.Context, a *administration, c call, out io.Writer) 
 	if !j.Over() {
 		fmt.Fprintf(out, "What is being sent at this moment has %s; then Tocsin looks once more.\n", a.erasure.Settle)
 	}
-	return nil
+	return leftToDo(out, j.Problem)
+}
+
+// leftToDo says what somebody has to do after an erasure.
+func leftToDo(out io.Writer, todo string) error {
+	if todo == "" {
+		return nil
+	}
+	_, err := fmt.Fprintf(out, "One thing is left to do: %s.\n", todo)
+	return err
 }
 
 // noteExport notes who exports a tenant.

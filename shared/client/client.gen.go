@@ -1180,7 +1180,7 @@ type ErasureView struct {
 	// Next when it is looked through again, of one that is settling
 	Next *time.Time `json:"next,omitempty"`
 
-	// Problem why it failed, or why the last part is tried again
+	// Problem why it failed, or why the last part is tried again; of one that is done, what is left to do
 	Problem *string `json:"problem,omitempty"`
 
 	// Rows removed so far, by table
@@ -2362,7 +2362,7 @@ type PersonErasureView struct {
 	// Next when it is looked through again, of one that is settling
 	Next *time.Time `json:"next,omitempty"`
 
-	// Problem why it failed, or why the last part is tried again
+	// Problem why it failed, or why the last part is tried again; of one that is done, what is left to do
 	Problem *string `json:"problem,omitempty"`
 
 	// Pseudonym what stands for the person from now on, in the activity log too; always the same for one person of a tenant

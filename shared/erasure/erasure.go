@@ -69,6 +69,21 @@ type Store interface {
 		err error)
 }
 
+// Clearer is a Store whose storage may hold copies of what it removed.
+type Clearer interface {
+	// Clear removes those. todo says what somebody has to do so that they go, "" = nothing.
+	Clear(ctx context.Context) (todo string)
+}
+
+// Clear is what follows an erasure. todo says what somebody has to do so that no copy of what was removed is left in the
+// storage, "" = nothing.
+func (s *Service) Clear(ctx context.Context) (todo string) {
+	if c, ok := s.Store.(Clearer); ok {
+		return c.Clear(ctx)
+	}
+	return ""
+}
+
 // Pseudonymous is what rows of a table are counted as that stay, under a pseudonym.
 func Pseudonymous(table string) string { return table + " (under the pseudonym)" }
 
@@ -95,7 +110,7 @@ type Service struct {
 const passes = 5
 
 // Erase removes all that is kept of a tenant, until nothing is found, and notes in the tenant's activity log that it
-// was done and how many rows of each table it took. A second call finds that entry alone. After an error or a crash it
+// was done and how many rows of each table it took. Clear is to follow. A second call finds that entry alone. After an error or a crash it
 // is called again, and goes on. Errors: ErrName, ErrStillComing.
 func (s *Service) Erase(ctx context.Context, of string) (Counts, error) {
 	sum := Counts{}

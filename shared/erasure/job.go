@@ -35,7 +35,7 @@ type Job struct {
 	Began    time.Time `json:"began"`
 	Changed  time.Time `json:"changed"`
 	Ended    time.Time `json:"ended,omitzero"`
-	Problem  string    `json:"problem,omitempty"` // of the last part
+	Problem  string    `json:"problem,omitempty"` // of the last part; of one that is done what is left to do
 	Due      time.Time `json:"due,omitzero"`      // nobody works at it before; zero = it is over
 	From     string    `json:"from,omitempty"`    // where the next part begins
 	Found    int       `json:"found,omitempty"`   // rows in the pass at work
@@ -222,9 +222,18 @@ func (s *Service) end(ctx context.Context, j Job) error {
 		s.Logger.Error("tenant not erased", "tenant", j.Tenant, "rows", j.Rows.Total(), "problem", j.Problem)
 		return s.Jobs.SaveJob(ctx, j)
 	}
+	j.Problem = s.Clear(ctx)
 	if err := s.Jobs.SaveJob(ctx, j, s.entry(j.Tenant, j.Rows)); err != nil {
 		return err
 	}
+	s.told(j)
 	s.Logger.Info("tenant erased", "tenant", j.Tenant, "rows", j.Rows.Total())
 	return nil
+}
+
+// told logs what is left to do of a job that is done.
+func (s *Service) told(j Job) {
+	if j.Problem != "" {
+		s.Logger.Warn("an erasure is done, but for one thing", "tenant", j.Tenant, "problem", j.Problem)
+	}
 }

@@ -213,9 +213,18 @@ func (s *Service) endPerson(ctx context.Context, j Job) error {
 	}
 	entry := s.entry(j.Tenant, j.Rows)
 	entry.Object, entry.ObjectID = activity.User, j.Pseudonym
+	j.Problem = s.Clear(ctx)
 	if err := s.Jobs.SaveJob(ctx, j, entry); err != nil {
 		return err
 	}
+	if todo := s.Clear(ctx); todo != j.Problem { // what the job was before named the person
+		j.Problem = todo
+		j.Revision++
+		if err := s.Jobs.SaveJob(ctx, j); err != nil {
+			return err
+		}
+	}
+	s.told(j)
 	s.Logger.Info("person erased", "tenant", j.Tenant, "person", j.Pseudonym, "rows", j.Rows.Total())
 	return nil
 }

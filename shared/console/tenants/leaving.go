@@ -31,7 +31,7 @@ type ErasureView struct {
 	Changed time.Time      `json:"changed"`
 	Ended   *time.Time     `json:"ended,omitempty"`
 	Next    *time.Time     `json:"next,omitempty" doc:"when it is looked through again, of one that is settling"`
-	Problem string         `json:"problem,omitempty" doc:"why it failed, or why the last part is tried again"`
+	Problem string         `json:"problem,omitempty" doc:"why it failed, or why the last part is tried again; of one that is done, what is left to do"`
 }
 
 type erasureOutput struct{ Body ErasureView }

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,8 @@ type Options struct {
 	Share int
 	// KeepLayout refuses a file of an older release, which would get this one's layout: OlderError.
 	KeepLayout bool
+	// ClearLimit is as clearLimit, for tests; 0 = that.
+	ClearLimit int64
 	// Steps is how many steps of the schema are known, for tests of what an earlier program does; 0 = all.
 	Steps int
 }
@@ -53,6 +56,7 @@ type File struct {
 
 	begun, ended atomic.Int64 // writes of Write: see Quiet
 	overwriting  atomic.Int64 // how many are in Overwriting
+	clearLimit   int64        // bytes
 }
 
 // Open opens the state file and makes a new one where there is none; the folder too. It is the only process that may:
@@ -66,7 +70,7 @@ func Open(ctx context.Context, path string, o Options) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{path: path, lock: lock, log: o.Log}
+	f := &File{path: path, lock: lock, log: o.Log, clearLimit: cmp.Or(o.ClearLimit, clearLimit)}
 	if err := f.open(ctx, o); err != nil {
 		return nil, errors.Join(err, f.closeAll())
 	}
@@ -146,6 +150,7 @@ func (f *File) connect(flags driver.OpenFlags) (*driver.Conn, error) {
 	}
 	for _, pragma := range []string{
 		"PRAGMA synchronous = FULL", "PRAGMA temp_store = MEMORY",
+		whereFree,
 		"PRAGMA cache_size = -8192",            // KiB
 		"PRAGMA wal_autocheckpoint = 4000",     // pages: 16 MiB
 		"PRAGMA journal_size_limit = 67108864", // bytes

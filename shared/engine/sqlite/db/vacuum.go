@@ -16,6 +16,9 @@ const (
 	// convertLimit is the size up to which a file of an older release is rewritten at the start so that it can shrink
 	// (some seconds for this size, and as much room on the disk again). A larger one is left until `tocsin compact`.
 	convertLimit = 256 << 20 // bytes
+	// clearLimit is the size up to which the file is rewritten at the end of an erasure: nothing else is written
+	// meanwhile (about a second for this size), and the new file is in memory until it is written.
+	clearLimit = 64 << 20 // bytes
 	// shrinkStep is how many pages of 4 KiB one write gives back: some milliseconds, others get their turn in between.
 	shrinkStep = 200
 	// emptyingLimit is how long the log's readers are waited for when it is to be emptied: nobody writes meanwhile.
@@ -97,16 +100,23 @@ func (f *File) Compact(ctx context.Context) error {
 	})
 }
 
-// Overwriting has what is removed meanwhile overwritten in the file, and the log emptied of it at the end. What was
-// removed before may still be in unused pages: Compact leaves those out.
+// What is removed is overwritten with zeros. Everywhere also in pages that become free, which have to be written for it;
+// whereFree alone where a page is written anyway, which costs nothing that can be measured.
+const (
+	everywhere = "PRAGMA secure_delete = ON"
+	whereFree  = "PRAGMA secure_delete = FAST"
+)
+
+// Overwriting has what is removed meanwhile overwritten in the file, and the log emptied of it at the end. Copies of it
+// may be left: see Clear.
 func (f *File) Overwriting(ctx context.Context, remove func() error) error {
 	set := func(ctx context.Context, more int64) error {
 		f.overwriting.Add(more)
 		return f.Write(ctx, func(w *Writer) error {
 			if f.overwriting.Load() > 0 { // also while somebody else is at it
-				return w.Exec("PRAGMA secure_delete = ON")
+				return w.Exec(everywhere)
 			}
-			return w.Exec("PRAGMA secure_delete = OFF")
+			return w.Exec(whereFree)
 		})
 	}
 	if err := set(ctx, 1); err != nil {
@@ -127,6 +137,37 @@ func (f *File) Overwriting(ctx context.Context, remove func() error) error {
 		}
 		return nil
 	})
+}
+
+// Clear leaves nothing in the file but what is kept, by rewriting it. Overwriting alone does not: when SQLite moves rows
+// to another page, what they were stays in the gaps of the page that they were on, whatever secure_delete says; so do
+// rows that were removed because of their age in free pages. todo says what somebody has to do instead, "" = nothing.
+func (f *File) Clear(ctx context.Context) (todo string) {
+	var size int64
+	err := f.Reading(ctx, func(conn *driver.Conn) error {
+		pages, err := Number(conn, "PRAGMA page_count")
+		if err != nil {
+			return err
+		}
+		bytes, err := Number(conn, "PRAGMA page_size")
+		size = pages * bytes
+		return err
+	})
+	const compact = "stop Tocsin and run `tocsin compact` once"
+	if err == nil && size > f.clearLimit {
+		return fmt.Sprintf("copies of what was removed can still be in unused parts of the state file, which is too "+
+			"large to be rewritten while Tocsin runs (%d MiB, and up to %d are): %s", size>>20, f.clearLimit>>20,
+			compact)
+	}
+	if err == nil {
+		err = f.Compact(ctx)
+	}
+	if err == nil {
+		return ""
+	}
+	f.log.Warn("the state file is not rewritten after an erasure", "path", f.path, "error", err.Error())
+	return "copies of what was removed can still be in unused parts of the state file, which could not be rewritten " +
+		"(the log says why): " + compact
 }
 
 // Shrink gives the pages back that pruning freed, in small steps between other writes.

@@ -22,9 +22,13 @@ type Tenants struct {
 }
 
 var (
-	_ erasure.Store  = (*Tenants)(nil)
-	_ erasure.Source = (*Tenants)(nil)
+	_ erasure.Store   = (*Tenants)(nil)
+	_ erasure.Source  = (*Tenants)(nil)
+	_ erasure.Clearer = (*Tenants)(nil)
 )
+
+// Clear rewrites the file, where it is not too large.
+func (e *Tenants) Clear(ctx context.Context) (todo string) { return e.DB.Clear(ctx) }
 
 // Erase makes a whole pass, in transactions of a thousand rows, so that others get their turn in between: first what
 // people set, from which more would come; then deliveries and their events; the activity log at the end.
