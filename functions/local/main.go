@@ -132,7 +132,7 @@ func (p *program) judge() (err error) {
 			return err
 		}
 	}
-	p.tracer, err = tracer(os.Getenv, p.log)
+	p.tracer, err = tracer(os.Getenv, p.proxy, p.log)
 	return err
 }
 
@@ -153,11 +153,9 @@ const reportsEvery = 10 * time.Second
 // identity is what the AWS SDK finds on this machine, when somebody asks for it. Its one call goes the way of all
 // others.
 func (c config) identity(log *slog.Logger) *identity.Found {
-	return &identity.Found{Load: identity.Default, Now: time.Now, Log: log,
+	return &identity.Found{Load: identity.Default(log, beyond(c.proxy)), Now: time.Now, Log: log,
 		STS: []func(*sts.Options){func(o *sts.Options) {
-			if c.proxy != nil {
-				o.HTTPClient = &http.Client{Transport: &http.Transport{Proxy: c.proxy.For}}
-			}
+			o.HTTPClient = &http.Client{Transport: &http.Transport{Proxy: c.proxy.For}}
 		}}}
 }
 

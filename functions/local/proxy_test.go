@@ -1,11 +1,17 @@
 package main
 
 import (
+	"net/http"
+
 	"bytes"
 	"log/slog"
 	"testing"
 
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/engine/aws/identity"
+	"tocsin/shared/trace"
 )
 
 func variables(of map[string]string) func(string) string {
@@ -56,4 +62,40 @@ func TestH26AProxyThatCanNotBeReadIsToldWithoutItsPassword(t *testing.T) {
 	}
 	_, err := configure([]string{"-no-proxy", "a.corp"}, variables(nil))
 	require.ErrorContains(t, err, "without -proxy")
+}
+
+// TestAProxyOfTheEnvironmentIsUsedForNothing: neither for traces nor for what the AWS SDK asks. Tocsin's own is.
+func TestAProxyOfTheEnvironmentIsUsedForNothing(t *testing.T) {
+	for _, name := range []string{"HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"} {
+		t.Setenv(name, "http://other.corp:3128")
+	}
+	for own, ways := range map[string]map[string]string{
+		"": {"http://collector.corp:4318": "", "https://sts.amazonaws.com": ""},
+		"http://proxy.corp:3128": {"http://collector.corp:4318": "http://proxy.corp:3128",
+			"https://sts.amazonaws.com": "http://proxy.corp:3128", "http://direct.corp": "", "http://localhost:4318": "",
+			"http://127.0.0.1:4318": "", "http://[::1]:4318": "", "http://169.254.169.254/latest": ""}} {
+		v := map[string]string{"TOCSIN_PROXY": own}
+		if own != "" {
+			v["TOCSIN_NO_PROXY"] = "direct.corp"
+		}
+		c, err := configure(nil, variables(v))
+		require.NoError(t, err)
+		client := trace.NewClient(beyond(c.proxy)).Transport.(*http.Transport)
+		sdk, err := identity.Default(slog.New(slog.DiscardHandler), beyond(c.proxy))(t.Context())
+		require.NoError(t, err)
+		for to, want := range ways {
+			q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, to, nil)
+			require.NoError(t, err)
+			for _, transport := range []*http.Transport{client,
+				sdk.HTTPClient.(*awshttp.BuildableClient).GetTransport()} {
+				way, err := transport.Proxy(q)
+				require.NoError(t, err)
+				got := ""
+				if way != nil {
+					got = way.String()
+				}
+				require.Equal(t, want, got, "%s by %q", to, own)
+			}
+		}
+	}
 }

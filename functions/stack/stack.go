@@ -140,7 +140,7 @@ func Open(ctx context.Context, getenv func(string) string) (*Stack, error) {
 	}
 	var err error
 	s.sdk, err = config.LoadDefaultConfig(ctx, config.WithRetryMode(awssdk.RetryModeStandard),
-		config.WithRetryMaxAttempts(sdkAttempts))
+		config.WithRetryMaxAttempts(sdkAttempts), config.WithLogger(identity.Logger(s.Log)))
 	if err != nil {
 		return nil, fmt.Errorf("read the AWS configuration: %w", err)
 	}

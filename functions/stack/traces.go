@@ -32,7 +32,7 @@ func (s *Stack) traces(headers string) error {
 	if c != nil {
 		c.Timeout = min(c.Timeout, flushTime)
 	}
-	s.tracer = trace.New(c, trace.NewClient(), s.Log)
+	s.tracer = trace.New(c, trace.NewClient(nil), s.Log)
 	return nil
 }
 

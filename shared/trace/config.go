@@ -26,6 +26,8 @@ type Config struct {
 	// ParentBased: who began a trace decides about it.
 	ParentBased bool
 	Resource    []Attribute // what all spans are of
+	// Warning is of a variable whose value is not used; "" = none.
+	Warning string
 }
 
 // defaultRatio is one in a hundred: OpenTelemetry's own default, all, is much where a thousand events come in a second.
@@ -36,9 +38,14 @@ const defaultRatio = 0.01
 // name of this program, more is what its spans have besides.
 func FromEnvironment(getenv func(string) string, service string, more ...Attribute) (*Config, error) {
 	e := environment{get: getenv}
-	c := &Config{Endpoint: e.traces("ENDPOINT"), Timeout: e.milliseconds("TIMEOUT", 10*time.Second),
-		Every: 5 * time.Second, Headers: e.headers()}
-	if disabled := getenv("OTEL_SDK_DISABLED"); strings.EqualFold(disabled, "true") || c.Endpoint == "" {
+	c := &Config{Timeout: e.milliseconds("TIMEOUT", 10*time.Second), Every: 5 * time.Second, Headers: e.headers()}
+	switch disabled := getenv("OTEL_SDK_DISABLED"); {
+	case strings.EqualFold(disabled, "true"):
+		return nil, nil
+	case disabled != "" && !strings.EqualFold(disabled, "false"):
+		c.Warning = fmt.Sprintf("OTEL_SDK_DISABLED is %q, which is taken for false: only true turns traces off", disabled)
+	}
+	if !e.endpoint(c) {
 		return nil, nil
 	}
 	switch exporter := getenv("OTEL_TRACES_EXPORTER"); exporter {
@@ -48,10 +55,9 @@ func FromEnvironment(getenv func(string) string, service string, more ...Attribu
 	default:
 		e.fail("OTEL_TRACES_EXPORTER", "is %q: only otlp and none are there", exporter)
 	}
-	if protocol := e.traces("PROTOCOL"); protocol != "" && protocol != "http/protobuf" {
-		e.fail("OTEL_EXPORTER_OTLP_PROTOCOL", "is %q: only http/protobuf is there", protocol)
+	if variable, protocol := e.traces("PROTOCOL"); protocol != "" && protocol != "http/protobuf" {
+		e.fail(variable, "is %q: only http/protobuf is there", protocol)
 	}
-	e.endpoint(c)
 	e.sampler(c)
 	if ms := getenv("OTEL_BSP_SCHEDULE_DELAY"); ms != "" {
 		c.Every = e.duration("OTEL_BSP_SCHEDULE_DELAY", ms)
@@ -73,26 +79,36 @@ func (e *environment) fail(name, format string, args ...any) {
 }
 
 // traces is a variable of the exporter: that of traces, or else that of all signals.
-func (e *environment) traces(name string) string {
-	return cmp.Or(e.get("OTEL_EXPORTER_OTLP_TRACES_"+name), e.get("OTEL_EXPORTER_OTLP_"+name))
+func (e *environment) traces(name string) (variable, value string) {
+	for _, variable = range []string{"OTEL_EXPORTER_OTLP_TRACES_" + name, "OTEL_EXPORTER_OTLP_" + name} {
+		if value = e.get(variable); value != "" {
+			break
+		}
+	}
+	return variable, value
 }
 
-// endpoint completes that of all signals with the path of traces.
-func (e *environment) endpoint(c *Config) {
-	u, err := url.Parse(c.Endpoint)
+// endpoint reads where the receiver is, if anywhere. That of all signals is completed with the path of traces.
+func (e *environment) endpoint(c *Config) bool {
+	variable, value := e.traces("ENDPOINT")
+	if value == "" {
+		return false
+	}
+	u, err := url.Parse(value)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		e.fail("OTEL_EXPORTER_OTLP_ENDPOINT", "must be an http or https address, such as http://localhost:4318")
-		return
+		e.fail(variable, "must be an http or https address, such as http://localhost:4318")
+		return true
 	}
 	if e.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
 		u = u.JoinPath("v1/traces")
 	}
 	c.Endpoint = u.String()
+	return true
 }
 
 func (e *environment) milliseconds(name string, otherwise time.Duration) time.Duration {
-	if v := e.traces(name); v != "" {
-		return e.duration("OTEL_EXPORTER_OTLP_"+name, v)
+	if variable, v := e.traces(name); v != "" {
+		return e.duration(variable, v)
 	}
 	return otherwise
 }
@@ -151,8 +167,8 @@ func (e *environment) list(variable, text string) (names, values []string) {
 }
 
 func (e *environment) headers() map[string]string {
-	const variable = "OTEL_EXPORTER_OTLP_HEADERS"
-	names, values := e.list(variable, e.traces("HEADERS"))
+	variable, list := e.traces("HEADERS")
+	names, values := e.list(variable, list)
 	out := make(map[string]string, len(names))
 	for n, name := range names {
 		switch {
@@ -205,6 +221,9 @@ func (e *environment) resource(service string, more []Attribute) []Attribute {
 func New(c *Config, client *http.Client, log *slog.Logger) *Tracer {
 	if c == nil {
 		return nil
+	}
+	if c.Warning != "" {
+		log.Warn(c.Warning)
 	}
 	return &Tracer{config: *c, client: client, log: log, full: make(chan struct{}, 1)}
 }

@@ -7,45 +7,80 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 )
 
-// NewClient makes what spans are sent with: the operator's own way out, and no redirects, which would carry the headers
-// on.
-func NewClient() *http.Client {
+// NewClient makes what spans are sent with: by a proxy, nil = directly, and without redirects, which would carry the
+// headers on.
+func NewClient(proxy func(*http.Request) (*url.URL, error)) *http.Client {
 	return &http.Client{
-		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
-			IdleConnTimeout: time.Minute},
+		Transport:     &http.Transport{Proxy: proxy, ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
-// Run sends what is recorded until the context ends, and then what is left.
+// Run sends what is recorded until the context ends, and then what is left. Where the receiver did not answer it is
+// asked again when the next sending is due, however much comes meanwhile.
 func (t *Tracer) Run(ctx context.Context) {
 	if t == nil {
 		return
 	}
 	ticker := time.NewTicker(t.config.Every)
 	defer ticker.Stop()
-	for {
+	for full := t.full; ; {
 		select {
-		case <-t.full:
+		case <-full:
 		case <-ticker.C:
 		case <-ctx.Done():
-			t.Flush(context.WithoutCancel(ctx))
+			t.flush(context.WithoutCancel(ctx))
+			if left := t.taken(); len(left) > 0 {
+				t.log.Warn("spans are lost: the receiver of traces did not answer before the end", "spans", len(left))
+			}
 			return
 		}
-		t.Flush(ctx)
+		if full = t.full; !t.flush(ctx) {
+			full = nil
+		}
 	}
 }
 
-// Flush sends all that waits. What can not be sent is lost, and told in the log: a trace is not worth that anything
-// waits for it.
-func (t *Tracer) Flush(ctx context.Context) {
+// Flush sends all that waits. What the receiver refuses is lost, and told in the log: a trace is not worth that anything
+// waits for it. Where no answer comes, or one that asks for a repeat, the spans wait for the next Flush.
+func (t *Tracer) Flush(ctx context.Context) { t.flush(ctx) }
+
+// flush reports whether the receiver answered.
+func (t *Tracer) flush(ctx context.Context) bool {
 	if t == nil {
-		return
+		return true
 	}
+	spans := t.taken()
+	for len(spans) > 0 {
+		n := min(batchLimit, len(spans))
+		again, err := t.send(ctx, spans[:n])
+		switch {
+		case err == nil:
+			if t.away.Swap(false) {
+				t.log.Info("the receiver of traces takes spans again")
+			}
+		case again < 0:
+			t.log.Warn("spans are lost: the receiver of traces refused them", "spans", n, "error", err.Error())
+		default:
+			t.putBack(spans)
+			if !t.away.Swap(true) {
+				t.log.Warn("spans wait: the receiver of traces does not take them", "spans", len(spans), "error",
+					err.Error())
+			}
+			return false
+		}
+		spans = spans[n:]
+	}
+	return true
+}
+
+// taken is what waits, which waits no more.
+func (t *Tracer) taken() []Span {
 	t.mu.Lock()
 	spans, lost := t.waiting, t.lost
 	t.waiting, t.lost = nil, 0
@@ -53,33 +88,39 @@ func (t *Tracer) Flush(ctx context.Context) {
 	if lost > 0 {
 		t.log.Warn("spans are lost: more came than the receiver of traces took", "spans", lost)
 	}
-	for len(spans) > 0 {
-		n := min(batchLimit, len(spans))
-		if err := t.send(ctx, spans[:n]); err != nil {
-			t.log.Warn("spans are lost: the receiver of traces did not take them", "spans", len(spans), "error",
-				err.Error())
-			return
-		}
-		spans = spans[n:]
+	return spans
+}
+
+// putBack has spans wait again, before those that came meanwhile: of these the last are lost where there is no room.
+func (t *Tracer) putBack(spans []Span) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	spans = append(spans, t.waiting...)
+	if more := len(spans) - queueLimit; more > 0 {
+		t.lost += more
+		clear(spans[queueLimit:])
+		spans = spans[:queueLimit]
 	}
+	t.waiting = spans
 }
 
 // tries is how often a batch is sent whose answer asks for a repeat (OTLP, "OTLP/HTTP Response", retryable statuses).
 const tries = 2
 
-func (t *Tracer) send(ctx context.Context, spans []Span) error {
+// send reports with an error after how long another try may do; less than nothing for never.
+func (t *Tracer) send(ctx context.Context, spans []Span) (again time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.config.Timeout)
 	defer cancel()
 	body := encode(t.config.Resource, spans)
 	for try := 1; ; try++ {
 		again, err := t.post(ctx, body)
 		if err == nil || again < 0 || try == tries {
-			return err
+			return again, err
 		}
 		select {
 		case <-time.After(again):
 		case <-ctx.Done():
-			return err
+			return again, err
 		}
 	}
 }
@@ -88,7 +129,7 @@ func (t *Tracer) send(ctx context.Context, spans []Span) error {
 func (t *Tracer) post(ctx context.Context, body []byte) (again time.Duration, err error) {
 	q, err := http.NewRequestWithContext(ctx, http.MethodPost, t.config.Endpoint, bytes.NewReader(body))
 	if err != nil {
-		return -1, errors.New("OTEL_EXPORTER_OTLP_ENDPOINT is no address")
+		return -1, errors.New("the address of the receiver of traces is none")
 	}
 	for name, value := range t.config.Headers {
 		q.Header.Set(name, value)

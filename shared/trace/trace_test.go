@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -75,7 +76,7 @@ func (r *receiver) tracer(t *testing.T, log io.Writer, more map[string]string) *
 	}
 	c, err := trace.FromEnvironment(environment(v), "tocsin", trace.Attribute{Name: "service.version", Value: "1"})
 	require.NoError(t, err)
-	return trace.New(c, trace.NewClient(), slog.New(slog.NewTextHandler(log, nil)))
+	return trace.New(c, trace.NewClient(nil), slog.New(slog.NewTextHandler(log, nil)))
 }
 
 const (
@@ -240,6 +241,35 @@ func TestAVariableThatIsWrongIsNamedAndNotQuoted(t *testing.T) {
 	require.True(t, c.ParentBased)
 }
 
+// TestAWrongVariableOfTracesIsTheOneThatIsNamed: where that of all signals is right.
+func TestAWrongVariableOfTracesIsTheOneThatIsNamed(t *testing.T) {
+	right := map[string]string{"ENDPOINT": "http://localhost:4318", "PROTOCOL": "http/protobuf", "HEADERS": "a=b",
+		"TIMEOUT": "1000"}
+	for name, wrong := range map[string]string{"ENDPOINT": "foo", "PROTOCOL": "grpc", "HEADERS": "hunter2",
+		"TIMEOUT": "soon"} {
+		v := map[string]string{"OTEL_EXPORTER_OTLP_TRACES_" + name: wrong}
+		for name, value := range right {
+			v["OTEL_EXPORTER_OTLP_"+name] = value
+		}
+		_, err := trace.FromEnvironment(environment(v), "tocsin")
+		require.ErrorContains(t, err, "OTEL_EXPORTER_OTLP_TRACES_"+name+" ")
+		require.NotContains(t, err.Error(), "OTEL_EXPORTER_OTLP_"+name)
+		require.NotContains(t, err.Error(), "hunter2")
+	}
+}
+
+// TestAValueOfOTELSDKDisabledThatIsNoneIsWarnedOf: OpenTelemetry's specification, "Boolean Values".
+func TestAValueOfOTELSDKDisabledThatIsNoneIsWarnedOf(t *testing.T) {
+	for value, warned := range map[string]bool{"maybe": true, "1": true, "false": false, "FALSE": false, "": false} {
+		var log bytes.Buffer
+		c, err := trace.FromEnvironment(environment(map[string]string{"OTEL_SDK_DISABLED": value,
+			"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"}), "tocsin")
+		require.NoError(t, err)
+		require.NotNil(t, trace.New(c, nil, slog.New(slog.NewTextHandler(&log, nil))), value)
+		require.Equal(t, warned, strings.Contains(log.String(), "OTEL_SDK_DISABLED"), value)
+	}
+}
+
 func TestWhatNoReceiverTakesIsRefusedAtTheStart(t *testing.T) {
 	for _, one := range []struct{ name, value, says string }{
 		{"OTEL_RESOURCE_ATTRIBUTES", "deployment=test,team=bl\xe4u",
@@ -286,6 +316,33 @@ func TestAReceiverThatIsBusyIsAskedOnceMore(t *testing.T) {
 	tracer.Flush(t.Context())
 	require.Len(t, r.got(), 2)
 	require.Empty(t, log.String())
+}
+
+// TestSpansWaitWhileTheReceiverIsAway: what it did not take is sent when it does, bounded by the queue.
+func TestSpansWaitWhileTheReceiverIsAway(t *testing.T) {
+	var log bytes.Buffer
+	r := receive(t, http.StatusServiceUnavailable, http.StatusServiceUnavailable)
+	tracer := r.tracer(t, &log, nil)
+	record := func(n int) {
+		for range n {
+			span, _ := tracer.Call("")
+			tracer.Record(trace.Span{Context: span, Name: "a", Start: time.Now(), End: time.Now()})
+		}
+	}
+	record(2000)
+	tracer.Flush(t.Context())
+	require.Contains(t, log.String(), "spans wait")
+	require.NotContains(t, log.String(), "lost")
+	before := len(r.got()) // two tries of one batch
+	record(100)
+	tracer.Flush(t.Context())
+	taken := 0
+	for _, g := range r.got()[before:] {
+		taken += len(g.GetResourceSpans()[0].GetScopeSpans()[0].GetSpans())
+	}
+	require.Equal(t, 2048, taken)
+	require.Contains(t, log.String(), "spans=52", "there is room for 2048")
+	require.Contains(t, log.String(), "takes spans again")
 }
 
 func TestWhatCanNotBeSentIsToldWithoutTheAddress(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -51,6 +52,7 @@ type Tracer struct {
 	waiting []Span
 	lost    int           // for which there was no room
 	full    chan struct{} // signalled when there is a batch
+	away    atomic.Bool   // the receiver did not answer
 }
 
 // queueLimit and batchLimit are those that OpenTelemetry's own batch processor begins with.

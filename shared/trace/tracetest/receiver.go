@@ -40,7 +40,7 @@ func New(t *testing.T) *Receiver {
 			"OTEL_TRACES_SAMPLER": "parentbased_always_on"}[name]
 	}, "tocsin")
 	require.NoError(t, err)
-	r.Tracer = trace.New(c, trace.NewClient(), slog.New(slog.NewTextHandler(t.Output(), nil)))
+	r.Tracer = trace.New(c, trace.NewClient(nil), slog.New(slog.NewTextHandler(t.Output(), nil)))
 	return r
 }
 

@@ -6,15 +6,20 @@ package identity
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 
 	"tocsin/shared/destination/s3"
 )
@@ -83,8 +88,24 @@ func (s state) old(now time.Time) bool {
 	return !s.known() || now.Sub(s.at) >= good || now.Before(s.at)
 }
 
-// Default reads what the SDK reads by default.
-func Default(ctx context.Context) (awssdk.Config, error) { return config.LoadDefaultConfig(ctx) }
+// Proxy is the way of a request, as http.Transport has it; nil = directly.
+type Proxy func(*http.Request) (*url.URL, error)
+
+// Default reads what the SDK reads by default. Where it has to ask for credentials it goes by the proxy, not by one of
+// the environment.
+func Default(log *slog.Logger, proxy Proxy) func(ctx context.Context) (awssdk.Config, error) {
+	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.Proxy = proxy })
+	return func(ctx context.Context) (awssdk.Config, error) {
+		return config.LoadDefaultConfig(ctx, config.WithLogger(Logger(log)), config.WithHTTPClient(client))
+	}
+}
+
+// Logger takes what the SDK has to tell, as debug. Without one the SDK writes lines of its own form to standard error.
+func Logger(log *slog.Logger) logging.Logger {
+	return logging.LoggerFunc(func(class logging.Classification, format string, of ...any) {
+		log.Debug("the AWS SDK says", "class", string(class), "what", fmt.Sprintf(format, of...))
+	})
+}
 
 // Account is what the last look found. It begins none: it is asked at every start, and for every event.
 func (f *Found) Account() (s3.Account, bool) {

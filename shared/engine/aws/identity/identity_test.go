@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -198,4 +199,23 @@ func TestPrepareWaitsForALookThatIsOnItsWayAndNotForEver(t *testing.T) {
 	_, known = r.Account()
 	require.True(t, known)
 	require.EqualValues(t, 1, r.loads.Load(), "one look serves all who ask")
+}
+
+// TestWhatTheAWSSDKSaysIsInTheLog: without a logger the SDK writes lines to standard error that are no JSON.
+func TestWhatTheAWSSDKSaysIsInTheLog(t *testing.T) {
+	metadata := httptest.NewServer(http.NotFoundHandler()) // a machine of an old kind: no tokens
+	defer metadata.Close()
+	for name, value := range map[string]string{"AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.URL,
+		"AWS_EC2_METADATA_DISABLED": "", "AWS_ACCESS_KEY_ID": "", "AWS_PROFILE": "",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull} {
+		t.Setenv(name, value)
+	}
+	var log bytes.Buffer
+	c, err := identity.Default(slog.New(slog.NewJSONHandler(&log,
+		&slog.HandlerOptions{Level: slog.LevelDebug})), nil)(t.Context())
+	require.NoError(t, err)
+	_, err = c.Credentials.Retrieve(t.Context())
+	require.Error(t, err)
+	require.Contains(t, log.String(), "IMDSv1")
+	require.Contains(t, log.String(), `"level":"DEBUG"`)
 }
