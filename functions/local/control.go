@@ -45,15 +45,19 @@ type door struct {
 // controlFile is beside the state file.
 func controlFile(state string) string { return state + ".control" }
 
-// control listens for the commands of other processes. The control file is there from now on.
-func (p *program) control() (server *http.Server, listener net.Listener, err error) {
+// control listens for the commands of other processes. The control file is there from now on, or once it can be
+// written: a disk that is full keeps nothing else from being done.
+func (p *program) control(ctx context.Context) (server *http.Server, listener net.Listener, err error) {
 	listener, err = net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, nil, fmt.Errorf("listen for commands: %w", err)
 	}
 	d := door{Address: listener.Addr().String(), Secret: rand.Text()}
 	if err := d.write(controlFile(p.state)); err != nil {
-		return nil, nil, errors.Join(err, listener.Close())
+		p.log.Error("commands such as `tocsin user` can not reach this program: make room on the disk, or mend what "+
+			"keeps the file from being written; it is tried again, and all else goes on", "error", err.Error())
+		_ = os.Remove(controlFile(p.state)) // an older one names nobody any more
+		go p.writeLater(ctx, d)
 	}
 	return httpserver.New(controlHandler(p.admin, d.Secret), httpserver.Limits{Connections: 16}, p.log), listener, nil
 }
@@ -100,6 +104,24 @@ func (d door) write(path string) error {
 		return fmt.Errorf("write the control file %s: %w", path, err)
 	}
 	return nil
+}
+
+// controlAgain is how long it takes until a control file that could not be written is tried again.
+const controlAgain = 5 * time.Second
+
+// writeLater writes the control file as soon as that can be done.
+func (p *program) writeLater(ctx context.Context, d door) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(controlAgain):
+		}
+		if d.write(controlFile(p.state)) == nil {
+			p.log.Info("commands such as `tocsin user` reach this program now")
+			return
+		}
+	}
 }
 
 // errNobody: the file names no program that answers.

@@ -263,7 +263,7 @@ func (p *program) serve(ctx context.Context) error {
 	server := httpserver.New(httpserver.Named(httpserver.CrossOrigin(p.api(), p.origins), p.listen, p.publicURL,
 		p.console, p.telegramWebhook), httpserver.Limits{}, p.log)
 	busServer := httpserver.New(p.events(), httpserver.Limits{}, p.log)
-	commands, at, err := p.control()
+	commands, at, err := p.control(ctx)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"tocsin/functions/local/commandline"
 	"tocsin/shared/access"
 	"tocsin/shared/account"
+	"tocsin/shared/ready"
 )
 
 // signInCommand makes a sign-in link. It is printed by the command alone, to whoever typed it.
@@ -115,5 +116,9 @@ func (c config) how(ctx context.Context, a *administration) (string, error) {
 	case !isatty.IsTerminal(os.Stdout.Fd()):
 		return "`" + a.asks(ctx, p) + "` makes a link", nil
 	}
-	return a.link(ctx, p)
+	link, err := a.link(ctx, p)
+	if errors.Is(err, ready.ErrNoRoom) {
+		return "no link can be made: " + err.Error(), nil // what waits is sent all the same
+	}
+	return link, err
 }

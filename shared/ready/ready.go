@@ -6,6 +6,7 @@ package ready
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -16,6 +17,9 @@ type Check struct {
 	Name  string
 	Probe func(ctx context.Context) error
 }
+
+// ErrNoRoom: what keeps the state has no room for a write.
+var ErrNoRoom = errors.New("the state file can not be written: the disk may be full")
 
 const (
 	// fresh is how long an answer stands: whoever asks more often costs the disk nothing more.

@@ -24,6 +24,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/integration"
 	"tocsin/shared/mail"
+	"tocsin/shared/ready"
 	"tocsin/shared/report"
 	"tocsin/shared/report/calendar"
 	"tocsin/shared/trigger"
@@ -170,6 +171,10 @@ func (s Kit) Answer(err error) error {
 			"the integration was changed by someone else: read it again, then repeat your change")
 	}
 	s.Log.Error("request failed", "error", err.Error())
+	if errors.Is(err, ready.ErrNoRoom) {
+		return NewProblem(http.StatusInternalServerError, ready.ErrNoRoom.Error()+": try again when whoever runs "+
+			"this installation has made room")
+	}
 	return NewProblem(http.StatusInternalServerError, "this could not be done now: try again")
 }
 

@@ -8,6 +8,7 @@ import (
 	driver "zombiezen.com/go/sqlite"
 
 	"tocsin/shared/engine/sqlite/db"
+	"tocsin/shared/ready"
 )
 
 // roomNeeded is how many pages must be free for the file to count as writable: a call of ten events of 256 KB.
@@ -41,7 +42,7 @@ func (s *DB) Writable(ctx context.Context) error {
 		return errors.New("the state file did not take a write in time")
 	case err != nil:
 		s.file.Log().Error("the state file can not be written", "error", err.Error())
-		return errors.New("the state file can not be written: the disk may be full")
+		return ready.ErrNoRoom
 	case full:
 		return errors.New("the state file has no room for more events")
 	}

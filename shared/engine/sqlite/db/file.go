@@ -12,6 +12,8 @@ import (
 	"github.com/gofrs/flock"
 	driver "zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
+
+	"tocsin/shared/ready"
 )
 
 // Options of Open. The zero value is for production.
@@ -72,7 +74,7 @@ func Open(ctx context.Context, path string, o Options) (*File, error) {
 	}
 	f := &File{path: path, lock: lock, log: o.Log, clearLimit: cmp.Or(o.ClearLimit, clearLimit)}
 	if err := f.open(ctx, o); err != nil {
-		return nil, errors.Join(err, f.closeAll())
+		return nil, errors.Join(f.told(err), f.closeAll())
 	}
 	return f, nil
 }
@@ -197,6 +199,9 @@ func (f *File) check(conn *driver.Conn, size int64) error {
 }
 
 func (f *File) damaged(err error) error {
+	if full := f.told(err); errors.Is(full, ready.ErrNoRoom) {
+		return full // it is whole
+	}
 	return fmt.Errorf("the state file %s can not be read; it was left as it is: restore it from a backup, or move it "+
 		"away to begin anew: %w", f.path, err)
 }
@@ -289,13 +294,13 @@ func (f *File) Chunks(ctx context.Context, sql string, bind func(*driver.Stmt)) 
 func (f *File) Write(ctx context.Context, run func(*Writer) error) error {
 	f.begun.Add(1)
 	defer f.ended.Add(1)
-	return f.writer.write(ctx, false, run)
+	return f.told(f.writer.write(ctx, false, run))
 }
 
 // WriteRepeatable is Write for an operation that may be run twice, the first time undone: it begins by forgetting what
 // it noted outside of the file. The operations of the hot path are.
 func (f *File) WriteRepeatable(ctx context.Context, run func(*Writer) error) error {
-	return f.writer.write(ctx, true, run)
+	return f.told(f.writer.write(ctx, true, run))
 }
 
 // Quiet counts the operations of Write that were begun, and reports whether all of them have ended: what is known of

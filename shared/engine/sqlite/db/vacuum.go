@@ -86,7 +86,7 @@ func emptyLog(conn *driver.Conn) error {
 func (f *File) Compact(ctx context.Context) error {
 	return f.Reading(ctx, func(conn *driver.Conn) error {
 		if err := vacuum(conn); err != nil {
-			return fmt.Errorf("rewrite the state file %s: %w", f.path, err)
+			return fmt.Errorf("rewrite the state file %s: %w", f.path, f.told(err))
 		}
 		err := emptyLog(conn)
 		if errors.Is(err, errRead) {
@@ -94,7 +94,7 @@ func (f *File) Compact(ctx context.Context) error {
 				"that has ended", f.path, err)
 		}
 		if err != nil {
-			return fmt.Errorf("bring the rewritten state into the file %s: %w", f.path, err)
+			return fmt.Errorf("bring the rewritten state into the file %s: %w", f.path, f.told(err))
 		}
 		return nil
 	})

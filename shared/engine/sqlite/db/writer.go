@@ -12,6 +12,7 @@ import (
 	driver "zombiezen.com/go/sqlite"
 
 	"tocsin/shared/metrics"
+	"tocsin/shared/ready"
 )
 
 // groupLimit is how many operations share one transaction.
@@ -59,6 +60,18 @@ func broken(err error) bool {
 		return true
 	}
 	return false
+}
+
+// told says of a write that found no room what to do: SQLite's own words tell nobody.
+func (f *File) told(err error) error {
+	if err == nil || errors.Is(err, ready.ErrNoRoom) {
+		return err
+	}
+	if code := driver.ErrCode(err); code.ToPrimary() != driver.ResultFull && code != driver.ResultIOErrSHMSize {
+		return err // SHMSIZE: no room for the file beside the log (tocsin.db-shm), which an opening makes
+	}
+	return fmt.Errorf("%w (%s): make room on its disk, or move the state to a larger one: %w", ready.ErrNoRoom, f.path,
+		err)
 }
 
 // note counts one transaction.

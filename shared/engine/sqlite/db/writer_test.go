@@ -2,6 +2,7 @@ package db
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	driver "zombiezen.com/go/sqlite"
 
 	"tocsin/shared/patience"
+	"tocsin/shared/ready"
 )
 
 // group hands operations over while the writer is busy, so that they share one transaction.
@@ -92,4 +94,15 @@ func TestAnOperationThatFailsIsUndoneAlone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAnOpeningThatFindsNoRoomDoesNotAskForABackup: SQLite makes a file beside the log, and calls it an I/O error.
+func TestAnOpeningThatFindsNoRoomDoesNotAskForABackup(t *testing.T) {
+	f := &File{path: "state.db"}
+	for _, code := range []driver.ResultCode{driver.ResultFull, driver.ResultIOErrSHMSize} {
+		err := f.told(f.damaged(fmt.Errorf("open: %w", code.ToError())))
+		require.ErrorIs(t, err, ready.ErrNoRoom)
+		require.NotContains(t, err.Error(), "backup")
+	}
+	require.ErrorContains(t, f.told(f.damaged(driver.ResultIOErr.ToError())), "backup")
 }
