@@ -164,6 +164,7 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request, req request) {
 	fault := ""
 	defer func() { h.trace(span, parent, now, answer, fault) }()
 	tenants, waits := h.judge(req, &answer, now)
+	h.Quota.meter(r.Context(), waits)
 	entries := make([]delivery.Entry, 0, len(req.Entries))
 	for i, e := range req.Entries {
 		if answer.Entries[i].ErrorCode != "" {

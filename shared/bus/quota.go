@@ -102,7 +102,7 @@ type Quota struct {
 	mu   sync.Mutex
 	full map[string]time.Time // when all of a tenant's burst is free again; one that is not here has all of it
 	look int                  // tenants in full at which those that have all of it are forgotten
-	over map[string]int       // entries that were throttled since they were counted last
+	over map[string]int       // entries that were throttled since the last Flush
 }
 
 // rate is that of a tenant.
@@ -154,6 +154,22 @@ func (q *Quota) take(tenants []string, now time.Time) []time.Duration {
 	return waits
 }
 
+// meter counts the entries of a call that have to wait.
+func (q *Quota) meter(ctx context.Context, waits []time.Duration) {
+	n := 0
+	for _, wait := range waits {
+		if wait > 0 {
+			n++
+		}
+	}
+	if n == 0 || q.Meter == nil {
+		return
+	}
+	var batch metrics.Batch
+	batch.Count(metrics.Throttled, n)
+	q.Meter.Add(ctx, &batch)
+}
+
 // giveBack uncounts entries that take let through and that were not kept.
 func (q *Quota) giveBack(tenants []string, waits []time.Duration) {
 	q.mu.Lock()
@@ -189,10 +205,10 @@ func (q *Quota) throttled(tenant string, wait time.Duration) (code, why string) 
 		wait.Truncate(time.Millisecond)+time.Millisecond)
 }
 
-// flushEvery is how often what was throttled is counted.
+// flushEvery is how often what was throttled is kept for the overview.
 const flushEvery = 10 * time.Second
 
-// Run counts what was throttled, until the context ends.
+// Run keeps what was throttled, until the context ends.
 func (q *Quota) Run(ctx context.Context) {
 	ticker := time.NewTicker(flushEvery)
 	defer ticker.Stop()
@@ -207,27 +223,19 @@ func (q *Quota) Run(ctx context.Context) {
 	}
 }
 
-// Flush counts what was throttled since the last time: one write for all tenants, whatever was published.
+// Flush keeps what was throttled since the last time: one write for all tenants, whatever was published.
 func (q *Quota) Flush(ctx context.Context) {
 	q.mu.Lock()
 	over := q.over
 	q.over = nil
 	q.mu.Unlock()
-	if len(over) == 0 {
+	if len(over) == 0 || q.Counters == nil {
 		return
 	}
 	now := q.Now()
-	var batch metrics.Batch
 	counts := make([]health.Count, 0, len(over))
 	for tenant, entries := range over {
-		batch.Count(metrics.Throttled, entries)
 		counts = append(counts, health.Throttle(tenant, now, entries))
-	}
-	if q.Meter != nil {
-		q.Meter.Add(ctx, &batch)
-	}
-	if q.Counters == nil {
-		return
 	}
 	if err := q.Counters.Add(ctx, counts); err != nil && !errors.Is(err, context.Canceled) {
 		q.Log.Error("count what was throttled: the overview will not show it", "tenants", len(counts), "error",

@@ -152,12 +152,14 @@ func TestWhatWasThrottledIsCountedByTenantOnceInAWhile(t *testing.T) {
 	b := bound(t, bus.Rate{Events: 1, Burst: 1}, nil)
 	b.put(t, "a", "a", "a", "b", "b", "c")
 	require.Empty(t, b.tolls.counts, "nothing is written while events are taken")
+	require.Equal(t, []metrics.Count{{Metric: metrics.Throttled, N: 3}}, b.meter.Counts,
+		"the metric is of the moment: one figure for all tenants")
 	b.quota.Flush(t.Context())
 	require.ElementsMatch(t, []health.Count{health.Throttle("a", b.now, 2), health.Throttle("b", b.now, 1)},
 		b.tolls.counts)
 	b.quota.Flush(t.Context())
 	require.Len(t, b.tolls.counts, 2)
-	require.Equal(t, []metrics.Count{{Metric: metrics.Throttled, N: 3}}, b.meter.Counts, "one figure for all tenants")
+	require.Equal(t, []metrics.Count{{Metric: metrics.Throttled, N: 3}}, b.meter.Counts, "once")
 }
 
 func TestTenantsWithoutEndAreForgottenWhenTheyHaveAllOfTheirBurstAgain(t *testing.T) {

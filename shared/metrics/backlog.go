@@ -45,8 +45,9 @@ type Sampler struct {
 	Now    func() time.Time
 	Log    *slog.Logger
 
-	mu   sync.Mutex
-	last *sample
+	mu    sync.Mutex
+	began time.Time // when Run did; zero where nothing runs
+	last  *sample
 }
 
 // sample is what one count came to.
@@ -73,6 +74,9 @@ const (
 
 // Run counts until the context ends.
 func (s *Sampler) Run(ctx context.Context) {
+	s.mu.Lock()
+	s.began = s.Now()
+	s.mu.Unlock()
 	for {
 		took, err := s.Sample(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -140,12 +144,16 @@ func (w *waiting) since(due time.Time) {
 	}
 }
 
-// Collect tells what the last count came to; nothing before the first one.
+// Collect tells what the last count came to. Before the first one there is its age alone, from the beginning of Run on:
+// a count that never succeeds is missed.
 func (s *Sampler) Collect(_ context.Context, g *Gathering) {
 	s.mu.Lock()
-	last := s.last
+	last, began := s.last, s.began
 	s.mu.Unlock()
 	if last == nil {
+		if !began.IsZero() {
+			g.Set(SampleAge, max(0, s.Now().Sub(began).Seconds()))
+		}
 		return
 	}
 	g.Set(SampleAge, max(0, s.Now().Sub(last.at).Seconds()))

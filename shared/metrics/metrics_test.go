@@ -393,6 +393,29 @@ func TestWhatWaitsIsOverdueFromItsDueTimeOn(t *testing.T) {
 	require.Equal(t, 7.0, values(metrics.Waiting)["slack"])
 }
 
+// noBacklog can not be counted.
+type noBacklog struct{ metrics.Backlog }
+
+func (noBacklog) States(context.Context) ([]metrics.States, error) { return nil, errors.New("the disk is gone") }
+
+// TestACountThatNeverSucceedsHasAnAge: without it no alert could fire.
+func TestACountThatNeverSucceedsHasAnAge(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	r := metrics.NewRegistry(nil)
+	s := &metrics.Sampler{Backlog: noBacklog{}, Registry: r, Now: func() time.Time { return now },
+		Log: slog.New(slog.DiscardHandler)}
+	r.Collect(s.Collect)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	s.Run(ended)
+	now = now.Add(3 * time.Minute)
+	families, _ := read(t, r, prometheus2)
+	age := families[metrics.SampleAge.Name].GetMetric()
+	require.Len(t, age, 1)
+	require.InDelta(t, 180, age[0].GetGauge().GetValue(), 0)
+	require.Nil(t, families[metrics.Waiting.Name], "nothing else is claimed")
+}
+
 var update = flag.Bool("update", false, "write the table of docs/metrics.md anew")
 
 // table is what docs/metrics.md says of each metric.

@@ -90,7 +90,7 @@ var (
 		Labels: []Label{system, {"state", []string{StateEnabled, StateFailing, StateBroken, StateDisabled}}},
 		Help:   "Integrations by state; broken: disabled because it kept failing."}
 	SampleAge = &Metric{Name: "tocsin_backlog_sample_age_seconds", Kind: Gauge, Unit: "seconds",
-		Help: "How old the figures of what waits are."}
+		Help: "How old the figures of what waits are; before the first count, how long ago the program began to count."}
 	SampleTime = &Metric{Name: "tocsin_backlog_sample_duration_seconds", Kind: Gauge, Unit: "seconds",
 		Help: "How long it took to count what waits."}
 )

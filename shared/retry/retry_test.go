@@ -1,6 +1,8 @@
 package retry_test
 
 import (
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,5 +76,26 @@ func TestPosition(t *testing.T) {
 		16: {3, 6}, 17: {0, 0}} {
 		cycle, wait := retry.Position(failures)
 		require.Equal(t, want, [2]int{cycle, wait}, failures)
+	}
+}
+
+// TestThePagesSayWhenRetriesEnd: without a word of the receiver, and where each of its answers asks for the longest wait.
+// The requests themselves take their time besides.
+func TestThePagesSayWhenRetriesEnd(t *testing.T) {
+	var usual, longest time.Duration
+	for failures := 1; failures < (retry.Schedule{}).Attempts(); failures++ {
+		wait, _ := retry.Schedule{}.Next(failures, 0)
+		usual += wait
+		wait, _ = retry.Schedule{}.Next(failures, 24*time.Hour)
+		longest += wait
+	}
+	require.Equal(t, 51*time.Minute, usual.Truncate(time.Minute))
+	require.Equal(t, 8*time.Hour, longest)
+	for page, says := range map[string]string{
+		"alerts.md":    "51 minutes after the first failure, or up to 8 hours",
+		"retention.md": "Retries end within an hour, or within 8 hours"} {
+		text, err := os.ReadFile("../../docs/" + page)
+		require.NoError(t, err)
+		require.Contains(t, strings.Join(strings.Fields(string(text)), " "), says)
 	}
 }
