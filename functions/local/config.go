@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"regexp"
 	"strconv"
@@ -70,6 +71,11 @@ type texts struct {
 }
 
 func configure(args []string, getenv func(string) string) (config, error) {
+	return configureWith(args, getenv, func(*flag.FlagSet) {})
+}
+
+// configureWith is configure for a command with flags of its own, which no variables have.
+func configureWith(args []string, getenv func(string) string, own func(*flag.FlagSet)) (config, error) {
 	var c config
 	var t texts
 	f := flag.NewFlagSet("tocsin", flag.ContinueOnError)
@@ -82,6 +88,7 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	if err := commandline.Environment(f, getenv); err != nil {
 		return c, err
 	}
+	own(f)
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			os.Exit(0)
@@ -97,6 +104,9 @@ func configure(args []string, getenv func(string) string) (config, error) {
 		return c, err
 	}
 	if err := c.check(); err != nil {
+		return c, err
+	}
+	if _, err := tracing(getenv); err != nil {
 		return c, err
 	}
 	return c, c.checkTelegram()
@@ -229,8 +239,30 @@ func (c *config) parse(t texts, getenv func(string) string) (err error) {
 	return nil
 }
 
+// checkAddresses refuses what nobody can listen on: a port that is in use is another matter.
+func (c *config) checkAddresses() error {
+	for _, a := range []struct{ flag, at string }{{"listen", c.listen}, {"listen-bus", c.listenBus},
+		{"listen-metrics", c.listenMetrics}} {
+		if a.at == "" && a.flag == "listen-metrics" {
+			continue // nothing listens
+		}
+		_, port, err := net.SplitHostPort(a.at)
+		if err == nil {
+			_, err = net.LookupPort("tcp", port)
+		}
+		if err != nil {
+			return fmt.Errorf("-%s %q is no address: write host:port, such as localhost:8080, with a port from 0 to "+
+				"65535", a.flag, a.at)
+		}
+	}
+	return nil
+}
+
 // check refuses what the flags can not mean together.
 func (c *config) check() error {
+	if err := c.checkAddresses(); err != nil {
+		return err
+	}
 	if c.listen == c.listenBus && !strings.HasSuffix(c.listen, ":0") {
 		return errors.New("-listen and -listen-bus must not be the same address: who may reach the Console and " +
 			"who may publish are decided apart")

@@ -2,31 +2,30 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
-	"slices"
 	"time"
 
 	"tocsin/functions/local/doctor"
 	"tocsin/shared/mail"
 )
 
+const examineUsage = "usage: tocsin doctor [-json] [-offline] and the flags that Tocsin is started with"
+
 // examine is `tocsin doctor`. Its other flags are those that the program is started with.
 func examine(ctx context.Context, args []string) error {
 	var asJSON, offline bool
-	for _, own := range []struct {
-		flag string
-		set  *bool
-	}{{"json", &asJSON}, {"offline", &offline}} {
-		before := len(args)
-		args = slices.DeleteFunc(slices.Clone(args), func(a string) bool {
-			return a == "-"+own.flag || a == "--"+own.flag
-		})
-		*own.set = len(args) < before
-	}
-	c, err := configure(args, os.Getenv)
+	c, err := configureWith(args, os.Getenv, func(f *flag.FlagSet) {
+		f.BoolVar(&asJSON, "json", false, "write the findings as JSON")
+		f.BoolVar(&offline, "offline", false, "leave out what sends something to other machines: the way out, names, mail")
+		f.Usage = func() {
+			fmt.Fprintln(f.Output(), examineUsage)
+			f.PrintDefaults()
+		}
+	})
 	if err != nil {
-		return fmt.Errorf("%w (usage: tocsin doctor [-json] [-offline] and the flags that Tocsin is started with)", err)
+		return fmt.Errorf("%w (%s)", err, examineUsage)
 	}
 	i, err := c.installation()
 	if err != nil {
@@ -49,8 +48,9 @@ func examine(ctx context.Context, args []string) error {
 
 // installation is what the doctor looks at.
 func (c config) installation() (i doctor.Installation, err error) {
-	i = doctor.Installation{State: c.state, Key: c.key, Listen: c.listen, ListenBus: c.listenBus, TLSCert: c.tlsCert,
-		TLSKey: c.tlsKey, PublicURL: c.publicURL, Proxy: c.proxy, UnusedProxy: c.unused}
+	i = doctor.Installation{State: c.state, Key: c.key, Listen: c.listen, ListenBus: c.listenBus,
+		ListenMetrics: c.listenMetrics, TLSCert: c.tlsCert, TLSKey: c.tlsKey, PublicURL: c.publicURL, Proxy: c.proxy,
+		UnusedProxy: c.unused}
 	if c.proxy != nil {
 		i.ProxyAddress = c.proxy.String()
 	}

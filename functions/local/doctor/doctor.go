@@ -19,6 +19,7 @@ import (
 type Installation struct {
 	State, Key        string
 	Listen, ListenBus string
+	ListenMetrics     string // "" = nothing listens
 	TLSCert, TLSKey   string
 	PublicURL         string
 	Proxy             *egress.Proxy // nil = requests leave directly

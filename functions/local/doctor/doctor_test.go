@@ -281,6 +281,9 @@ func TestPortsThatAreTakenAreTold(t *testing.T) {
 	wants(t, d, "ports", Fault, "choose another with -listen")
 	d.Listen, d.ListenBus = "127.0.0.1:0", at
 	wants(t, d, "ports", Fault, "choose another with -listen-bus")
+	d.ListenBus, d.ListenMetrics = "127.0.0.1:0", at
+	wants(t, d, "ports", Fault, "choose another with -listen-metrics")
+	d.ListenBus, d.ListenMetrics = at, ""
 
 	release, err := sqlite.Hold(d.State) // as a running program does
 	require.NoError(t, err)

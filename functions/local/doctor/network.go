@@ -30,7 +30,11 @@ const (
 // ports are free, or a running Tocsin has them.
 func (d *Doctor) ports(ctx context.Context) (all []Finding) {
 	const name = "ports"
-	for flag, at := range map[string]string{"listen": d.Listen, "listen-bus": d.ListenBus} {
+	for flag, at := range map[string]string{"listen": d.Listen, "listen-bus": d.ListenBus,
+		"listen-metrics": d.ListenMetrics} {
+		if at == "" && flag == "listen-metrics" {
+			continue // nothing listens
+		}
 		l, err := net.Listen("tcp", at)
 		if err == nil {
 			_ = l.Close()
