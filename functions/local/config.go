@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tocsin/functions/local/commandline"
+	"tocsin/functions/local/tracing"
 	"tocsin/shared/bus"
 	"tocsin/shared/command"
 	"tocsin/shared/destination/telegram"
@@ -106,7 +107,7 @@ func configureWith(args []string, getenv func(string) string, own func(*flag.Fla
 	if err := c.check(); err != nil {
 		return c, err
 	}
-	if _, err := tracing(getenv); err != nil {
+	if _, err := tracing.Configured(getenv); err != nil {
 		return c, err
 	}
 	return c, c.checkTelegram()

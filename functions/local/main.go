@@ -21,6 +21,7 @@ import (
 	"tocsin/functions/local/doctor"
 	"tocsin/functions/local/keys"
 	"tocsin/functions/local/remote"
+	"tocsin/functions/local/tracing"
 	"tocsin/shared/console/mails"
 	"tocsin/shared/engine/aws/identity"
 	"tocsin/shared/engine/sqlite"
@@ -132,7 +133,7 @@ func (p *program) judge() (err error) {
 			return err
 		}
 	}
-	p.tracer, err = tracer(os.Getenv, p.proxy, p.log)
+	p.tracer, err = tracing.New(os.Getenv, p.proxy, p.log)
 	return err
 }
 
@@ -153,7 +154,7 @@ const reportsEvery = 10 * time.Second
 // identity is what the AWS SDK finds on this machine, when somebody asks for it. Its one call goes the way of all
 // others.
 func (c config) identity(log *slog.Logger) *identity.Found {
-	return &identity.Found{Load: identity.Default(log, beyond(c.proxy)), Now: time.Now, Log: log,
+	return &identity.Found{Load: identity.Default(log, tracing.Beyond(c.proxy)), Now: time.Now, Log: log,
 		STS: []func(*sts.Options){func(o *sts.Options) {
 			o.HTTPClient = &http.Client{Transport: &http.Transport{Proxy: c.proxy.For}}
 		}}}

@@ -10,6 +10,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/stretchr/testify/require"
 
+	"tocsin/functions/local/tracing"
 	"tocsin/shared/engine/aws/identity"
 	"tocsin/shared/trace"
 )
@@ -80,8 +81,8 @@ func TestAProxyOfTheEnvironmentIsUsedForNothing(t *testing.T) {
 		}
 		c, err := configure(nil, variables(v))
 		require.NoError(t, err)
-		client := trace.NewClient(beyond(c.proxy)).Transport.(*http.Transport)
-		sdk, err := identity.Default(slog.New(slog.DiscardHandler), beyond(c.proxy))(t.Context())
+		client := trace.NewClient(tracing.Beyond(c.proxy)).Transport.(*http.Transport)
+		sdk, err := identity.Default(slog.New(slog.DiscardHandler), tracing.Beyond(c.proxy))(t.Context())
 		require.NoError(t, err)
 		for to, want := range ways {
 			q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, to, nil)
