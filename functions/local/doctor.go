@@ -18,7 +18,8 @@ func examine(ctx context.Context, args []string) error {
 	var asJSON, offline bool
 	c, err := configureWith(args, os.Getenv, func(f *flag.FlagSet) {
 		f.BoolVar(&asJSON, "json", false, "write the findings as JSON")
-		f.BoolVar(&offline, "offline", false, "leave out what sends something to other machines: the way out, names, mail")
+		f.BoolVar(&offline, "offline", false, "leave out what sends something to other machines: the way out, names, "+
+			"mail")
 		f.Usage = func() {
 			fmt.Fprintln(f.Output(), examineUsage)
 			f.PrintDefaults()

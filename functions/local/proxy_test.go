@@ -73,7 +73,8 @@ func TestAProxyOfTheEnvironmentIsUsedForNothing(t *testing.T) {
 	for own, ways := range map[string]map[string]string{
 		"": {"http://collector.corp:4318": "", "https://sts.amazonaws.com": ""},
 		"http://proxy.corp:3128": {"http://collector.corp:4318": "http://proxy.corp:3128",
-			"https://sts.amazonaws.com": "http://proxy.corp:3128", "http://direct.corp": "", "http://localhost:4318": "",
+			"https://sts.amazonaws.com": "http://proxy.corp:3128", "http://direct.corp": "",
+			"http://localhost:4318": "",
 			"http://127.0.0.1:4318": "", "http://[::1]:4318": "", "http://169.254.169.254/latest": ""}} {
 		v := map[string]string{"TOCSIN_PROXY": own}
 		if own != "" {

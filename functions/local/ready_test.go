@@ -40,8 +40,8 @@ func TestTheProgramSaysWhetherItsLikeIsReady(t *testing.T) {
 	require.Contains(t, fails(t, "ready", "-listen", "8080"), "-listen 8080")
 }
 
-// TestAStartGoesOnWithoutItsControlFile: where it can not be written, as on a full disk, what waits is sent all the same,
-// and commands reach the program as soon as the file can be written.
+// TestAStartGoesOnWithoutItsControlFile: where it can not be written, as on a full disk, what waits is sent all the
+// same, and commands reach the program as soon as the file can be written.
 func TestAStartGoesOnWithoutItsControlFile(t *testing.T) {
 	binary, err := build()
 	require.NoError(t, err)

@@ -75,8 +75,8 @@ type Clearer interface {
 	Clear(ctx context.Context) (todo string)
 }
 
-// Clear is what follows an erasure. todo says what somebody has to do so that no copy of what was removed is left in the
-// storage, "" = nothing.
+// Clear is what follows an erasure. todo says what somebody has to do so that no copy of what was removed is left in
+// the storage, "" = nothing.
 func (s *Service) Clear(ctx context.Context) (todo string) {
 	if c, ok := s.Store.(Clearer); ok {
 		return c.Clear(ctx)
@@ -110,8 +110,8 @@ type Service struct {
 const passes = 5
 
 // Erase removes all that is kept of a tenant, until nothing is found, and notes in the tenant's activity log that it
-// was done and how many rows of each table it took. Clear is to follow. A second call finds that entry alone. After an error or a crash it
-// is called again, and goes on. Errors: ErrName, ErrStillComing.
+// was done and how many rows of each table it took. Clear is to follow. A second call finds that entry alone. After an
+// error or a crash it is called again, and goes on. Errors: ErrName, ErrStillComing.
 func (s *Service) Erase(ctx context.Context, of string) (Counts, error) {
 	sum := Counts{}
 	if !tenant.Valid(of) {

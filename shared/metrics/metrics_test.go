@@ -396,7 +396,9 @@ func TestWhatWaitsIsOverdueFromItsDueTimeOn(t *testing.T) {
 // noBacklog can not be counted.
 type noBacklog struct{ metrics.Backlog }
 
-func (noBacklog) States(context.Context) ([]metrics.States, error) { return nil, errors.New("the disk is gone") }
+func (noBacklog) States(context.Context) ([]metrics.States, error) {
+	return nil, errors.New("the disk is gone")
+}
 
 // TestACountThatNeverSucceedsHasAnAge: without it no alert could fire.
 func TestACountThatNeverSucceedsHasAnAge(t *testing.T) {

@@ -79,8 +79,8 @@ func TestPosition(t *testing.T) {
 	}
 }
 
-// TestThePagesSayWhenRetriesEnd: without a word of the receiver, and where each of its answers asks for the longest wait.
-// The requests themselves take their time besides.
+// TestThePagesSayWhenRetriesEnd: without a word of the receiver, and where each answer asks for the longest wait. The
+// requests themselves take their time besides.
 func TestThePagesSayWhenRetriesEnd(t *testing.T) {
 	var usual, longest time.Duration
 	for failures := 1; failures < (retry.Schedule{}).Attempts(); failures++ {

@@ -43,7 +43,8 @@ func FromEnvironment(getenv func(string) string, service string, more ...Attribu
 	case strings.EqualFold(disabled, "true"):
 		return nil, nil
 	case disabled != "" && !strings.EqualFold(disabled, "false"):
-		c.Warning = fmt.Sprintf("OTEL_SDK_DISABLED is %q, which is taken for false: only true turns traces off", disabled)
+		c.Warning = fmt.Sprintf("OTEL_SDK_DISABLED is %q, which is taken for false: only true turns traces off",
+			disabled)
 	}
 	if !e.endpoint(c) {
 		return nil, nil

@@ -46,8 +46,8 @@ func (t *Tracer) Run(ctx context.Context) {
 	}
 }
 
-// Flush sends all that waits. What the receiver refuses is lost, and told in the log: a trace is not worth that anything
-// waits for it. Where no answer comes, or one that asks for a repeat, the spans wait for the next Flush.
+// Flush sends all that waits. What the receiver refuses is lost, and told in the log: a trace is not worth that
+// anything waits for it. Where no answer comes, or one that asks for a repeat, the spans wait for the next Flush.
 func (t *Tracer) Flush(ctx context.Context) { t.flush(ctx) }
 
 // flush reports whether the receiver answered.

@@ -28,8 +28,8 @@ func New(getenv func(string) string, proxy *egress.Proxy, log *slog.Logger) (*tr
 	return trace.New(c, trace.NewClient(Beyond(proxy)), log), nil
 }
 
-// Beyond is the way to what may be on this machine or beside it, which a proxy does not reach: a receiver of traces, and
-// who hands out the machine's credentials.
+// Beyond is the way to what may be on this machine or beside it, which a proxy does not reach: a receiver of traces,
+// and who hands out the machine's credentials.
 func Beyond(proxy *egress.Proxy) func(*http.Request) (*url.URL, error) {
 	return func(q *http.Request) (*url.URL, error) {
 		host := q.URL.Hostname()

@@ -43,7 +43,8 @@ func movingRows(t *testing.T, db *sqlite.DB, of, address, text string) {
 				Text: text + strings.Repeat("z", 37*n)}, enginetest.At))
 		}
 		require.NoError(t, db.ActivityLog().Append(t.Context(), activity.Entry{ID: fmt.Sprintf("%s-%03d", of, k),
-			At: enginetest.At, Actor: activity.Actor{Tenant: of, Email: address}, Object: activity.User, ObjectID: address}))
+			At: enginetest.At, Actor: activity.Actor{Tenant: of, Email: address}, Object: activity.User,
+			ObjectID: address}))
 	}
 }
 

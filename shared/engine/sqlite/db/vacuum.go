@@ -100,8 +100,8 @@ func (f *File) Compact(ctx context.Context) error {
 	})
 }
 
-// What is removed is overwritten with zeros. Everywhere also in pages that become free, which have to be written for it;
-// whereFree alone where a page is written anyway, which costs nothing that can be measured.
+// What is removed is overwritten with zeros. Everywhere also in pages that become free, which have to be written for
+// it; whereFree alone where a page is written anyway, which costs nothing that can be measured.
 const (
 	everywhere = "PRAGMA secure_delete = ON"
 	whereFree  = "PRAGMA secure_delete = FAST"
@@ -139,9 +139,10 @@ func (f *File) Overwriting(ctx context.Context, remove func() error) error {
 	})
 }
 
-// Clear leaves nothing in the file but what is kept, by rewriting it. Overwriting alone does not: when SQLite moves rows
-// to another page, what they were stays in the gaps of the page that they were on, whatever secure_delete says; so do
-// rows that were removed because of their age in free pages. todo says what somebody has to do instead, "" = nothing.
+// Clear leaves nothing in the file but what is kept, by rewriting it. Overwriting alone does not: when SQLite moves
+// rows to another page, what they were stays in the gaps of the page that they were on, whatever secure_delete says;
+// so do rows that were removed because of their age in free pages. todo says what somebody has to do instead, "" =
+// nothing.
 func (f *File) Clear(ctx context.Context) (todo string) {
 	var size int64
 	err := f.Reading(ctx, func(conn *driver.Conn) error {
