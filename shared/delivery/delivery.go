@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"fmt"
 	"time"
 
 	"tocsin/shared/event"
@@ -120,4 +121,19 @@ func (d *Delivery) Replayed() (again, arrived bool) {
 func (d Delivery) Kill(reason string) Delivery {
 	d.State, d.Reason, d.Due = Dead, reason, time.Time{}
 	return d
+}
+
+// Missing is how many of its events are there no more, of one that has its events: an engine loads those that are kept.
+func (d *Delivery) Missing() int { return max(0, d.Count-len(d.Events)) }
+
+// Gone says of one that has its events why it can not be told as delivered; "" where all of them are there.
+func (d *Delivery) Gone() string {
+	switch gone := d.Missing(); {
+	case gone == 0:
+		return ""
+	case len(d.Events) == 0:
+		return "nothing could be sent: the events of this delivery are kept no longer"
+	default:
+		return fmt.Sprintf("%d of %d events are kept no longer and were not sent; the others arrived", gone, d.Count)
+	}
 }

@@ -62,11 +62,17 @@ func (h Holding) keeps(d Delivery, now time.Time) (held Held, ok bool) {
 		return held, d.Due.After(now)
 	}
 	held.Merge, held.Join = d.Held.Merge, d.Held.Join
-	if last := d.CreatedAt.Add(HeldAtMost); held.Until.After(last) {
-		held.Until = last
-	}
-	held.Until = held.Until.UTC()
+	held = held.AtMost(d.CreatedAt)
 	return held, held.Until.After(now)
+}
+
+// AtMost is what holds a delivery that was made at a time, for no longer than anything is held.
+func (h Held) AtMost(created time.Time) Held {
+	if last := created.Add(HeldAtMost); h.Until.After(last) {
+		h.Until = last
+	}
+	h.Until = h.Until.UTC()
+	return h
 }
 
 // LetGo is what is to be done with deliveries of one integration that are held.

@@ -41,7 +41,7 @@ type Fallbacks struct {
 // It may be asked again and says the same. The delivery has its events.
 func (f *Fallbacks) Of(ctx context.Context, i integration.Integration, d delivery.Delivery) (*delivery.Fallback,
 	error) {
-	if i.Fallback == "" || d.Fallback != nil && d.Fallback.Delivery != "" {
+	if i.Fallback == "" || d.Fallback != nil && d.Fallback.Delivery != "" || nothingLeft(d) {
 		return d.Fallback, nil
 	}
 	out := &delivery.Fallback{Integration: i.Fallback}
@@ -79,6 +79,13 @@ func (f *Fallbacks) Of(ctx context.Context, i integration.Integration, d deliver
 	return out, nil
 }
 
+// nothingLeft reports whether a dead delivery has no event that did not arrive: those that are missing are kept no
+// longer.
+func nothingLeft(d delivery.Delivery) bool {
+	arrived := len(d.Attempts) > 0 && d.Attempts[len(d.Attempts)-1].Delivered
+	return len(d.Events) < d.Count && (arrived || len(d.Events) == 0)
+}
+
 // receiver is the fallback of an integration, or why it gets nothing.
 func receiver(ctx context.Context, from Getter, i integration.Integration) (to integration.Integration,
 	why delivery.NotFallback, err error) {
@@ -112,7 +119,7 @@ func (f *Fallbacks) hold(ctx context.Context, d *delivery.Delivery, to integrati
 		d.Digest = delivery.FallbackDigest(d.From.Integration)
 		held = delivery.Held{By: delivery.HeldByFallback, Until: spanEnd(now, delivery.FallbackSpan), Merge: true}
 	}
-	if by := longest(m, d.Kinds); by.Until.After(held.Until) {
+	if by := longest(m, d.Kinds).AtMost(d.CreatedAt); by.Until.After(held.Until) {
 		by.Merge = held.Merge
 		held = by
 	}
@@ -165,10 +172,16 @@ func (f *Fanout) fallBack(ctx context.Context, in *Intake, h *holds, i integrati
 		f.goes(in, to)
 	}
 	now, held := f.heldOf(h, to, events)
-	in.Deliveries = append(in.Deliveries, f.fallen(to, from, now)...)
+	end := spanEnd(f.now(), delivery.FallbackSpan)
+	for _, d := range f.fallen(to, from, now) {
+		if d.Digest != "" {
+			d.Due, d.Held = end, &delivery.Held{By: delivery.HeldByFallback, Until: end, Merge: true}
+		}
+		in.Deliveries = append(in.Deliveries, d)
+	}
 	for _, g := range held {
 		for _, d := range f.fallen(to, from, g.events) {
-			one := heldBy(g.Hold)
+			one := heldBy(g.Hold).AtMost(d.CreatedAt)
 			one.Merge = d.Digest != ""
 			d.Due, d.Held = one.Until, &one
 			in.Deliveries = append(in.Deliveries, d)
@@ -195,7 +208,7 @@ func (f *Fanout) heldOf(h *holds, to integration.Integration, events []routed) (
 }
 
 // fallen are the deliveries of what came for another integration. Where people read them, those of one batch of events
-// are one message.
+// are one message, and so are those of several batches that wait for the same time.
 func (f *Fanout) fallen(to integration.Integration, from delivery.From, events []routed) (out []delivery.Delivery) {
 	s, _, _ := f.Systems.Lookup(to.System)
 	var joined, alone []routed

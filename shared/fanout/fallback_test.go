@@ -1,6 +1,7 @@
 package fanout_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -148,6 +149,8 @@ func TestWhatComesWhileAnIntegrationIsDisabledGoesToItsFallback(t *testing.T) {
 		Subscriptions: takes(event.System, event.IssueHigh)}
 	b := integration.Integration{ID: "b", Tenant: "42", System: "plain", Subscriptions: takes(event.IssueHigh)}
 	f, m := newFanout()
+	f.Now = func() time.Time { return night }
+	minute := night.Truncate(time.Minute).Add(time.Minute)
 	of := people
 	of.Name, of.Parameters = "plain", destination.ParametersOf[struct{}]()
 	f.Systems = one(of)
@@ -165,7 +168,8 @@ func TestWhatComesWhileAnIntegrationIsDisabledGoesToItsFallback(t *testing.T) {
 	d := got[0]
 	require.Equal(t, "b", d.Integration)
 	require.Equal(t, 2, d.Count)
-	require.Zero(t, d.Due, "at once")
+	require.Equal(t, minute, d.Due, "people get one message a minute")
+	require.Equal(t, &delivery.Held{By: delivery.HeldByFallback, Until: minute, Merge: true}, d.Held)
 	require.Equal(t, &delivery.From{Integration: "a", Name: "On call", Reason: "the integration was disabled because " +
 		"it kept failing: too much failed"}, d.From)
 	require.Equal(t, delivery.FallbackDigest("a"), d.Digest)
@@ -191,4 +195,94 @@ func TestWhatComesWhileAnIntegrationIsDisabledGoesToItsFallback(t *testing.T) {
 	require.Empty(t, process(entry(event.CreateUser, "u3", "42", newUser)), "both are disabled")
 	f.Integrations = subscribers{a}
 	require.Empty(t, process(entry(event.CreateUser, "u4", "42", newUser)), "it was deleted")
+}
+
+func TestADisabledIntegrationFloodsNobodyThroughItsFallback(t *testing.T) {
+	f, m := newFanout()
+	now := night
+	f.Now = func() time.Time { return now }
+	of := people
+	of.Name, of.Parameters = "plain", destination.ParametersOf[struct{}]()
+	f.Systems = one(of)
+	a := integration.Integration{ID: "a", Tenant: "42", System: "plain", Fallback: "b",
+		Off:           &integration.Off{By: integration.ByPerson},
+		Subscriptions: []integration.Subscription{{Event: event.System}}}
+	f.Integrations = subscribers{a, {ID: "b", Tenant: "42", System: "plain"}}
+	var held []delivery.Delivery
+	for n := range 75 { // in batches of their own
+		now = night.Add(time.Duration(n) * 240 * time.Millisecond)
+		m.accepted = nil
+		_, err := f.Process(t.Context(), []delivery.Entry{entry(event.CreateUser, fmt.Sprint("u", n), "42", newUser)})
+		require.NoError(t, err)
+		held = append(held, m.accepted[0].Deliveries...)
+	}
+	require.Len(t, held, 75)
+	none := delivery.Holding(func([]event.Kind) delivery.Held { return delivery.Held{} })
+	size := func(delivery.Delivery) int { return 1 }
+	end := night.Truncate(time.Minute).Add(time.Minute)
+	require.Empty(t, none.LetGo(held, end.Add(-time.Second), size).Merged)
+	let := none.LetGo(held, end, size)
+	require.Empty(t, let.Alone)
+	require.Len(t, let.Merged, 1, "people get one message of the minute")
+	require.Len(t, let.Merged[0], 75)
+}
+
+func TestNothingIsHeldForLongerThanAMonth(t *testing.T) {
+	came := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	month := func(from, to string) hold.Rules {
+		return hold.Rules{Quiet: []hold.Quiet{{Zone: "UTC", First: from, Last: to}}}
+	}
+	own, account := month("2026-11-28", "2026-12-28"), tenants(month("2026-12-29", "2027-01-28"))
+	last := came.Add(delivery.HeldAtMost)
+
+	f, m := newFanout()
+	f.Now, f.Holds = func() time.Time { return came }, account
+	of := people
+	of.Name, of.Parameters = "plain", destination.ParametersOf[struct{}]()
+	f.Systems = one(of)
+	subs := []integration.Subscription{{Event: event.System}}
+	b := integration.Integration{ID: "b", Tenant: "42", System: "plain", Hold: own}
+	a := integration.Integration{ID: "a", Tenant: "42", System: "plain", Fallback: "b", Subscriptions: subs,
+		Off: &integration.Off{By: integration.ByPerson}}
+	c := integration.Integration{ID: "c", Tenant: "42", System: "plain", Subscriptions: subs, Hold: own}
+	f.Integrations = subscribers{a, b, c}
+	user := entry(event.CreateUser, "u", "42", newUser)
+	user.At = came
+	_, err := f.Process(t.Context(), []delivery.Entry{user})
+	require.NoError(t, err)
+	require.Len(t, m.accepted[0].Deliveries, 2, "its own, and by fallback")
+	for _, d := range m.accepted[0].Deliveries {
+		require.Equal(t, last, d.Held.Until, d.Integration)
+		require.Equal(t, last, d.Due)
+	}
+	on := a
+	on.Off = nil
+	fall := fallbacks(people, subscribers{on, b})
+	fall.Now, fall.Tenants = f.Now, account
+	dead := died(told("u", event.CreateUser, newUser))
+	dead.CreatedAt = came.Add(-time.Hour)
+	dead.ID = delivery.DerivedID(dead.CreatedAt, []byte("0123456789"))
+	to, err := fall.Of(t.Context(), on, dead)
+	require.NoError(t, err)
+	require.Equal(t, last.Add(-time.Hour), to.Made.Due, "it is as old as its events")
+	require.Equal(t, last.Add(-time.Hour), to.Made.Held.Until)
+}
+
+func TestWhatIsGoneOrArrivedDoesNotFallBack(t *testing.T) {
+	s := aFallsTo(integration.Integration{ID: "b", Tenant: "42", System: "plain"})
+	gone := died()
+	gone.Count = 2
+	to, err := fallbacks(people, s).Of(t.Context(), s[0], gone)
+	require.NoError(t, err)
+	require.Nil(t, to, "it has no event left")
+	some := died(told("u", event.CreateUser, newUser))
+	some.Count, some.Attempts = 2, []delivery.Attempt{{Delivered: true}}
+	to, err = fallbacks(people, s).Of(t.Context(), s[0], some)
+	require.NoError(t, err)
+	require.Nil(t, to, "what was left has arrived")
+	some.Attempts = nil
+	to, err = fallbacks(people, s).Of(t.Context(), s[0], some)
+	require.NoError(t, err)
+	require.Len(t, to.Made.Events, 1)
+	require.Equal(t, 1, to.Made.Count)
 }

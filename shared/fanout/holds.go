@@ -229,10 +229,11 @@ func (f *Fanout) heldDeliveries(i integration.Integration, h heldEvents) (out []
 func waiting(deliveries []delivery.Delivery, held delivery.Held, digest string) []delivery.Delivery {
 	for n := range deliveries {
 		d := &deliveries[n]
-		if d.Due.After(held.Until) {
+		one := held.AtMost(d.CreatedAt)
+		if d.Due.After(one.Until) {
 			continue
 		}
-		d.Due, d.Held, d.Digest = held.Until, &held, digest // of all: who changes what holds one writes it anew
+		d.Due, d.Held, d.Digest = one.Until, &one, digest
 	}
 	return deliveries
 }

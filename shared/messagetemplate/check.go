@@ -50,7 +50,7 @@ func Check(s Source, kinds []event.Kind) destination.InvalidParameters {
 // without any takes what triggers send to its system.
 func Kinds(subscribed []event.Type, triggered []event.Kind) (out []event.Kind) {
 	for _, k := range event.Kinds() {
-		if k == event.Report || !slices.ContainsFunc(k.Types(), func(t event.Type) bool {
+		if !Words(k) || !slices.ContainsFunc(k.Types(), func(t event.Type) bool {
 			return slices.Contains(subscribed, t)
 		}) {
 			continue

@@ -6,6 +6,7 @@ import (
 	"text/template"
 
 	"tocsin/shared/cut"
+	"tocsin/shared/event"
 	"tocsin/shared/notification"
 	"tocsin/shared/plaintext"
 )
@@ -53,10 +54,14 @@ func New(s Source) *Template {
 	return t
 }
 
+// Words reports whether templates word events of the kind. A report and a scheduled digest say what they hold, and have
+// no words that a template could take the place of.
+func Words(k event.Kind) bool { return k != event.Report && k != event.ScheduledDigest }
+
 // Apply gives a notification the title and the text that the template makes of its event. Where it makes none, ours
 // stays, and the sentences say so.
 func (t *Template) Apply(n notification.Notification) (notification.Notification, []string) {
-	if n.Report != nil {
+	if !Words(n.Event.Kind) {
 		return n, nil
 	}
 	if t.broken != "" {

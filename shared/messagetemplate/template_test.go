@@ -138,9 +138,9 @@ func TestATemplateIsTriedOnEveryKindThatAnIntegrationTakes(t *testing.T) {
 	require.Equal(t, "makes no text of an event of the kind address_undeliverable", problems[1].Reason)
 	require.Equal(t, []event.Kind{event.NewHits}, messagetemplate.Kinds([]event.Type{event.Hits}, event.Triggered()))
 	require.Contains(t, messagetemplate.Kinds(nil, event.Triggered()), event.IPBlocked)
-	// every type that can be subscribed to has kinds, but for those of reports
+	// every type that can be subscribed to has kinds, but for those of reports and scheduled digests
 	for _, of := range slices.Concat(event.Machine(), event.Mailed()) {
-		require.Equal(t, of.Report(), len(messagetemplate.Kinds([]event.Type{of}, nil)) == 0, of)
+		require.Equal(t, of.Report() || of.Digest(), len(messagetemplate.Kinds([]event.Type{of}, nil)) == 0, of)
 	}
 	for _, k := range event.Kinds() {
 		if of := k.Example().Type(); of != "" {
@@ -224,6 +224,25 @@ func TestTheWorstTemplateEndsSoonOnTheWorstEvent(t *testing.T) {
 	}
 }
 
+func TestAScheduledDigestIsWrittenAsAlways(t *testing.T) {
+	t.Parallel()
+	tpl := messagetemplate.New(messagetemplate.Source{Title: "Ours: {{.Headline}}", Text: "Ask the security team."})
+	digests := 0
+	for _, of := range event.Mailed() {
+		now := time.Date(2023, 3, 1, 7, 0, 0, 0, time.UTC)
+		n, ok := notification.Example(of, notification.Platform{Name: "Tocsin"}, "42", "Acme", "e", now)
+		if !ok || n.Event.Kind != event.ScheduledDigest {
+			continue
+		}
+		digests++
+		worded, said := tpl.Apply(n)
+		require.Empty(t, said)
+		require.Equal(t, n, worded, of)
+		require.Contains(t, worded.Description(), "Period", of)
+	}
+	require.Equal(t, 5, digests)
+}
+
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	source := messagetemplate.Source{
@@ -235,7 +254,7 @@ func TestGolden(t *testing.T) {
 	var out strings.Builder
 	for _, l := range wording.Languages() {
 		for _, k := range event.Kinds() {
-			if k == event.Report {
+			if k == event.Report || k == event.ScheduledDigest {
 				continue
 			}
 			n := example(k)

@@ -35,6 +35,7 @@ type Digest struct {
 	path         string // of Tocsin's page that lists all events, "" = there is none
 	from, to     time.Time
 	count        int
+	gone         int     // events that there were beside those, and that are kept no longer
 	kinds        []tally // by their English headlines
 	applications []tally
 	hosts        []tally
@@ -79,11 +80,27 @@ func Together(reason, id, path string, ns []Notification) Notification {
 		FellBack: first.FellBack}
 	out.Event = event.Event{ID: id, Tenant: first.Event.Tenant, ClientName: first.Event.ClientName, Kind: DigestKind,
 		Time: d.to, Data: d.data()}
-	d.texts = map[wording.Language]text{}
-	for _, out.Language = range []wording.Language{wording.English, first.Language.Or(wording.English)} {
-		d.texts[out.Language] = out.composeDigest()
+	out.Language = first.Language
+	return out.composed()
+}
+
+// composed is a digest with its texts.
+func (n Notification) composed() Notification {
+	n.Digest.texts = map[wording.Language]text{}
+	for _, n.Language = range []wording.Language{wording.English, n.Language.Or(wording.English)} {
+		n.Digest.texts[n.Language] = n.composeDigest()
 	}
-	return out
+	return n
+}
+
+// Without is a digest that says of how many more events nothing is known, because they are kept no longer.
+func (n Notification) Without(gone int) Notification {
+	if gone == 0 {
+		return n
+	}
+	d := *n.Digest
+	d.gone, n.Digest = gone, &d
+	return n.composed()
 }
 
 // worst are the first of the most severe, those that happened first before others.
@@ -244,6 +261,9 @@ func (n Notification) composeDigest() text {
 	}
 	if more := d.count - len(d.worst); more > 0 {
 		add("And", n.Say(fmt.Sprintf("%d more", more)))
+	}
+	if d.gone > 0 {
+		add("And", n.Say(fmt.Sprintf("%d more, which are kept no longer", d.gone)))
 	}
 	return t
 }

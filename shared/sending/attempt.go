@@ -37,6 +37,9 @@ func (s *Sender) Send(ctx context.Context, r *Target, d delivery.Delivery) (Outc
 		kept := slices.ContainsFunc(d.Parts, func(p delivery.Part) bool { return p.State == delivery.PartDelivered })
 		return Outcome{Delivery: d, Kept: kept}, ErrEgress
 	}
+	if gone := d.Gone(); gone != "" && result.Delivered {
+		result.Reason, result.lost = joined(result.Reason, []string{gone}), true
+	}
 	a.Took = s.Now().Sub(start)
 	a.Delivered = result.Delivered
 	a.Reason = cut.Keep(r.redact.Text(joined(result.Reason, a.said)), maxReason)
@@ -51,6 +54,9 @@ func (s *Sender) Send(ctx context.Context, r *Target, d delivery.Delivery) (Outc
 
 func (s *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *attempt, now time.Time) (result,
 	error) {
+	if len(d.Events) == 0 && d.Count > 0 {
+		return result{Verdict: destination.Verdict{Reason: d.Gone()}, final: true, own: true}, nil
+	}
 	notifications, said, err := s.notifications(ctx, r, *d, d.Attempts, now)
 	a.said = said
 	if err != nil {
@@ -212,7 +218,9 @@ func (s *Sender) conclude(d *delivery.Delivery, a delivery.Attempt, r result) {
 	}
 	d.Due, d.Reason = time.Time{}, a.Reason
 	if a.Delivered {
-		d.State, d.Failures = delivery.Delivered, 0
+		if d.State, d.Failures = delivery.Delivered, 0; r.lost {
+			d.State = delivery.Dead
+		}
 		return
 	}
 	if !r.resume || d.Failures == 0 {

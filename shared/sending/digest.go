@@ -25,5 +25,6 @@ func (r *Target) together(d delivery.Delivery, ns []notification.Notification) [
 	if !r.opened.System.Personal {
 		path = "/integrations/" + url.PathEscape(d.Integration) + "/deliveries/" + url.PathEscape(d.ID)
 	}
-	return []notification.Notification{notification.Together(delivery.DigestReason(d.Digest), d.ID, path, ns)}
+	digest := notification.Together(delivery.DigestReason(d.Digest), d.ID, path, ns)
+	return []notification.Notification{digest.Without(d.Missing())}
 }

@@ -16,6 +16,7 @@ type result struct {
 	final               bool          // no later attempt can do better
 	own                 bool          // see Outcome.Own
 	resume              bool          // parts arrived and the rest was only not reached: it uses up no wait
+	lost                bool          // events are kept no longer, and only the others were sent
 	kept                bool          // it broke off, and the delivery's parts say what had arrived
 }
 

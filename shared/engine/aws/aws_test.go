@@ -389,7 +389,10 @@ func TestRetention(t *testing.T) {
 		d.Now, d.Retention, d.Keep, settings.Now = now, kept.Kept, most, now
 		log := w.log()
 		log.DeliveryStore, log.Ready = d, w.ready(d)
-		return reporttest.Retaining{Log: log, Events: d, Settings: settings}
+		return reporttest.Retaining{Log: log, Events: d, Settings: settings, Sweep: func(t *testing.T) {
+			_, err := d.Sweep(t.Context())
+			require.NoError(t, err)
+		}}
 	})
 }
 

@@ -293,8 +293,12 @@ func (d *Store) open(ctx context.Context, rows []table.Item) ([]delivery.Deliver
 		}
 		seen := map[string]bool{}
 		for _, id := range table.TextsOf(r, "events") {
-			if e, ok := events[intakes.EventKey(v.Tenant, id)]; ok && !seen[id] {
-				seen[id] = true
+			if seen[id] {
+				v.Count-- // it came with two that were merged
+				continue
+			}
+			seen[id] = true
+			if e, ok := events[intakes.EventKey(v.Tenant, id)]; ok {
 				v.Events = append(v.Events, e)
 			}
 		}

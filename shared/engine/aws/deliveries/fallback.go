@@ -19,7 +19,7 @@ import (
 // one waits nowhere any more: then nothing was written.
 func (d *Store) fallBack(ctx context.Context, v delivery.Delivery) (ended bool, err error) {
 	made := *v.Fallback.Made
-	intakes, err := d.intakesOf(ctx, v)
+	intakes, err := d.heldWith(ctx, v, made)
 	if err != nil {
 		return false, err
 	}
@@ -53,6 +53,19 @@ func (d *Store) fallBack(ctx context.Context, v delivery.Delivery) (ended bool, 
 			"integration", made.Integration, "delivery", made.ID, "error", err.Error())
 	}
 	return false, nil
+}
+
+// heldWith are the intakes that hold the events of a delivery that is made of a dead one. One that is held can wait for
+// longer than the intakes of the dead one are kept: it has its events in one of its own, which is written first.
+func (d *Store) heldWith(ctx context.Context, dead, made delivery.Delivery) ([]string, error) {
+	of, err := d.intakesOf(ctx, dead)
+	if err != nil || made.Held == nil {
+		return of, err
+	}
+	if err := d.Intakes().Keep(ctx, made); err != nil {
+		return nil, err
+	}
+	return append(of, made.ID), nil
 }
 
 // intakesOf are those that hold the events of a delivery.

@@ -68,6 +68,17 @@ type Intake struct {
 
 // Rows are the row of an intake, and what is written before it: its parts, and its row in the event log.
 func (t *Store) Rows(ctx context.Context, m Intake) (row table.Item, before []table.Write, err error) {
+	expires := t.EventsExpire(ctx, m.Tenant)
+	logged, err := t.eventLogRow(m, expires)
+	if err != nil {
+		return nil, nil, err
+	}
+	row, parts, err := t.rows(m, expires)
+	return row, append([]table.Write{logged}, parts...), err
+}
+
+// rows are the row of an intake and its parts.
+func (t *Store) rows(m Intake, expires int64) (row table.Item, parts []table.Write, err error) {
 	p, err := packOf(m)
 	if err != nil {
 		return nil, nil, err
@@ -76,12 +87,6 @@ func (t *Store) Rows(ctx context.Context, m Intake) (row table.Item, before []ta
 	if err != nil {
 		return nil, nil, fmt.Errorf("pack %d events: %w", len(m.Events), err)
 	}
-	expires := t.EventsExpire(ctx, m.Tenant)
-	logged, err := t.eventLogRow(m, expires)
-	if err != nil {
-		return nil, nil, err
-	}
-	before = append(before, logged)
 	head := intakeRow{Intake: ID(m.Tenant, m.ID), Body: body[:min(table.PartSize, len(body))], Version: 2,
 		Expires: outlives(m, expires)}
 	for rest := body[len(head.Body):]; len(rest) > 0; rest = rest[min(table.PartSize, len(rest)):] {
@@ -92,10 +97,30 @@ func (t *Store) Rows(ctx context.Context, m Intake) (row table.Item, before []ta
 		if err != nil {
 			return nil, nil, err
 		}
-		before = append(before, table.Write{Table: t.Tables.Intakes, Item: part})
+		parts = append(parts, table.Write{Table: t.Tables.Intakes, Item: part})
 	}
 	row, err = table.Marshal(head)
-	return row, before, err
+	return row, parts, err
+}
+
+// Keep writes the events of a delivery that is held as an intake of the delivery's own id, however often it is called:
+// they outlive those that they came in with. No event and no log names it, so that nothing is counted or recovered of
+// it.
+func (t *Store) Keep(ctx context.Context, d delivery.Delivery) error {
+	m := Intake{Tenant: d.Tenant, ID: d.ID, Deliveries: []delivery.Delivery{d}}
+	for _, e := range d.Events {
+		m.Events = append(m.Events, fanout.Accepted{Event: e, Entry: delivery.Entry{At: d.CreatedAt}})
+	}
+	row, parts, err := t.rows(m, t.EventsExpire(ctx, d.Tenant))
+	if err != nil {
+		return err
+	}
+	for _, p := range append(parts, table.Write{Table: t.Tables.Intakes, Item: row}) {
+		if _, err := table.PutNew(ctx, t.DB, t.Tables.Intakes, "intake", p.Item); err != nil {
+			return fmt.Errorf("keep the %d events of delivery %s, which is held: %w", d.Count, d.ID, err)
+		}
+	}
+	return nil
 }
 
 // Commit writes the row of an intake. What its events add to the daily totals and mean to triggers is counted apart:

@@ -111,7 +111,7 @@ func (w *fates) instead(out map[string]fate, i *receiving, e of) {
 	}
 	var f fate
 	if to.people() && !e.alone(to) {
-		f.digest = "fallback/" + i.id
+		f = fate{digest: "fallback/" + i.id, held: "fallback", due: w.now.Truncate(time.Minute).Add(time.Minute)}
 	}
 	if by, _, until := w.holds(to, e.kind, e.at); by != "" {
 		f.held, f.due = by, until

@@ -28,6 +28,8 @@ type Retaining struct {
 	Settings report.Store
 	// Prune removes what is to go by the clock; nil where when a row goes is written with it.
 	Prune func(t *testing.T)
+	// Sweep looks after what is held; nil where what is held is ready by its time alone.
+	Sweep func(t *testing.T)
 }
 
 // OpenRetaining opens an engine by a clock.
@@ -39,6 +41,7 @@ func Retention(t *testing.T, open OpenRetaining) {
 		"each tenant's events and deliveries are kept for as long as it chose":       keptAsChosen,
 		"what came before a choice of fewer days goes by when the service says":      earlierLeaves,
 		"an event whose delivery waits is kept with it":                              waitingKeeps,
+		"what is held for a fallback for longer than its events are kept is sent":    heldKeeps,
 		"an id counts again once its event has gone, and what others keep is theirs": idIsForgotten,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -215,4 +218,28 @@ func idIsForgotten(t *testing.T, r *retaining) {
 	r.after(9) // on AWS an intake is kept a day longer than its events
 	require.Equal(t, []bool{false, true}, enginetest.Known(t, r.Log, event.Event{Tenant: "42", ID: "e"},
 		event.Event{Tenant: "43", ID: "e"}))
+}
+
+// heldKeeps: a delivery dies, and its fallback's people are away for two weeks.
+func heldKeeps(t *testing.T, r *retaining) {
+	r.choose("42", 7, 0)
+	r.publish("e", "42")
+	dead := enginetest.Failed(r.Log.Ready(t, "42", "i", 10)[0], r.now).Kill("gave up")
+	until := r.now.Add(14 * 24 * time.Hour)
+	made := delivery.Delivery{ID: delivery.FallbackID(dead, "j"), Tenant: "42", Integration: "j",
+		State: delivery.Pending, CreatedAt: dead.CreatedAt, Kinds: dead.Kinds, Count: dead.Count, Events: dead.Events,
+		From: &delivery.From{Integration: "i", Name: "On call", Delivery: dead.ID, Reason: "gave up"},
+		Due:  until, Held: &delivery.Held{By: "mute", Until: until}}
+	dead.Fallback = &delivery.Fallback{Integration: "j", Delivery: made.ID, Made: &made}
+	require.NoError(t, r.Log.Settle(t.Context(), []delivery.Delivery{dead}))
+	r.after(13)
+	require.Empty(t, r.Log.Ready(t, "42", "j", 10))
+	r.after(14)
+	if r.Sweep != nil {
+		r.Sweep(t)
+	}
+	got := r.Log.Ready(t, "42", "j", 10)
+	require.Len(t, got, 1)
+	require.Equal(t, made.Events, got[0].Events)
+	require.Equal(t, 1, got[0].Count)
 }
