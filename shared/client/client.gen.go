@@ -1710,7 +1710,7 @@ type LeftOutOutputBody struct {
 	// From 24 hours are counted, of which the last is not over
 	From time.Time `json:"from"`
 
-	// Stopped by the filters that it has now, in their order; an event counts for the first that stopped it
+	// Stopped by each filter that it has now, in their order, and by what else stopped any; an event counts for the first that stopped it
 	Stopped []StoppedView `json:"stopped"`
 
 	// To now
@@ -2150,7 +2150,7 @@ type OverviewLine struct {
 	Id        string       `json:"id"`
 	Latency   *LatencyView `json:"latency,omitempty"`
 
-	// LeftOut events of its types that its filters, as they are now, stopped
+	// LeftOut events of its types that its filters stopped, or that quiet hours or a mute dropped
 	LeftOut *int64 `json:"left_out,omitempty"`
 	Name    string `json:"name"`
 
@@ -2815,7 +2815,9 @@ type StoppedView struct {
 	// Events Examples: 2296
 	Events int64 `json:"events"`
 
-	// Filter Examples: severity
+	// Filter or quiet or mute, of what quiet hours or a mute dropped
+	//
+	// Examples: severity
 	Filter string `json:"filter"`
 }
 
@@ -4583,9 +4585,9 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/integrations/{id}/health (the `GetIntegrationHealth` operationId).
 	GetIntegrationHealth(ctx context.Context, id string, params *GetIntegrationHealthParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetIntegrationLeftOut Count what an integration's filters left out
+	// GetIntegrationLeftOut Count what an integration did not get
 	//
-	// Of the last 24 hours, as the overview counts. What was left out is written nowhere: an event's page says of each event which filter stopped it, and recovery sends what filters let pass by then.
+	// By its filters, quiet hours and mutes, of the last 24 hours, as the overview counts. What was left out is written nowhere: an event's page says of each event which filter stopped it, and recovery sends what filters let pass by then.
 	//
 	// Corresponds with GET /v1/integrations/{id}/left-out (the `GetIntegrationLeftOut` operationId).
 	GetIntegrationLeftOut(ctx context.Context, id string, params *GetIntegrationLeftOutParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5770,9 +5772,9 @@ func (c *Client) GetIntegrationHealth(ctx context.Context, id string, params *Ge
 	return c.Client.Do(req)
 }
 
-// GetIntegrationLeftOut Count what an integration's filters left out
+// GetIntegrationLeftOut Count what an integration did not get
 //
-// Of the last 24 hours, as the overview counts. What was left out is written nowhere: an event's page says of each event which filter stopped it, and recovery sends what filters let pass by then.
+// By its filters, quiet hours and mutes, of the last 24 hours, as the overview counts. What was left out is written nowhere: an event's page says of each event which filter stopped it, and recovery sends what filters let pass by then.
 //
 // Corresponds with GET /v1/integrations/{id}/left-out (the `GetIntegrationLeftOut` operationId).
 func (c *Client) GetIntegrationLeftOut(ctx context.Context, id string, params *GetIntegrationLeftOutParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -13900,9 +13902,9 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/integrations/{id}/health (the `GetIntegrationHealth` operationId).
 	GetIntegrationHealthWithResponse(ctx context.Context, id string, params *GetIntegrationHealthParams, reqEditors ...RequestEditorFn) (*GetIntegrationHealthResponse, error)
 
-	// GetIntegrationLeftOutWithResponse Count what an integration's filters left out
+	// GetIntegrationLeftOutWithResponse Count what an integration did not get
 	//
-	// Of the last 24 hours, as the overview counts. What was left out is written nowhere: an event's page says of each event which filter stopped it, and recovery sends what filters let pass by then.
+	// By its filters, quiet hours and mutes, of the last 24 hours, as the overview counts. What was left out is written nowhere: an event's page says of each event which filter stopped it, and recovery sends what filters let pass by then.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17375,9 +17377,9 @@ func (c *ClientWithResponses) GetIntegrationHealthWithResponse(ctx context.Conte
 	return ParseGetIntegrationHealthResponse(rsp)
 }
 
-// GetIntegrationLeftOutWithResponse Count what an integration's filters left out
+// GetIntegrationLeftOutWithResponse Count what an integration did not get
 //
-// Of the last 24 hours, as the overview counts. What was left out is written nowhere: an event's page says of each event which filter stopped it, and recovery sends what filters let pass by then.
+// By its filters, quiet hours and mutes, of the last 24 hours, as the overview counts. What was left out is written nowhere: an event's page says of each event which filter stopped it, and recovery sends what filters let pass by then.
 //
 // Returns a wrapper object for the known response body format(s).
 //

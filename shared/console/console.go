@@ -257,6 +257,9 @@ func (s *server) overview() *overview.Reader {
 	if s.Commands != nil {
 		r.Commands = s.Commands
 	}
+	if s.Reports != nil {
+		r.Tenants = &report.Holds{Store: s.Reports.Store, Now: s.Now, Log: s.Log}
+	}
 	if s.Integrations != nil && s.Health != nil { // else this is the document alone, or /v2
 		r.Counters, r.Backlog, r.Holds = s.Health.Counters, s.Integrations.Backlog, s.Holds
 	}

@@ -83,6 +83,27 @@ func TestTheEventSaysWhichFilterStoppedIt(t *testing.T) {
 	require.Contains(t, left, `"filter":"severity"`)
 }
 
+func TestWhatQuietHoursOrAMuteDropIsCountedForTheIntegrationAndTheOverview(t *testing.T) {
+	for _, by := range []string{"mute", "quiet"} {
+		r := start(t)
+		a := r.call("POST", "/v1/integrations", fmt.Sprintf(severe, slackURL))
+		require.Equal(t, 201, a.status, a.raw)
+		path := "/v1/integrations/" + a.body["id"].(string)
+		rules := `{"hold":{"then":"drop","quiet":[{"zone":"UTC","from":"00:30","to":"23:30"}]},"filters":[]}`
+		if by == "mute" {
+			rules = `{"hold":{"then":"drop"},"filters":[]}`
+			m := r.call("POST", path+"/mute", `{"hours":1,"reason":"a test"}`)
+			require.Less(t, m.status, 300, m.raw)
+		}
+		a = r.call("PATCH", path, rules)
+		require.Equal(t, 200, a.status, a.raw)
+		r.accept("High", "High")
+		require.JSONEq(t, fmt.Sprintf(`[{"filter":%q,"events":2}]`, by),
+			member(t, r.call("GET", path+"/left-out", ""), "stopped"))
+		require.Equal(t, 2, r.overviewOf().Integrations[0].LeftOut)
+	}
+}
+
 func TestWhatFiltersLeftOutIsCountedForTheIntegrationAndTheOverview(t *testing.T) {
 	r := start(t)
 	a := r.call("POST", "/v1/integrations", fmt.Sprintf(severe, slackURL))
@@ -96,7 +117,13 @@ func TestWhatFiltersLeftOutIsCountedForTheIntegrationAndTheOverview(t *testing.T
 	require.Equal(t, 2, line.LeftOut)
 	require.Equal(t, a.body["from"], r.overviewOf().From.Format(time.RFC3339))
 	r.call("PATCH", path, `{"filters":[]}`)
-	require.JSONEq(t, `[]`, member(t, r.call("GET", path+"/left-out", ""), "stopped"))
+	require.JSONEq(t, `[{"filter":"severity","events":2}]`, member(t, r.call("GET", path+"/left-out", ""), "stopped"),
+		"a filter that was removed")
+	require.Equal(t, 2, r.overviewOf().Integrations[0].LeftOut)
+	r.call("PATCH", path, `{"filters":[{"id":"domain","operator":"eq","values":["a.example"]},
+		{"id":"domain","operator":"ne","values":["b.example"]}]}`)
+	require.JSONEq(t, `[{"filter":"domain","events":0},{"filter":"severity","events":2}]`,
+		member(t, r.call("GET", path+"/left-out", ""), "stopped"), "two filters of one kind count as one")
 	require.Equal(t, 404, r.call("GET", "/v1/integrations/nothing/left-out", "").status)
 }
 

@@ -93,7 +93,7 @@ func oracle(own, tenant daily, system string, k event.Kind, at time.Time) string
 	if !own.passes(k) {
 		counts = append(counts, own)
 	}
-	if system == "messenger" && !tenant.passes(k) {
+	if system == "messenger" && !tenant.passes(k) && (own.pass == nil || !own.passes(k)) {
 		counts = append(counts, tenant)
 	}
 	for _, r := range counts {

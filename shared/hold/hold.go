@@ -15,7 +15,7 @@ type Rules struct {
 	// Then is what becomes of what came meanwhile; "" = Send.
 	Then Then `json:"then,omitempty"`
 	// Pass are the names of the event types and kinds that are not held; nil = those of PassByDefault, and empty = all
-	// are held.
+	// are held. What an integration names here is not held by its tenant's rules either.
 	Pass []string `json:"pass,omitzero"`
 	// OwnOnly is of an integration: its tenant's rules do not count for it.
 	OwnOnly bool `json:"own_only,omitempty"`
@@ -128,6 +128,9 @@ func NewMoment(own, tenants Rules, now time.Time) *Moment {
 func (m *Moment) Hold(k event.Kind, t event.Type) (Hold, bool) {
 	if Never(k) {
 		return Hold{}, false
+	}
+	if own := &m.rules[0]; own.Pass != nil && own.Passes(k, t) {
+		return Hold{}, false // somebody said by hand that this integration gets it at once: whoever's rules hold others
 	}
 	set := 0
 	for n := range m.rules {

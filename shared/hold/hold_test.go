@@ -240,6 +240,22 @@ func TestTheFirstRuleSaysWhatBecomesOfAnEvent(t *testing.T) {
 	require.False(t, held, "its tenant's rules do not count for it")
 }
 
+func TestWhatAnIntegrationNamesPassesTheRulesOfItsTenantToo(t *testing.T) {
+	t.Parallel()
+	now := at("2026-06-01T21:00:00Z")
+	held := func(own hold.Rules, k event.Kind, typ event.Type) bool {
+		tenants := night
+		tenants.Pass = []string{}
+		_, held := hold.NewMoment(own, tenants, now).Hold(k, typ)
+		return held
+	}
+	named := hold.Rules{Pass: []string{"vuln_high"}}
+	require.False(t, held(named, event.Vuln, event.VulnHigh))
+	require.True(t, held(named, event.Vuln, event.VulnLow))
+	require.True(t, held(named, event.IncidentsExceeded, ""))
+	require.True(t, held(hold.Rules{}, event.IncidentsExceeded, ""), "nobody named it for this integration")
+}
+
 func TestWhatPassesIsHeldOnlyByRulesThatDoNotLetItPass(t *testing.T) {
 	t.Parallel()
 	now := at("2026-06-01T21:00:00Z")
@@ -255,7 +271,8 @@ func TestWhatPassesIsHeldOnlyByRulesThatDoNotLetItPass(t *testing.T) {
 	require.False(t, held(high, hold.Rules{}, event.Vuln, event.VulnHigh))
 	require.True(t, held(high, hold.Rules{}, event.Vuln, event.VulnLow))
 	require.False(t, held(high, hold.Rules{}, event.AttacksExceeded, ""))
-	require.True(t, held(high, night, event.Vuln, event.VulnHigh), "its tenant's do not let it pass")
+	require.False(t, held(high, night, event.Vuln, event.VulnHigh), "its tenant's hold what others get")
+	require.True(t, held(night, high, event.Vuln, event.VulnHigh), "its own do not let it pass")
 	for _, k := range []event.Kind{event.Report, event.IntegrationFailing, event.IPDenylistRequested} {
 		require.False(t, held(all, all, k, ""), k)
 	}

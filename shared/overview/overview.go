@@ -16,7 +16,9 @@ import (
 
 	"tocsin/shared/command"
 	"tocsin/shared/destination"
+	"tocsin/shared/filter"
 	"tocsin/shared/health"
+	"tocsin/shared/hold"
 	"tocsin/shared/integration"
 )
 
@@ -54,7 +56,7 @@ type Sum struct {
 type Line struct {
 	Integration integration.Integration
 	Sum
-	LeftOut int          // events that its filters stopped
+	LeftOut int          // events that its filters, quiet hours or a mute stopped
 	spared  time.Time    // until when something waits because its system asked to be sent less
 	Hours   *[Hours]Hour // without Events; nil when nothing ended
 }
@@ -95,14 +97,20 @@ type Systems interface {
 	Lookup(name string) (s destination.System, available, ok bool)
 }
 
+// TenantHolds reads the rules of tenants by which what is sent waits, or is dropped.
+type TenantHolds interface {
+	Fresh(ctx context.Context, tenant string) (hold.Rules, error)
+}
+
 // Reader makes Overviews.
 type Reader struct {
 	Integrations Integrations
 	Systems      Systems
 	Counters     Series
-	Backlog      Backlog  // nil: nobody knows what waits
-	Holds        Holds    // nil: nobody knows which systems are spared
-	Commands     Commands // nil: there are none
+	Backlog      Backlog     // nil: nobody knows what waits
+	Holds        Holds       // nil: nobody knows which systems are spared
+	Commands     Commands    // nil: there are none
+	Tenants      TenantHolds // nil: tenants have no rules
 	Now          func() time.Time
 }
 
@@ -117,20 +125,56 @@ func Since(now time.Time) time.Time {
 	return now.UTC().Truncate(time.Hour).Add(-(Hours - 1) * time.Hour)
 }
 
-// LeftOut counts the events since a time that each filter of an integration, as it has them now, has stopped: in the
-// order of the filters.
-func LeftOut(ctx context.Context, s Series, i integration.Integration, since time.Time) ([]int, error) {
-	out := make([]int, len(i.Filters))
-	for n, f := range i.Filters {
-		points, err := s.Series(ctx, i.Tenant, health.LeftOutOf(i.ID, string(f.ID)), 0, since)
-		if err != nil {
-			return nil, fmt.Errorf("read what the filters of integration %s stopped: %w", i.ID, err)
-		}
-		for _, p := range points {
-			out[n] += p.Attempts
+// Stopped is how many events an integration did not get for a reason: a filter, or what dropped them (hold.By).
+type Stopped struct {
+	By     filter.ID
+	Events int
+}
+
+// LeftOut counts the events since a time that an integration did not get: by each of its filters, as it has them now,
+// in their order; then by what else stopped any, quiet hours, a mute, and filters that it has no more.
+func LeftOut(ctx context.Context, s Series, i integration.Integration, since time.Time) ([]Stopped, error) {
+	own := reasons(i, i.UpdatedAt, true) // without those that it has no more
+	var keys []health.SeriesKey
+	var out []Stopped
+	for _, by := range reasons(i, since, true) {
+		keys = append(keys, health.SeriesKey{Integration: health.LeftOutOf(i.ID, string(by))})
+		out = append(out, Stopped{By: by})
+	}
+	add := func(n int, p health.Point) { out[n].Events += p.Attempts }
+	if err := s.Several(ctx, i.Tenant, keys, since, add); err != nil {
+		return nil, fmt.Errorf("read what integration %s did not get: %w", i.ID, err)
+	}
+	filters := len(own) - len(dropping)
+	return append(out[:filters:filters], slices.DeleteFunc(out[filters:], func(s Stopped) bool {
+		return s.Events == 0
+	})...), nil
+}
+
+// dropping are what else than a filter stops events.
+var dropping = []filter.ID{filter.ID(hold.ByQuiet), filter.ID(hold.ByMute)}
+
+// reasons are those for which an integration can have missed events since a time: its filters, each once however many
+// it has of it, what drops events where its rules or others do (dropped), and where it was changed since then every
+// other filter, which it may have had.
+func reasons(i integration.Integration, since time.Time, dropped bool) (out []filter.ID) {
+	for _, f := range i.Filters {
+		if !slices.Contains(out, f.ID) {
+			out = append(out, f.ID)
 		}
 	}
-	return out, nil
+	changed := i.UpdatedAt.After(since)
+	if dropped || changed || !i.Hold.Zero() {
+		out = append(out, dropping...)
+	}
+	if changed {
+		for _, id := range filter.OfIntegrations {
+			if !slices.Contains(out, id) {
+				out = append(out, id)
+			}
+		}
+	}
+	return out
 }
 
 // Read makes the overview of a tenant.
@@ -223,6 +267,10 @@ func (r *Reader) lines(ctx context.Context, tenant string, o *Overview) error {
 // ended adds what became of deliveries, and what filters stopped, and returns the answers to the newest failures in the
 // present windows.
 func (r *Reader) ended(ctx context.Context, tenant string, o *Overview) (answers map[int]health.Answer, err error) {
+	dropped, err := r.dropped(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
 	var keys []health.SeriesKey
 	var lines []int // whose they are
 	for n := range o.Integrations {
@@ -235,8 +283,8 @@ func (r *Reader) ended(ctx context.Context, tenant string, o *Overview) (answers
 		for window := oldest; window <= i.Window; window++ {
 			keys, lines = append(keys, health.SeriesKey{Integration: i.ID, Window: window}), append(lines, n)
 		}
-		for _, f := range i.Filters {
-			keys = append(keys, health.SeriesKey{Integration: health.LeftOutOf(i.ID, string(f.ID))})
+		for _, by := range reasons(*i, o.From, dropped) {
+			keys = append(keys, health.SeriesKey{Integration: health.LeftOutOf(i.ID, string(by))})
 			lines = append(lines, n)
 		}
 	}
@@ -258,6 +306,18 @@ func (r *Reader) ended(ctx context.Context, tenant string, o *Overview) (answers
 		return nil, fmt.Errorf("read what became of deliveries of tenant %s: %w", tenant, err)
 	}
 	return answers, nil
+}
+
+// dropped reports whether a tenant's own rules drop what they hold.
+func (r *Reader) dropped(ctx context.Context, tenant string) (bool, error) {
+	if r.Tenants == nil {
+		return false, nil
+	}
+	rules, err := r.Tenants.Fresh(ctx, tenant)
+	if err != nil {
+		return false, fmt.Errorf("read the rules of tenant %s: %w", tenant, err)
+	}
+	return rules.Then == hold.Drop || rules.Mute != nil && rules.Mute.Then == hold.Drop, nil
 }
 
 // hour adds what ended in ten minutes.

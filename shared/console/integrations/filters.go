@@ -38,9 +38,9 @@ type tryOutput struct {
 	}
 }
 
-// StoppedView is what a filter stopped.
+// StoppedView is what a filter stopped, or what quiet hours or a mute dropped.
 type StoppedView struct {
-	Filter filter.ID `json:"filter" example:"severity"`
+	Filter filter.ID `json:"filter" example:"severity" doc:"or quiet or mute, of what quiet hours or a mute dropped"`
 	Events int       `json:"events" example:"2296"`
 }
 
@@ -48,7 +48,7 @@ type leftOutOutput struct {
 	Body struct {
 		From    time.Time     `json:"from" doc:"24 hours are counted, of which the last is not over"`
 		To      time.Time     `json:"to" doc:"now"`
-		Stopped []StoppedView `json:"stopped" doc:"by the filters that it has now, in their order; an event counts for the first that stopped it"`
+		Stopped []StoppedView `json:"stopped" doc:"by each filter that it has now, in their order, and by what else stopped any; an event counts for the first that stopped it"`
 	}
 }
 
@@ -61,8 +61,8 @@ func (s *API) filters(api huma.API) {
 	}), s.tryFilters)
 	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "get-integration-left-out", Method: http.MethodGet, Path: "/v1/integrations/{id}/left-out",
-		Tags: []string{"Integrations"}, Errors: []int{404}, Summary: "Count what an integration's filters left out",
-		Description: "Of the last 24 hours, as the overview counts. What was left out is written nowhere: an event's " +
+		Tags: []string{"Integrations"}, Errors: []int{404}, Summary: "Count what an integration did not get",
+		Description: "By its filters, quiet hours and mutes, of the last 24 hours, as the overview counts. What was left out is written nowhere: an event's " +
 			"page says of each event which filter stopped it, and recovery sends what filters let pass by then.",
 	}), s.leftOut)
 }
@@ -79,8 +79,8 @@ func (s *API) leftOut(ctx context.Context, in *rest.IDInput) (*leftOutOutput, er
 	if err != nil {
 		return nil, s.Answer(err)
 	}
-	for n, events := range counts {
-		out.Body.Stopped = append(out.Body.Stopped, StoppedView{i.Filters[n].ID, events})
+	for _, c := range counts {
+		out.Body.Stopped = append(out.Body.Stopped, StoppedView{c.By, c.Events})
 	}
 	return out, nil
 }

@@ -94,7 +94,7 @@ type OverviewLine struct {
 	State  integration.State `json:"state" enum:"ok,failing,disabled"`
 	OverviewSum
 	Cause           overview.Cause `json:"cause,omitempty" enum:"disabled,lost,missing,failing,away,held,not_sent" doc:"why it needs a person, as in attention; absent when it needs none"`
-	LeftOut         int            `json:"left_out,omitempty" doc:"events of its types that its filters, as they are now, stopped"`
+	LeftOut         int            `json:"left_out,omitempty" doc:"events of its types that its filters stopped, or that quiet hours or a mute dropped"`
 	DeliveredByHour []int          `json:"delivered_by_hour,omitempty" doc:"as in hours; absent when there were none"`
 	DeadByHour      []int          `json:"dead_by_hour,omitempty" doc:"likewise"`
 }

@@ -508,7 +508,8 @@ func (w *fates) holds(i *receiving, k event.Kind, at time.Time) (by string, then
 	if !i.own.passes(k) {
 		rules = append(rules, i.own)
 	}
-	if i.people() && !i.own.ownOnly && !w.rules.passes(k) {
+	byHand := i.own.pass != nil && i.own.passes(k)
+	if i.people() && !i.own.ownOnly && !w.rules.passes(k) && !byHand {
 		rules = append(rules, w.rules)
 	}
 	for _, p := range rules {

@@ -266,10 +266,7 @@ function Settings({ data, reload, form }) {
 					<h2>${t("health.title", { hours: data.health.window_hours })}</h2>
 					<${Health} health=${data.health} large enabled=${i.enabled} />
 				</section>
-				${data.integration.filters.length > 0 &&
-				html`
-					<${LeftOut} integration=${data.integration} rules=${data.systems.body.filters} />
-				`}
+				<${LeftOut} integration=${data.integration} rules=${data.systems.body.filters} />
 				<${Uses} integration=${i} />
 				<${SetUp} system=${system} />
 			</div>
