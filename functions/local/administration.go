@@ -54,7 +54,7 @@ func newAdministration(db *sqlite.DB, state string, log *slog.Logger) *administr
 
 // administrative is a command on the state.
 type administrative struct {
-	usage   string
+	commandline.Page
 	actions map[string]bool // true = it takes a name; the action "" is that of a command without actions
 	// inner are actions that the program's own commands take, with a name, and nobody types.
 	inner []string
@@ -111,7 +111,7 @@ func (command administrative) parse(name string, args []string) (c call, state s
 	f, parse := commandline.Flags(name)
 	f.StringVar(&state, "state", commandline.DefaultState, "the state file")
 	command.flags(f)
-	f.Usage = func() { fmt.Fprintln(f.Output(), command.usage); f.PrintDefaults() }
+	command.Page.Of(f)
 	named, known := command.actions[c.Action]
 	if named {
 		c.Name = take()
@@ -122,13 +122,13 @@ func (command administrative) parse(name string, args []string) (c call, state s
 	rest := f.Args()
 	if named && c.Name == "" && len(rest) > 0 {
 		c.Name = rest[0]
-		if err := f.Parse(rest[1:]); err != nil { // flags may stand on both sides of the name
+		if err := parse(rest[1:]); err != nil { // flags may stand on both sides of the name
 			return c, state, err
 		}
 		rest = f.Args()
 	}
 	if !known || named && c.Name == "" || len(rest) > 0 {
-		return c, state, errors.New(command.usage)
+		return c, state, errors.New(command.Usage)
 	}
 	f.Visit(func(fl *flag.Flag) {
 		if fl.Name != "state" {

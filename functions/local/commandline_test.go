@@ -310,7 +310,7 @@ func TestFishCompletesCommandsFlagsAndValues(t *testing.T) {
 // zsh completes at a terminal only: zpty is one. compadd is what shows candidates.
 const zshAsks = `zmodload zsh/zpty
 zpty s zsh -f -i
-zpty -w s 'PS1=; autoload -Uz compinit; compinit -u -D; source <(tocsin completion zsh)'
+zpty -w s 'PS1=; fpath=('$3' $fpath); autoload -Uz compinit; compinit -u -D; '$4
 zpty -w s 'compadd() { builtin compadd -O got "$@"; print -rl -- $got >>'$2'; builtin compadd "$@" }'
 zpty -w s 'ask() { zle complete-word; print end >>'$2' }; zle -N ask; bindkey "^I" ask; print rea""dy'
 zpty -r s out '*ready*'
@@ -328,15 +328,26 @@ func TestZshCompletesCommandsFlagsAndValues(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience.Long)
 	defer cancel()
 	n := 0
-	for line, want := range completed {
+	functions := filepath.Join(folder, "functions")
+	require.NoError(t, os.Mkdir(functions, 0o700))
+	ask := func(line, want, begin string) {
 		n++
 		cmd := exec.CommandContext(ctx, zsh, "-f", "-c", zshAsks, "zsh", "tocsin "+line,
-			filepath.Join(folder, strconv.Itoa(n)))
+			filepath.Join(folder, strconv.Itoa(n)), functions, begin)
 		cmd.Dir = folder
 		cmd.Env = append(os.Environ(), "HOME="+folder, "TERM=dumb", "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"))
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s: %s", line, out)
 		require.Equal(t, want, strings.Join(strings.Fields(string(out)), " "), line)
+	}
+	for line, want := range completed {
+		ask(line, want, "source <(tocsin completion zsh)")
+	}
+	// As a file in a folder of $fpath it is loaded by the first word of a session that is completed.
+	require.NoError(t, os.WriteFile(filepath.Join(functions, "_tocsin"),
+		[]byte(command(t, "completion", "zsh")), 0o600))
+	for line, want := range completed {
+		ask(line, want, "")
 	}
 }
 

@@ -117,7 +117,7 @@ func help(ctx context.Context, args []string) error {
 		}
 	}
 	if _, ok := others[args[0]]; ok {
-		return commands[args[0]](ctx, []string{"-help"})
+		return commands[args[0]](ctx, append(args[1:], "-help"))
 	}
 	return fmt.Errorf("there is no command %q: `tocsin help` lists them", args[0])
 }
@@ -130,7 +130,7 @@ func listCommands(to io.Writer) error {
 		fmt.Fprintf(out, "  %-14s %s\n", g.Name, g.Summary)
 	}
 	fmt.Fprintln(out, "  export, diff, apply: configuration as code")
-	fmt.Fprintln(out, "\nOn the machine of an installation (`tocsin COMMAND -help`):")
+	fmt.Fprintln(out, "\nOn the machine of an installation (`tocsin help COMMAND`):")
 	fmt.Fprintln(out, "  user, sign-in, token, tenant, publisher-key, keys: who may do what")
 	fmt.Fprintln(out, "  backup, restore, compact, doctor, ready, version: how it is kept")
 	_, err := io.WriteString(to, out.String())
@@ -139,7 +139,9 @@ func listCommands(to io.Writer) error {
 
 // tellVersion says which release this is.
 func tellVersion(_ context.Context, args []string) error {
-	_, parse := commandline.Flags("version")
+	f, parse := commandline.Flags("version")
+	commandline.Page{Summary: "tell the release and the commit of this program", Usage: "usage: tocsin version",
+		Examples: []string{"tocsin version"}}.Of(f)
 	if err := parse(args); err != nil {
 		return err
 	}
@@ -154,6 +156,10 @@ func tellVersion(_ context.Context, args []string) error {
 func compact(ctx context.Context, args []string) error {
 	f, parse := commandline.Flags("compact")
 	state := f.String("state", commandline.DefaultState, "the state file")
+	commandline.Page{Summary: "rewrite the state file of a stopped program without its free pages",
+		Usage:    "usage: tocsin compact [-state " + commandline.DefaultState + "]   (stop Tocsin first)",
+		Help:     "What is removed leaves free pages, which are used again: the file grows to what was needed at most.",
+		Examples: []string{"tocsin compact", "sudo tocsin compact -state /var/lib/tocsin/tocsin.db"}}.Of(f)
 	if err := parse(args); err != nil {
 		return err
 	}

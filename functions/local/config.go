@@ -71,15 +71,23 @@ type texts struct {
 	resolves                                        bool
 }
 
+// startPage is the help of the program itself.
+var startPage = commandline.Page{Summary: "start Tocsin on this machine", Usage: "usage: tocsin [flags]",
+	Help: "Each flag has a variable: -listen is TOCSIN_LISTEN. `tocsin help` lists the commands.",
+	Examples: []string{"tocsin", "tocsin -allow 127.0.0.1:9000",
+		"tocsin -listen 0.0.0.0:8443 -tls-cert cert.pem -tls-key key.pem -public-url https://tocsin.example.com:8443"}}
+
 func configure(args []string, getenv func(string) string) (config, error) {
-	return configureWith(args, getenv, func(*flag.FlagSet) {})
+	return configureAs("tocsin", startPage, args, getenv, func(*flag.FlagSet) {})
 }
 
-// configureWith is configure for a command with flags of its own, which no variables have.
-func configureWith(args []string, getenv func(string) string, own func(*flag.FlagSet)) (config, error) {
+// configureAs is configure for a command that takes the program's flags, with flags of its own, which no variables have.
+func configureAs(name string, page commandline.Page, args []string, getenv func(string) string,
+	own func(*flag.FlagSet)) (config, error) {
 	var c config
 	var t texts
-	f := flag.NewFlagSet("tocsin", flag.ContinueOnError)
+	f := flag.NewFlagSet(name, flag.ContinueOnError)
+	page.Of(f)
 	c.listening(f, &t)
 	c.wayOut(f, &t)
 	c.messages(f)
@@ -90,11 +98,8 @@ func configureWith(args []string, getenv func(string) string, own func(*flag.Fla
 		return c, err
 	}
 	own(f)
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			os.Exit(0)
-		}
-		return c, commandline.Explained(f, err)
+	if err := commandline.Parse(f, args); err != nil {
+		return c, err
 	}
 	if f.NArg() > 0 {
 		return c, commandline.Unexpected(f.Arg(0))

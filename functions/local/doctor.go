@@ -7,23 +7,26 @@ import (
 	"os"
 	"time"
 
+	"tocsin/functions/local/commandline"
 	"tocsin/functions/local/doctor"
 	"tocsin/shared/mail"
 )
 
 const examineUsage = "usage: tocsin doctor [-json] [-offline] and the flags that Tocsin is started with"
 
+var doctorPage = commandline.Page{Summary: "say what is wrong with an installation, and how to mend it",
+	Usage: examineUsage,
+	Help:  "It changes nothing, and ends with 1 where something is a fault.",
+	Examples: []string{"tocsin doctor",
+		"sudo tocsin doctor -state /var/lib/tocsin/tocsin.db -key /var/lib/tocsin/tocsin.key"}}
+
 // examine is `tocsin doctor`. Its other flags are those that the program is started with.
 func examine(ctx context.Context, args []string) error {
 	var asJSON, offline bool
-	c, err := configureWith(args, os.Getenv, func(f *flag.FlagSet) {
+	c, err := configureAs("tocsin doctor", doctorPage, args, os.Getenv, func(f *flag.FlagSet) {
 		f.BoolVar(&asJSON, "json", false, "write the findings as JSON")
 		f.BoolVar(&offline, "offline", false, "leave out what sends something to other machines: the way out, names, "+
 			"mail")
-		f.Usage = func() {
-			fmt.Fprintln(f.Output(), examineUsage)
-			f.PrintDefaults()
-		}
 	})
 	if err != nil {
 		return fmt.Errorf("%w (%s)", err, examineUsage)

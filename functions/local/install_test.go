@@ -6,8 +6,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -88,4 +90,19 @@ func TestTheFileOfVariablesThatInstallingMakesIsForNobodyElse(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join(folder, "environment"))
 	require.NoError(t, err)
 	require.Equal(t, "TOCSIN_PUBLIC_URL=https://tocsin.example.com\n", string(raw))
+}
+
+// A long step of the layout was killed after a minute, and begun anew at the next start, without an end.
+func TestKubernetesWaitsForAStartThatTakesLong(t *testing.T) {
+	raw, err := os.ReadFile("../../infra/kubernetes/tocsin.yaml")
+	require.NoError(t, err)
+	probe := regexp.MustCompile(`(?s)startupProbe:\s+httpGet: \{ path: (\S+), port: console \}\s+periodSeconds: (\d+)\s+` +
+		`failureThreshold: (\d+)`).FindStringSubmatch(string(raw))
+	require.NotNil(t, probe)
+	require.Equal(t, "/livez", probe[1], "what liveness asks")
+	period, err := strconv.Atoi(probe[2])
+	require.NoError(t, err)
+	failures, err := strconv.Atoi(probe[3])
+	require.NoError(t, err)
+	require.Equal(t, 6*time.Hour, time.Duration(period*failures)*time.Second, "as the page says")
 }

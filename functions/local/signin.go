@@ -18,7 +18,10 @@ import (
 
 // signInCommand makes a sign-in link. It is printed by the command alone, to whoever typed it.
 var signInCommand = administrative{
-	usage:   "usage: tocsin sign-in EMAIL [-tenant TENANT] [-state " + commandline.DefaultState + "]",
+	Page: commandline.Page{Summary: "make a sign-in link for a person of this installation",
+		Usage: "usage: tocsin sign-in EMAIL [-tenant TENANT] [-state " + commandline.DefaultState + "]",
+		Examples: []string{"tocsin sign-in admin@example.com",
+			"sudo tocsin sign-in admin@example.com -state /var/lib/tocsin/tocsin.db"}},
 	actions: map[string]bool{"": true},
 	reads:   []string{""}, // a link is made by the running program alone
 	flags: func(f *flag.FlagSet) {

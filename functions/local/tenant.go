@@ -23,15 +23,18 @@ import (
 
 // tenantCommand links tenants to a technical tenant, whose global roles act for them.
 var tenantCommand = administrative{
-	usage: "usage: tocsin tenant link TENANT -technical TENANT [-client-name COMPANY]\n" +
-		"       tocsin tenant unlink TENANT -technical TENANT\n" +
-		"       tocsin tenant list TECHNICAL-TENANT\n" +
-		"       " + tenants.ExportUsage + "\n" +
-		"       tocsin tenant erase TENANT -confirm TENANT\n" +
-		"       tocsin tenant erase TENANT -person ADDRESS -confirm ADDRESS [-dry-run]\n" +
-		"       " + tenants.EraseUsage + "\n" +
-		"       " + tenants.ErasureUsage + "\n" +
-		"each with [-state " + commandline.DefaultState + "]",
+	Page: commandline.Page{Summary: "link tenants, export and erase what is kept of one",
+		Usage: "usage: tocsin tenant link TENANT -technical TENANT [-client-name COMPANY]\n" +
+			"       tocsin tenant unlink TENANT -technical TENANT\n" +
+			"       tocsin tenant list TECHNICAL-TENANT\n" +
+			"       " + tenants.ExportUsage + "\n" +
+			"       tocsin tenant erase TENANT -confirm TENANT\n" +
+			"       tocsin tenant erase TENANT -person ADDRESS -confirm ADDRESS [-dry-run]\n" +
+			"       " + tenants.EraseUsage + "\n" +
+			"       " + tenants.ErasureUsage + "\n" +
+			"each with [-state " + commandline.DefaultState + "]",
+		Examples: []string{"tocsin tenant link 7 -technical 42", "tocsin tenant export 42 -to 42.zip",
+			"tocsin tenant erase 42 -person ada@example.com -dry-run"}},
 	actions: map[string]bool{"link": true, "unlink": true, "list": true, "erase": true},
 	inner:   []string{exportAction},
 	reads:   []string{"list", exportAction}, // the note of an export changes no layout

@@ -19,10 +19,13 @@ import (
 
 // tokenCommand makes API tokens for programs, in the name of a person. The Console and the API make them too.
 var tokenCommand = administrative{
-	usage: "usage: tocsin token create NAME [-email EMAIL] [-kind shared|personal] [-role ROLE] [-expires 720h]\n" +
-		"       tocsin token list [-email EMAIL]\n" +
-		"       tocsin token revoke ID [-email EMAIL]\n" +
-		"each with [-tenant TENANT] [-state " + commandline.DefaultState + "]",
+	Page: commandline.Page{Summary: "make, list and revoke API tokens for programs, in the name of a person",
+		Usage: "usage: tocsin token create NAME [-email EMAIL] [-kind shared|personal] [-role ROLE] [-expires 720h]\n" +
+			"       tocsin token list [-email EMAIL]\n" +
+			"       tocsin token revoke ID [-email EMAIL]\n" +
+			"each with [-tenant TENANT] [-state " + commandline.DefaultState + "]",
+		Examples: []string{"tocsin token create deploy-script -role analyst -expires 720h", "tocsin token list",
+			"sudo tocsin token create NAME -state /var/lib/tocsin/tocsin.db"}},
 	actions: map[string]bool{"create": true, "list": false, "revoke": true},
 	reads:   []string{"list"},
 	flags: func(f *flag.FlagSet) {

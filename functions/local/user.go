@@ -15,11 +15,14 @@ import (
 
 // userCommand keeps the people who may sign in.
 var userCommand = administrative{
-	usage: "usage: tocsin user add EMAIL -role ROLE [-name NAME] [-tenant TENANT] [-client-name COMPANY]\n" +
-		"       tocsin user change EMAIL [-role ROLE] [-name NAME] [-client-name COMPANY] [-tenant TENANT]\n" +
-		"       tocsin user disable | enable EMAIL [-tenant TENANT]\n" +
-		"       tocsin user list\n" +
-		"each with [-state " + commandline.DefaultState + "]",
+	Page: commandline.Page{Summary: "keep the people who may sign in",
+		Usage: "usage: tocsin user add EMAIL -role ROLE [-name NAME] [-tenant TENANT] [-client-name COMPANY]\n" +
+			"       tocsin user change EMAIL [-role ROLE] [-name NAME] [-client-name COMPANY] [-tenant TENANT]\n" +
+			"       tocsin user disable | enable EMAIL [-tenant TENANT]\n" +
+			"       tocsin user list\n" +
+			"each with [-state " + commandline.DefaultState + "]",
+		Examples: []string{`tocsin user add ada@example.com -role analyst -name "Ada Lovelace"`,
+			"tocsin user disable ada@example.com", "sudo tocsin user list -state /var/lib/tocsin/tocsin.db"}},
 	actions: map[string]bool{"add": true, "change": true, "disable": true, "enable": true, "list": false},
 	reads:   []string{"list"},
 	flags: func(f *flag.FlagSet) {

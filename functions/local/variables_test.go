@@ -1,8 +1,10 @@
 package main_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -32,15 +34,37 @@ func TestTheProgramsVariablesChangeNoPersonNoTokenAndNoBackup(t *testing.T) {
 	tocsin("backup", filepath.Join(t.TempDir(), "b"), "-key", folder+"/tocsin.key")
 }
 
+// printed is what a command prints on the standard output, as a pager gets it. It says nothing else.
+func printed(t *testing.T, args ...string) string {
+	t.Helper()
+	binary, err := build()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), binary, args...)
+	var other bytes.Buffer
+	cmd.Stderr = &other
+	out, err := cmd.Output()
+	require.NoError(t, err, "%s: %s", args, other.String())
+	require.Empty(t, other.String(), args)
+	return string(out)
+}
+
 // Whatever has flags says what they are, with a type behind the name and never a part of a sentence.
 func TestEachCommandHasAPageOfItsFlags(t *testing.T) {
 	flags := regexp.MustCompile(`(?m)^  -\S+(?: (.*))?$`)
 	types := []string{"", "string", "int", "float", "duration", "value"}
 	for _, words := range []string{"", "export", "diff", "apply", "user", "sign-in", "token", "tenant", "publisher-key",
 		"keys", "backup", "restore", "compact", "doctor", "ready", "listen", "events publish", "events tail",
-		"deliveries list", "deliveries replay", "integrations list"} {
+		"deliveries list", "deliveries replay", "integrations list", "tenant export", "tenant erasure", "version"} {
 		of := strings.Fields(words)
-		page := command(t, append(of, "-help")...)
+		page := printed(t, append(of, "-help")...)
+		require.Regexp(t, `^tocsin( `+words+`)?: [a-z]`, page, "it says what it does")
+		require.Regexp(t, `(?m)^usage: tocsin`, page)
+		if words != "deliveries list" && words != "integrations list" {
+			require.Regexp(t, `\nexamples:\n  .*\btocsin\b`, page, words)
+		}
+		if words == "version" {
+			continue // it has no flags
+		}
 		found := flags.FindAllStringSubmatch(page, -1)
 		require.NotEmpty(t, found, "%s: %s", words, page)
 		for _, f := range found {
@@ -48,7 +72,7 @@ func TestEachCommandHasAPageOfItsFlags(t *testing.T) {
 			require.Contains(t, types, kind, "%s: %s", words, f[0])
 		}
 		if len(of) > 0 {
-			require.Equal(t, page, command(t, append([]string{"help"}, of...)...), words)
+			require.Equal(t, page, printed(t, append([]string{"help"}, of...)...), words)
 		}
 	}
 }

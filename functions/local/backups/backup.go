@@ -29,6 +29,16 @@ import (
 const backupUsage = "usage: tocsin backup FILE   [-state var/tocsin.db] [-key var/tocsin.key] " +
 	"[-passphrase-file FILE] [-replace]\n       tocsin backup FOLDER -keep N   [...]"
 
+// pages are the help of both commands.
+var pages = map[string]commandline.Page{
+	"backup": {Summary: "copy the state with its keys into a sealed file, of a program that runs or not",
+		Usage: backupUsage,
+		Examples: []string{"tocsin backup tocsin.backup", "sudo tocsin backup /var/lib/tocsin-backup -keep 7 " +
+			"-passphrase-file FILE -state /var/lib/tocsin/tocsin.db -key /var/lib/tocsin/tocsin.key"}},
+	"restore": {Summary: "put back what a backup has, of a stopped program", Usage: restoreUsage,
+		Examples: []string{"tocsin restore tocsin.backup", "tocsin restore tocsin.backup -replace"}},
+}
+
 // order is what both commands are told.
 type order struct {
 	file, state, key string
@@ -40,7 +50,7 @@ type order struct {
 }
 
 // parse reads flags, which may stand on both sides of the file's name.
-func parse(command, usage, replace string, args []string, more ...func(*flag.FlagSet, *order)) (o order, err error) {
+func parse(command, replace string, args []string, more ...func(*flag.FlagSet, *order)) (o order, err error) {
 	o = order{asked: asked{getenv: os.Getenv, prompt: terminal()}, out: os.Stdout}
 	f, parse := commandline.Flags(command)
 	f.StringVar(&o.state, "state", commandline.DefaultState, "the state file")
@@ -51,37 +61,29 @@ func parse(command, usage, replace string, args []string, more ...func(*flag.Fla
 	for _, add := range more {
 		add(f, &o)
 	}
-	f.Usage = func() { fmt.Fprintln(f.Output(), usage); f.PrintDefaults() }
+	pages[command].Of(f)
 	if err := parse(args); err != nil {
 		return o, err
 	}
 	rest := f.Args()
 	if len(rest) > 0 {
 		o.file = rest[0]
-		if err := continued(f, rest[1:]); err != nil {
+		if err := parse(rest[1:]); err != nil {
 			return o, err
 		}
 		rest = f.Args()
 	}
 	if o.file == "" || len(rest) > 0 {
-		return o, errors.New(usage)
+		return o, errors.New(pages[command].Usage)
 	}
 	o.said = map[string]bool{}
 	f.Visit(func(fl *flag.Flag) { o.said[fl.Name] = true })
 	return o, nil
 }
 
-func continued(f *flag.FlagSet, args []string) error {
-	err := f.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		os.Exit(0)
-	}
-	return err
-}
-
 // Backup is the command.
 func Backup(ctx context.Context, args []string) error {
-	o, err := parse("backup", backupUsage, "replace FILE when it is there", args, func(f *flag.FlagSet, o *order) {
+	o, err := parse("backup", "replace FILE when it is there", args, func(f *flag.FlagSet, o *order) {
 		f.IntVar(&o.keep, "keep", 0, "how many backups of a folder are kept; older ones that can be opened are removed")
 	})
 	if err != nil {

@@ -22,7 +22,7 @@ const restoreUsage = "usage: tocsin restore FILE   [-state var/tocsin.db] [-key 
 
 // Restore is the command.
 func Restore(_ context.Context, args []string) error {
-	o, err := parse("restore", restoreUsage, "move what is there aside", args)
+	o, err := parse("restore", "move what is there aside", args)
 	if err != nil {
 		return err
 	}

@@ -27,18 +27,18 @@ var shared = map[string]bool{"state": true, "key": true, "listen": true, "tls-ce
 // that have not, whatever their names are.
 func Flags(command string, own ...func(f *flag.FlagSet)) (f *flag.FlagSet, parse func(args []string) error) {
 	f = flag.NewFlagSet("tocsin "+command, flag.ContinueOnError)
+	begun := false // flags may stand on both sides of a name, and are read in two steps
 	return f, func(args []string) error {
-		if err := environment(f, os.Getenv, func(name string) bool { return shared[name] }); err != nil {
-			return err
+		if !begun {
+			begun = true
+			if err := environment(f, os.Getenv, func(name string) bool { return shared[name] }); err != nil {
+				return err
+			}
+			for _, define := range own {
+				define(f)
+			}
 		}
-		for _, define := range own {
-			define(f)
-		}
-		err := f.Parse(args)
-		if errors.Is(err, flag.ErrHelp) {
-			os.Exit(0)
-		}
-		return Explained(f, err)
+		return Parse(f, args)
 	}
 }
 

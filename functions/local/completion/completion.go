@@ -38,7 +38,11 @@ _tocsin() {
 	done
 	if (( $#found )); then _describe tocsin found; else _files; fi
 }
-compdef _tocsin tocsin
+if [[ ${zsh_eval_context[-1]} == loadautofunc ]]; then
+	_tocsin "$@" # the first word that is completed has just loaded this file as the function
+else
+	compdef _tocsin tocsin
+fi
 `,
 	"fish": `# tocsin completion fish: tocsin completion fish | source, or a file in ~/.config/fish/completions
 function __tocsin_complete

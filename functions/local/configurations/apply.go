@@ -52,23 +52,29 @@ func Command(run func(*configuring, context.Context, []string) error) func(conte
 	}
 }
 
+// summaries and examples are of the commands' help.
+var (
+	summaries = map[string]string{"export": "write what administrators have set, as a document",
+		"diff":  "say what a document would change, and change nothing",
+		"apply": "make what is set what a document says"}
+	examples = map[string][]string{
+		"export": {"tocsin export tocsin.yaml", "tocsin export -schema tocsin.schema.json"},
+		"diff":   {"tocsin diff tocsin.yaml", "tocsin diff tocsin.yaml -prune"},
+		"apply":  {"tocsin apply tocsin.yaml", "tocsin apply tocsin.yaml -dry-run", "tocsin export | tocsin apply -"},
+	}
+)
+
 // parse reads flags, which may stand before and behind the file's name.
 func (c *configuring) parse(command, usage string, args []string, more func(*flag.FlagSet)) (files []string,
 	err error) {
 	f := flag.NewFlagSet("tocsin "+command, flag.ContinueOnError)
-	f.SetOutput(c.Err)
 	c.Connection(f)
 	if more != nil {
 		more(f)
 	}
-	f.Usage = func() {
-		fmt.Fprintln(c.Err, usage)
-		f.PrintDefaults()
-	}
+	commandline.Page{Summary: summaries[command], Usage: usage, Examples: examples[command]}.Of(f)
 	for {
-		if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
-			return nil, &commandline.Exit{}
-		} else if err != nil {
+		if err := commandline.Parse(f, args); err != nil {
 			return nil, err
 		}
 		if f.NArg() == 0 {

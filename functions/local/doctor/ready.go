@@ -26,6 +26,10 @@ func Ready(ctx context.Context, args []string) error {
 	f, parse := commandline.Flags("ready")
 	at := f.String("listen", "localhost:8080", "address where the program listens")
 	certificate := f.String("tls-cert", "", "file of its certificate; given: it speaks https")
+	commandline.Page{Summary: "ask the running program whether it is ready, and why it is not",
+		Usage:    "usage: tocsin ready [-listen ADDRESS] [-tls-cert FILE]",
+		Help:     "It prints ready and ends with 0, or says why not and ends with 1, as a health check wants it.",
+		Examples: []string{"tocsin ready", "until tocsin ready; do sleep 1; done"}}.Of(f)
 	if err := parse(args); err != nil {
 		return err
 	}

@@ -157,6 +157,14 @@ func There(ctx context.Context, path string, running *keyring.Ring, log *slog.Lo
 const usage = "usage: tocsin keys rotate | forget   [-state var/tocsin.db] [-key var/tocsin.key]   (stop Tocsin " +
 	"first)"
 
+var page = commandline.Page{Summary: "make a new key of the state's secrets, or give up what a lost one sealed",
+	Usage: usage,
+	Help: "rotate makes a new key, and seals every secret again with it.\n" +
+		"forget gives up the secrets that no key of the key file opens: their integrations are disabled until " +
+		"somebody\nenters them again, and publishers need new keys.",
+	Examples: []string{"tocsin keys rotate",
+		"sudo tocsin keys rotate -state /var/lib/tocsin/tocsin.db -key /var/lib/tocsin/tocsin.key"}}
+
 // Command works on the keys of a stopped program: it holds the state file's lock all the time.
 func Command(ctx context.Context, args []string) error {
 	var action string
@@ -166,7 +174,7 @@ func Command(ctx context.Context, args []string) error {
 	f, parse := commandline.Flags("keys")
 	state := f.String("state", commandline.DefaultState, "the state file")
 	key := f.String("key", commandline.DefaultKey, "the key file")
-	f.Usage = func() { fmt.Fprintln(f.Output(), usage); f.PrintDefaults() }
+	page.Of(f)
 	if err := parse(args); err != nil {
 		return err
 	}

@@ -17,6 +17,12 @@ import (
 
 const usage = "usage: tocsin publisher-key add NAME | list | remove ID-OR-NAME   [-key var/tocsin.key]"
 
+var page = commandline.Page{Summary: "keep the key pairs that publishers of events sign with", Usage: usage,
+	Help: "From another machine than this one each call of PutEvents is signed. The running program sees a change " +
+		"within\na second.",
+	Examples: []string{"tocsin publisher-key add platform", "tocsin publisher-key list",
+		"sudo tocsin publisher-key add platform -key /var/lib/tocsin/tocsin.key"}}
+
 // Command keeps the key pairs of publishers; the running program sees a change within a second.
 func Command(ctx context.Context, args []string) error {
 	take := func() (word string) {
@@ -32,13 +38,13 @@ func Command(ctx context.Context, args []string) error {
 	}
 	f, parse := commandline.Flags("publisher-key")
 	key := f.String("key", commandline.DefaultKey, "the key file; the publishers' file is beside it")
-	f.Usage = func() { fmt.Fprintln(f.Output(), usage); f.PrintDefaults() }
+	page.Of(f)
 	if err := parse(args); err != nil {
 		return err
 	}
 	if rest := f.Args(); named && name == "" && len(rest) > 0 {
 		name = rest[0]
-		if err := f.Parse(rest[1:]); err != nil { // flags may stand on both sides of the name
+		if err := parse(rest[1:]); err != nil { // flags may stand on both sides of the name
 			return err
 		}
 	}

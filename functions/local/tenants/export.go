@@ -39,7 +39,9 @@ func ordered(args []string) (o order, err error) {
 	f.StringVar(&o.state, "state", commandline.DefaultState, "the state file, where -url names no installation")
 	f.StringVar(&o.to, "to", "", "the archive, which must not be there yet")
 	f.StringVar(&o.person, "person", "", "the address of a person: the rows alone that name this person")
-	f.Usage = func() { fmt.Fprintln(f.Output(), "usage: "+ExportUsage); f.PrintDefaults() }
+	commandline.Page{Summary: "write all that is kept of a tenant, or of a person of one, to an archive",
+		Usage: "usage: " + ExportUsage, Examples: []string{"tocsin tenant export 42 -to 42.zip",
+			"tocsin tenant export 42 -person ada@example.com -to ada.zip"}}.Of(f)
 	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
 		o.tenant, args = args[0], args[1:]
 	}
@@ -69,7 +71,7 @@ func Export(ctx context.Context, args []string, note func(ctx context.Context, s
 	person erasure.Person) error) error {
 	o, err := ordered(args)
 	if err != nil {
-		return commandline.Unreached("state", err)
+		return err
 	}
 	if o.over != nil {
 		c, err := o.over.API()

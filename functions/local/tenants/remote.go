@@ -56,6 +56,13 @@ type what struct {
 	named, dry      bool // named: -person is there, with whatever
 }
 
+// summaries and examples are of the help.
+var (
+	summaries = map[string]string{"erase": "ask an installation to erase a tenant, or a person of it",
+		"erasure": "say how far the erasure of a tenant, or of a person of it, is"}
+	examples = map[string]string{"erase": " -confirm 42"}
+)
+
 // parsed are the arguments of a command over the API: a tenant, and flags on either side of it.
 func parsed(name, usage string, args []string, of *what) (tenant string, s *remote.Session, err error) {
 	s = remote.New()
@@ -66,7 +73,8 @@ func parsed(name, usage string, args []string, of *what) (tenant string, s *remo
 		f.BoolVar(&of.dry, "dry-run", false, DryFlag)
 	}
 	defer func() { f.Visit(func(fl *flag.Flag) { of.named = of.named || fl.Name == "person" }) }()
-	f.Usage = func() { fmt.Fprintln(f.Output(), "usage: "+usage); f.PrintDefaults() }
+	commandline.Page{Summary: summaries[name], Usage: "usage: " + usage, Examples: []string{
+		"tocsin tenant " + name + " 42 -url https://tocsin.example.com" + examples[name]}}.Of(f)
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		tenant, args = args[0], args[1:]
 	}
@@ -75,7 +83,7 @@ func parsed(name, usage string, args []string, of *what) (tenant string, s *remo
 	}
 	if rest := f.Args(); tenant == "" && len(rest) > 0 {
 		tenant = rest[0]
-		if err := f.Parse(rest[1:]); err != nil {
+		if err := commandline.Parse(f, rest[1:]); err != nil {
 			return "", nil, err
 		}
 	}
