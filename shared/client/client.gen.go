@@ -356,15 +356,17 @@ const (
 
 // Defines values for TestStepViewKind.
 const (
-	TestStepViewKindAddress   TestStepViewKind = "address"
-	TestStepViewKindAnswered  TestStepViewKind = "answered"
-	TestStepViewKindBegun     TestStepViewKind = "begun"
-	TestStepViewKindConnected TestStepViewKind = "connected"
-	TestStepViewKindEnded     TestStepViewKind = "ended"
-	TestStepViewKindName      TestStepViewKind = "name"
-	TestStepViewKindReused    TestStepViewKind = "reused"
-	TestStepViewKindSent      TestStepViewKind = "sent"
-	TestStepViewKindTls       TestStepViewKind = "tls"
+	TestStepViewKindAddress     TestStepViewKind = "address"
+	TestStepViewKindAnswered    TestStepViewKind = "answered"
+	TestStepViewKindBegun       TestStepViewKind = "begun"
+	TestStepViewKindCertificate TestStepViewKind = "certificate"
+	TestStepViewKindConnected   TestStepViewKind = "connected"
+	TestStepViewKindCredential  TestStepViewKind = "credential"
+	TestStepViewKindEnded       TestStepViewKind = "ended"
+	TestStepViewKindName        TestStepViewKind = "name"
+	TestStepViewKindReused      TestStepViewKind = "reused"
+	TestStepViewKindSent        TestStepViewKind = "sent"
+	TestStepViewKindTls         TestStepViewKind = "tls"
 )
 
 // Defines values for ThresholdViewAllowedOperators.
@@ -3013,7 +3015,7 @@ type TestStepView struct {
 	// Failed it ended without that
 	Failed *bool `json:"failed,omitempty"`
 
-	// Kind name: found in DNS; address: one that may be sent to; connected; tls: secured, with a good certificate; reused: a connection of before; sent; answered; begun and ended are those of a message
+	// Kind credential: a short-lived one was got; name: found in DNS; address: one that may be sent to; connected; certificate: the client certificate was shown; tls: secured, with a good certificate; reused: a connection of before; sent; answered; begun and ended are those of a message
 	Kind TestStepViewKind `json:"kind"`
 
 	// Message of the test, counted from 1
@@ -3026,7 +3028,7 @@ type TestStepView struct {
 	Summary string `json:"summary"`
 }
 
-// TestStepViewKind name: found in DNS; address: one that may be sent to; connected; tls: secured, with a good certificate; reused: a connection of before; sent; answered; begun and ended are those of a message
+// TestStepViewKind credential: a short-lived one was got; name: found in DNS; address: one that may be sent to; connected; certificate: the client certificate was shown; tls: secured, with a good certificate; reused: a connection of before; sent; answered; begun and ended are those of a message
 type TestStepViewKind string
 
 // TestView defines model for TestView.

@@ -7,6 +7,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -124,4 +127,32 @@ func Example() {
 		fmt.Println(answer.JSON200.Version)
 	}
 	// Output: 0.2.0
+}
+
+// The module has no host, so that nobody can get it: another one imports the package from a clone, by the page's edit.
+func TestAnotherModuleImportsThePackageFromACloneAsThePageSays(t *testing.T) {
+	page, err := os.ReadFile("../../docs/command-line.md")
+	require.NoError(t, err)
+	edit := regexp.MustCompile(`(?m)^go (mod edit .*=)\.\./tocsin$`).FindStringSubmatch(string(page))
+	require.NotNil(t, edit)
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	folder := t.TempDir()
+	const caller = `package main
+
+import "tocsin/shared/client"
+
+func main() { _, _ = client.NewClientWithResponses("https://tocsin.example.com", client.WithToken("x")) }
+`
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "main.go"), []byte(caller), 0o600))
+	sum, err := os.ReadFile(filepath.Join(root, "go.sum")) // what go mod tidy would write, without a network
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "go.sum"), sum, 0o600))
+	for _, args := range [][]string{{"mod", "init", "example.com/caller"}, strings.Fields(edit[1] + root),
+		{"vet", "-mod=mod", "."}} {
+		cmd := exec.CommandContext(t.Context(), "go", args...)
+		cmd.Dir, cmd.Env = folder, append(os.Environ(), "GOFLAGS=", "GOWORK=off", "GOPROXY=off")
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "go %s: %s", args, out)
+	}
 }

@@ -37,15 +37,17 @@ func test() commandline.Command {
 	return c
 }
 
-// stepWords are the steps for a person.
-var stepWords = map[client.TestStepViewKind]string{
-	client.TestStepViewKindName:      "the name is found",
-	client.TestStepViewKindAddress:   "the address may be sent to",
-	client.TestStepViewKindConnected: "connected",
-	client.TestStepViewKindTls:       "secured, with a good certificate",
-	client.TestStepViewKindReused:    "on a connection of before",
-	client.TestStepViewKindSent:      "sent",
-	client.TestStepViewKindAnswered:  "answered",
+// stepWords are the steps for a person: one that is done, and one that failed.
+var stepWords = map[client.TestStepViewKind][2]string{
+	client.TestStepViewKindCredential:  {"a credential is got", "no credential"},
+	client.TestStepViewKindName:        {"the name is found", "the name is not found"},
+	client.TestStepViewKindAddress:     {"the address may be sent to", "the address may not be sent to"},
+	client.TestStepViewKindConnected:   {"connected", "not connected"},
+	client.TestStepViewKindCertificate: {"the client certificate is shown", "the client certificate is not taken"},
+	client.TestStepViewKindTls:         {"secured, with a good certificate", "not secured by TLS"},
+	client.TestStepViewKindReused:      {"on a connection of before", "not on a connection of before"},
+	client.TestStepViewKindSent:        {"sent", "not sent"},
+	client.TestStepViewKindAnswered:    {"answered", "no answer"},
 }
 
 // maxLine bounds a step, in bytes.
@@ -79,7 +81,7 @@ func tested(s *remote.Session, r *http.Response) error {
 		case line.Result != nil:
 			return result(s, *line.Result)
 		case line.Step != nil && !s.JSON:
-			step(s.Out, *line.Step)
+			tell(s.Out, *line.Step)
 		}
 	}
 	if err := lines.Err(); err != nil {
@@ -88,19 +90,21 @@ func tested(s *remote.Session, r *http.Response) error {
 	return errors.New("the answer ended before the test did")
 }
 
-func step(out io.Writer, t client.TestStepView) {
-	words, known := stepWords[t.Kind]
+func tell(out io.Writer, t client.TestStepView) {
+	both, known := stepWords[t.Kind]
+	words, failed := both[0], t.Failed != nil && *t.Failed
 	switch {
 	case t.Kind == client.TestStepViewKindBegun:
 		fmt.Fprintf(out, "message %d of %d: %s\n", t.Message, t.Of, plaintext.Line(t.Summary))
 		return
 	case t.Kind == client.TestStepViewKindEnded:
 		return // the result says how
-	case !known: // of a newer release
+	case !known && failed: // of a newer release
+		words = "failed: " + string(t.Kind)
+	case !known:
 		words = string(t.Kind)
-	}
-	if t.Failed != nil && *t.Failed {
-		words = "failed: " + words
+	case failed:
+		words = both[1]
 	}
 	fmt.Fprintf(out, "  after %d ms: %s\n", t.AfterMs, plaintext.Line(words))
 }

@@ -43,7 +43,7 @@ type TestLine struct {
 
 // TestStepView is a step that ended.
 type TestStepView struct {
-	Kind    step.Kind `json:"kind" enum:"begun,name,address,connected,tls,reused,sent,answered,ended" doc:"name: found in DNS; address: one that may be sent to; connected; tls: secured, with a good certificate; reused: a connection of before; sent; answered; begun and ended are those of a message"`
+	Kind    step.Kind `json:"kind" enum:"begun,credential,name,address,connected,certificate,tls,reused,sent,answered,ended" doc:"credential: a short-lived one was got; name: found in DNS; address: one that may be sent to; connected; certificate: the client certificate was shown; tls: secured, with a good certificate; reused: a connection of before; sent; answered; begun and ended are those of a message"`
 	Failed  bool      `json:"failed,omitempty" doc:"it ended without that"`
 	Message int       `json:"message" doc:"of the test, counted from 1"`
 	Of      int       `json:"of" doc:"how many messages the test has"`
