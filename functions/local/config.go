@@ -81,7 +81,7 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	return configureAs("tocsin", startPage, args, getenv, func(*flag.FlagSet) {})
 }
 
-// configureAs is configure for a command that takes the program's flags, with flags of its own, which no variables have.
+// configureAs is configure for a command that takes the program's flags, with flags of its own that have no variables.
 func configureAs(name string, page commandline.Page, args []string, getenv func(string) string,
 	own func(*flag.FlagSet)) (config, error) {
 	var c config

@@ -59,8 +59,8 @@ func TestAnArchiveForWindowsIsReadByPython(t *testing.T) {
 	require.Equal(t, "None ['tocsin_1/tocsin.exe'] (2026, 3, 1, 12, 0, 0)", strings.TrimSpace(string(out)))
 }
 
-// Who has the archive has nothing else: the README of the repository began with a target of make, and its pages were not
-// there.
+// Who has the archive has nothing else: the README of the repository began with a target of make, and its pages were
+// not there.
 func TestWhatThePapersOfAnArchiveLinkToIsInIt(t *testing.T) {
 	for _, p := range platforms {
 		papers, err := builder{root: "../.."}.papers(p)

@@ -70,8 +70,8 @@ func (p Policy) check(u *url.URL) error {
 	var inside *insideError
 	switch {
 	case p.Local && errors.As(err, &inside) && inside.name == "":
-		return fmt.Errorf("has a host without a dot, which is not a public address: write the full name, or Tocsin has "+
-			"to be started with -allow %s", hostPort(u))
+		return fmt.Errorf("has a host without a dot, which is not a public address: write the full name, or Tocsin "+
+			"has to be started with -allow %s", hostPort(u))
 	case p.Local && inside != nil:
 		return fmt.Errorf("names %s, which is not a public address: to send there, Tocsin has to be started with "+
 			"-allow %s", inside.name, hostPort(u))
