@@ -167,7 +167,7 @@ func sentences(k jsonschema.ErrorKind, v tree.Value) []string {
 		for _, w := range k.Want {
 			known = append(known, fmt.Sprint(w))
 		}
-		if n := nearest(v.Text, known); n != "" {
+		if n := tree.Nearest(v.Text, known); n != "" {
 			return one("did you mean %q?", n)
 		}
 		return one("must be one of %s", strings.Join(known, ", "))

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tocsin/shared/configuration/tree"
+	"tocsin/shared/configuration/variables"
 	"tocsin/shared/destination"
 )
 
@@ -39,7 +40,7 @@ func (f *filler) integration(i *Integration, systems map[string]System) {
 		}
 		slices.Sort(known)
 		line, _ := (&checker{root: f.root}).place([]string{"integrations", i.Name, "system"})
-		f.problems.Add(line, at, "there is no system %q%s", tree.Short(i.System), instead(i.System, known))
+		f.problems.Add(line, at, "there is no system %q%s", tree.Short(i.System), tree.Instead(i.System, known))
 		return
 	}
 	var names []string
@@ -54,7 +55,7 @@ func (f *filler) integration(i *Integration, systems map[string]System) {
 		switch {
 		case !ok:
 			f.problems.Add(m.Line, at, "%s has no parameter %q%s", system.Title, tree.Short(m.Name),
-				instead(m.Name, names))
+				tree.Instead(m.Name, names))
 		case field.ReadOnly:
 			f.problems.Add(m.Line, at, "%s is set at the side of %s only: leave it out", m.Name, system.Title)
 		default:
@@ -98,7 +99,7 @@ func itemKind(field Field) string {
 }
 
 func (f *filler) text(v tree.Value, field Field, at string) tree.Value {
-	filled, missing, wrong := expand(v.Text, f.getenv)
+	filled, missing, wrong := variables.Expand(v.Text, f.getenv)
 	for _, w := range wrong {
 		f.problems.Add(v.Line, at, "%s is not ${NAME} of an environment variable; write $${ for the characters ${",
 			tree.Short(w))

@@ -74,7 +74,7 @@ func (p *planner) fallback(i Integration, next map[string]string) {
 	where := fmt.Sprintf("integration %q", tree.Short(i.Name))
 	if _, ok := p.known[i.Fallback]; !ok {
 		p.problems.Add(i.Line, where, "there is no integration %q for its fallback%s", tree.Short(i.Fallback),
-			instead(i.Fallback, slices.Sorted(maps.Keys(p.known))))
+			tree.Instead(i.Fallback, slices.Sorted(maps.Keys(p.known))))
 		return
 	}
 	if loop := integration.LoopOf(i.Name, i.Fallback, func(name string) string { return next[name] }); loop != nil {

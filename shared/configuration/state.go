@@ -10,6 +10,7 @@ import (
 	invopop "github.com/invopop/jsonschema"
 
 	"tocsin/shared/configuration/tree"
+	"tocsin/shared/configuration/variables"
 	"tocsin/shared/destination"
 )
 
@@ -197,7 +198,11 @@ func Export(s State) (Document, error) {
 	if err := double("integration", byName); err != nil {
 		return d, err
 	}
-	for n, stem := range stems(d.Integrations) {
+	named := make([]variables.Integration, len(d.Integrations))
+	for n, i := range d.Integrations {
+		named[n] = variables.Integration{System: i.System, Name: i.Name}
+	}
+	for n, stem := range variables.Stems(named) {
 		var err error
 		i := s.Integrations[n]
 		if d.Integrations[n].Parameters, err = s.Systems[i.System].export(i, stem); err != nil {
@@ -281,7 +286,7 @@ func (s System) export(i StoredIntegration, stem string) (out []tree.Member, err
 		case !ok || f.Secret && v.Kind == tree.String && v.Text == "":
 			continue
 		}
-		name := stem + "_" + word(f.Name)
+		name := stem + "_" + variables.Word(f.Name)
 		switch {
 		case !f.Secret:
 			v = escaped(v)
@@ -299,12 +304,12 @@ func (s System) export(i StoredIntegration, stem string) (out []tree.Member, err
 
 // references are the secrets of a map, each with a variable of its own.
 func references(stem string, v tree.Value) tree.Value {
-	list := make([]Integration, len(v.Members)) // stems does with these names what it does with integrations'
+	list := make([]variables.Integration, len(v.Members)) // Stems does with these names what it does with integrations'
 	for n, m := range v.Members {
-		list[n] = Integration{Name: m.Name}
+		list[n] = variables.Integration{Name: m.Name}
 	}
 	out := tree.Value{Kind: tree.Map}
-	for n, s := range stems(list) {
+	for n, s := range variables.Stems(list) {
 		out.Set(v.Members[n].Name, tree.OfText("${"+stem+"_"+strings.Trim(s, "_")+"}"))
 	}
 	return out
@@ -314,7 +319,7 @@ func references(stem string, v tree.Value) tree.Value {
 func escaped(v tree.Value) tree.Value {
 	v.Items, v.Members = slices.Clone(v.Items), slices.Clone(v.Members)
 	if v.Kind == tree.String {
-		v.Text = escape(v.Text)
+		v.Text = variables.Escape(v.Text)
 	}
 	for n := range v.Items {
 		v.Items[n] = escaped(v.Items[n])

@@ -1,4 +1,6 @@
-package configuration
+// Package variables has the environment variables of a configuration: references to them in texts, and the names of
+// those that an export asks for.
+package variables
 
 import (
 	"crypto/sha256"
@@ -13,12 +15,12 @@ var reference = regexp.MustCompile(`\$\$\{|\$\{[^}]*\}?`)
 // variable is the name of an environment variable (POSIX, "Environment Variable Definition", with small letters too).
 var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// escape writes a text so that expand gives it back.
-func escape(s string) string { return strings.ReplaceAll(s, "${", "$${") }
+// Escape writes a text so that Expand gives it back.
+func Escape(s string) string { return strings.ReplaceAll(s, "${", "$${") }
 
-// expand puts variables in. wrong has what is no name of a variable, missing those that are not set: an empty one is
+// Expand puts variables in. wrong has what is no name of a variable, missing those that are not set: an empty one is
 // not, because a secret must not become empty by an accident.
-func expand(s string, getenv func(string) string) (out string, missing, wrong []string) {
+func Expand(s string, getenv func(string) string) (out string, missing, wrong []string) {
 	out = reference.ReplaceAllStringFunc(s, func(found string) string {
 		if found == "$${" {
 			return "${"
@@ -41,8 +43,8 @@ func expand(s string, getenv func(string) string) (out string, missing, wrong []
 // maxWord bounds the part of a variable's name that comes from one name, in bytes.
 const maxWord = 60
 
-// word is a name as a part of a variable's name, "" when nothing of it can be: SLACK_OPS of "Slack, Ops".
-func word(name string) string {
+// Word is a name as a part of a variable's name, "" when nothing of it can be: SLACK_OPS of "Slack, Ops".
+func Word(name string) string {
 	var out strings.Builder
 	for _, r := range strings.ToUpper(name) {
 		switch {
@@ -56,14 +58,17 @@ func word(name string) string {
 	return strings.TrimRight(w[:min(len(w), maxWord)], "_")
 }
 
-// stems are the beginnings of the variables' names of integrations: system and name. Where two would have the same one,
+// Integration is what names the variables of one.
+type Integration struct{ System, Name string }
+
+// Stems are the beginnings of the variables' names of integrations: system and name. Where two would have the same one,
 // or a name has nothing to give, each of them has a digest of its name behind it: whichever others come or go, no
 // variable becomes that of another integration.
-func stems(list []Integration) []string {
+func Stems(list []Integration) []string {
 	out := make([]string, len(list))
 	count := map[string]int{}
 	for n, i := range list {
-		system, name := word(i.System), word(i.Name)
+		system, name := Word(i.System), Word(i.Name)
 		out[n] = system
 		switch {
 		case name == system || strings.HasPrefix(name, system+"_"):
