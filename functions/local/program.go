@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/oklog/ulid/v2"
 
+	"tocsin/functions/local/control"
 	"tocsin/functions/local/keys"
 	"tocsin/shared/access"
 	"tocsin/shared/bus"
@@ -267,7 +268,7 @@ func (p *program) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(controlFile(p.state)) // it names nobody any more
+	defer os.Remove(control.File(p.state)) // it names nobody any more
 	var work sync.WaitGroup
 	defer p.traces(ctx)()
 	background, end := context.WithCancel(context.WithoutCancel(ctx))
