@@ -31,14 +31,16 @@ import (
 const maxBinary = 40_000_000
 
 // small are the packages that are built without inlining: none of them works once an event or a delivery, and each has
-// much code, so that the program is 1.7 MB smaller and no slower at its work.
+// much code, so that the program is 2.0 MB smaller and no slower at its work.
 var small = []string{"github.com/danielgtaylor/huma/v2/...", "github.com/aws/...", "github.com/santhosh-tekuri/...",
 	"github.com/invopop/...", "github.com/pb33f/...", "github.com/go-jose/...", "github.com/coreos/...",
 	"go.yaml.in/...", "golang.org/x/oauth2/...", "encoding/xml", "tocsin/shared/console/...",
 	"tocsin/shared/configuration/...", "tocsin/functions/local/...", "tocsin/shared/client",
 	"github.com/oapi-codegen/...", "tocsin/shared/report/...", "tocsin/shared/session/...", "tocsin/shared/account",
 	"tocsin/shared/profile", "tocsin/shared/activity", "tocsin/shared/token", "tocsin/shared/tenant",
-	"tocsin/shared/erasure", "tocsin/shared/telegrambot", "tocsin/shared/keyring"}
+	"tocsin/shared/erasure", "tocsin/shared/telegrambot", "tocsin/shared/keyring", "github.com/wneessen/...",
+	"github.com/go-text/...", "golang.org/x/image/...", "filippo.io/...", "maragu.dev/...", "github.com/buger/...",
+	"crypto/x509", "encoding/asn1", "archive/zip"}
 
 type platform struct{ os, arch string }
 

@@ -103,7 +103,8 @@ func (p *planner) references(t Trigger, old *StoredTrigger, where string) {
 	for _, a := range t.Actions {
 		for _, name := range a.Integrations {
 			if _, ok := p.known[name]; !ok && !slices.Contains(had, name) {
-				p.problems.Add(a.Line, where, "there is no integration %q%s", tree.Short(name), tree.Instead(name, known))
+				p.problems.Add(a.Line, where, "there is no integration %q%s", tree.Short(name),
+					tree.Instead(name, known))
 			}
 		}
 	}

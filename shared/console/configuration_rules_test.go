@@ -11,7 +11,8 @@ func TestAFileThatFallsBackToWhatItPrunesIsRefused(t *testing.T) {
 	r := start(t)
 	const section = "version: 1\nintegrations:\n"
 	one := func(name, more string) string {
-		return "  " + name + ":\n    system: slack\n" + more + "    parameters:\n      webhook_url: " + slackURL + name + "\n"
+		return "  " + name + ":\n    system: slack\n" + more + "    parameters:\n      webhook_url: " + slackURL + name +
+			"\n"
 	}
 	r.applied(section+one("Alpha", "")+one("Beta", "    fallback: Alpha\n"), nil, false)
 	before := r.exportedState()
@@ -35,8 +36,9 @@ func TestWhatAnInstallationWouldRefuseOfAFileIsToldBeforeTheFirstChange(t *testi
 		"a zone":       {ops("    hold: {quiet: [{zone: Europe/Nowhere, from: \"22:00\", to: \"07:00\"}]}\n"), "zone"},
 		"a pattern of an integration": {ops("    filters: [{id: url, operator: eq, values: [\"~^/a\"]}]\n"),
 			"must not be a regular expression here"},
-		"a pattern of a trigger": {replace("user_created\n", "attacks_exceeded\n    threshold: {count: 1, period: 60}\n"+
-			"    filters: [{id: url, operator: eq, values: [\"~(\"]}]\n"), `trigger "People"`},
+		"a pattern of a trigger": {replace("user_created\n", "attacks_exceeded\n"+
+			"    threshold: {count: 1, period: 60}\n    filters: [{id: url, operator: eq, values: [\"~(\"]}]\n"),
+			`trigger "People"`},
 		"a zone of reports": {small + "report_settings: {time_zone: Mars/Base}\n", "time_zone"},
 		"quiet hours of an account": {small + "report_settings: {time_zone: UTC, hold: {quiet: [{zone: UTC}]}}\n",
 			"line 15: report_settings: hold"},

@@ -25,9 +25,9 @@ type Follower interface {
 	Follow(t Target, n notification.Notification, reference string) ([]Request, error)
 }
 
-// Keyed is a Destination of a system that keeps one thing of an object under a key which the request names, and in which
-// the last request decides what becomes of it: an incident is resolved, or opened. An event that is older than one which
-// was sent is not sent there.
+// Keyed is a Destination of a system that keeps one thing of an object under a key which the request names, and in
+// which the last request decides what becomes of it: an incident is resolved, or opened. An event that is older than
+// one which was sent is not sent there.
 type Keyed interface {
 	Keyed()
 }

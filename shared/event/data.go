@@ -515,8 +515,8 @@ func (d EndpointData) Site() string {
 	return d.APIHost
 }
 
-// Change is what happened to the endpoint in one of the words that filters take: added, changed or unused. The facts have
-// others for these (4.4, 4.6). A word that is none of them stays as it is, in small letters.
+// Change is what happened to the endpoint in one of the words that filters take: added, changed or unused. The facts
+// have others for these (4.4, 4.6). A word that is none of them stays as it is, in small letters.
 func (d EndpointData) Change() string {
 	switch word := strings.ToLower(strings.TrimSpace(d.ChangeType)); word {
 	case "new":

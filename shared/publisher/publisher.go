@@ -1,8 +1,8 @@
 // Package publisher keeps the key pairs with which other machines publish events to the embedded program: an access key
 // id that may be seen, and a secret that signs. They are in a file of their own beside the key file, because the state
 // file belongs to the running program alone, which sees a change of this one at the next call: it looks at the file
-// each time, and reads it when it was changed. The secrets are sealed, and not hashed: a signature is verified by making
-// it again.
+// each time, and reads it when it was changed. The secrets are sealed, and not hashed: a signature is verified by
+// making it again.
 package publisher
 
 import (

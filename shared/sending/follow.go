@@ -35,8 +35,8 @@ const (
 // sent (Told) changes nothing any more: it is told where the system has a place for that, and it makes nothing of what
 // is closed by now. So the thing stands as the newest event says, in whatever order they are sent.
 //
-// An attempt at making the thing whose answer was lost leaves its claim: the retry looks for the thing at the system and
-// makes it only if it is not there. So one object has one thing, but where
+// An attempt at making the thing whose answer was lost leaves its claim: the retry looks for the thing at the system
+// and makes it only if it is not there. So one object has one thing, but where
 //   - the system does not list within findAfter what it made just before its answer was lost, or Find can not see it
 //     (see the system's package), or
 //   - an attempt outlives makingLimit and still makes the thing, which the deadlines of requests forbid, or
@@ -159,7 +159,8 @@ func (w *following) set(ctx context.Context) (destination.Verdict, time.Duration
 
 // change adds to the thing.
 func (w *following) change(ctx context.Context) (destination.Verdict, time.Duration, error) {
-	if ok, err := w.claim(ctx, reference.Reference{ID: w.known.ID, Doers: w.known.Underway(), Last: w.known.Last}); !ok {
+	claim := reference.Reference{ID: w.known.ID, Doers: w.known.Underway(), Last: w.known.Last}
+	if ok, err := w.claim(ctx, claim); !ok {
 		return busy(), makingWait, err
 	}
 	v, err := w.add(ctx, w.known.ID)

@@ -55,8 +55,8 @@ func (s *slowly) Do(ctx context.Context, q destination.Request) (destination.Res
 
 func issue(n int, at time.Time, id, status string) delivery.Delivery {
 	return delivery.Delivery{ID: fmt.Sprintf("01GTD8R40000000000000000%02d", n), Tenant: "42", Integration: "i",
-		State: delivery.Pending, CreatedAt: at, Count: 1, Kinds: []event.Kind{event.SecurityIssue}, Events: []event.Event{{
-			ID: fmt.Sprint("e-", n), Tenant: "42", Kind: event.SecurityIssue, Time: at,
+		State: delivery.Pending, CreatedAt: at, Count: 1, Kinds: []event.Kind{event.SecurityIssue},
+		Events: []event.Event{{ID: fmt.Sprint("e-", n), Tenant: "42", Kind: event.SecurityIssue, Time: at,
 			Data: json.RawMessage(`{"security_issue":{"id":"` + id + `","title":"x","risk":"High","host":"h","status":"` +
 				status + `"}}`)}}}
 }

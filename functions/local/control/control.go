@@ -1,5 +1,5 @@
-// Package control has other processes ask the running program to do something. Who changes the state is the process that
-// has the state file. A command such as `tocsin user` takes the file where nobody has it; else it asks the running
+// Package control has other processes ask the running program to do something. Who changes the state is the process
+// that has the state file. A command such as `tocsin user` takes the file where nobody has it; else it asks the running
 // program to do the same, over a loopback connection whose address and secret are in a file that only the program's
 // owner can read, beside the state file.
 package control

@@ -62,8 +62,9 @@ func (s *API) filters(api huma.API) {
 	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "get-integration-left-out", Method: http.MethodGet, Path: "/v1/integrations/{id}/left-out",
 		Tags: []string{"Integrations"}, Errors: []int{404}, Summary: "Count what an integration did not get",
-		Description: "By its filters, quiet hours and mutes, of the last 24 hours, as the overview counts. What was left out is written nowhere: an event's " +
-			"page says of each event which filter stopped it, and recovery sends what filters let pass by then.",
+		Description: "By its filters, quiet hours and mutes, of the last 24 hours, as the overview counts. " +
+			"What was left out is written nowhere: an event's page says of each event which filter stopped it, and " +
+			"recovery sends what filters let pass by then.",
 	}), s.leftOut)
 }
 

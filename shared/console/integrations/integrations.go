@@ -277,8 +277,9 @@ func (s *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
 		return nil, err
 	}
 	if _, _, known := s.Systems.Lookup(in.System); in.System != "" && !known {
-		return nil, rest.NewProblem(http.StatusUnprocessableEntity, "there is no such system: GET /v1/systems lists them",
-			rest.Fault("query.system", "is not a system of the catalogue: it has "+strings.Join(s.Systems.Names(), ", ")))
+		return nil, rest.NewProblem(http.StatusUnprocessableEntity,
+			"there is no such system: GET /v1/systems lists them", rest.Fault("query.system",
+				"is not a system of the catalogue: it has "+strings.Join(s.Systems.Names(), ", ")))
 	}
 	tenant := rest.Principal(ctx).Tenant
 	counts, err := s.Integrations.Count(ctx, tenant)

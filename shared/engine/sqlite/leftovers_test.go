@@ -87,6 +87,7 @@ func erasesPeople(db *sqlite.DB) *erasure.Service {
 
 // TestNoCopyOfWhatWasErasedIsLeftInGapsOfPagesInUse: of rows that were moved by page splits before, and removed.
 func TestNoCopyOfWhatWasErasedIsLeftInGapsOfPagesInUse(t *testing.T) {
+	t.Parallel()
 	erase := map[string]func(*testing.T, *erasure.Service) string{
 		"a person": func(t *testing.T, s *erasure.Service) string {
 			j, err := s.ErasePerson(t.Context(), activity.System(leaving), leaving, profile.Names(moved))

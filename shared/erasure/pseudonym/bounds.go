@@ -17,7 +17,7 @@ const none = rune(-1)
 // begins reports whether a name with this first letter begins behind a text. All is in lower case.
 func begins(before string, first rune) bool {
 	r, before := lastOf(before)
-	for r != none && strings.ContainsRune("._%+-", r) { // no address begins with one as a rule: it is a list, or emphasis
+	for r != none && strings.ContainsRune("._%+-", r) { // no address begins with one: it is a list, or emphasis
 		r, before = lastOf(before)
 	}
 	return !joins(r, first)

@@ -1,5 +1,5 @@
-// Package reference is what is kept of the things that systems keep of objects: what they call them, whose turn it is to
-// change them, and which event was the last.
+// Package reference is what is kept of the things that systems keep of objects: what they call them, whose turn it is
+// to change them, and which event was the last.
 package reference
 
 import (
@@ -30,8 +30,8 @@ var ErrChanged = errors.New("the reference was changed meanwhile")
 // Reference is what a system calls the thing that was made of an object, or the note that one delivery is making it.
 type Reference struct {
 	ID string `json:"id,omitempty"` // at the system
-	// Maker is the delivery whose turn it is, "" = nobody's. Where ID is not known it makes the thing: its answer may be
-	// lost, and the thing may be there.
+	// Maker is the delivery whose turn it is, "" = nobody's. Where ID is not known it makes the thing: its answer may
+	// be lost, and the thing may be there.
 	Maker string    `json:"maker,omitempty"`
 	Since time.Time `json:"since,omitzero"` // when Maker began its last attempt
 	Begun time.Time `json:"begun,omitzero"` // when the first attempt whose answer may be lost began

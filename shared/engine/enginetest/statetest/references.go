@@ -18,8 +18,9 @@ import (
 // OpenReferences opens an engine whose references go by a clock.
 type OpenReferences func(t *testing.T, now func() time.Time) reference.Store
 
-var referred = reference.Reference{ID: "SEC-1", Maker: "d", Since: enginetest.At, Begun: enginetest.At.Add(-time.Second),
-	Doer: "e", Done: 1, Left: 2, Expires: enginetest.At.Add(time.Hour),
+var referred = reference.Reference{ID: "SEC-1", Maker: "d", Since: enginetest.At,
+	Begun: enginetest.At.Add(-time.Second),
+	Doer:  "e", Done: 1, Left: 2, Expires: enginetest.At.Add(time.Hour),
 	Doers: []reference.Doer{{Delivery: "f", Done: 1}, {Delivery: "g", Left: 2}},
 	Last:  reference.Told{At: enginetest.At.Add(time.Nanosecond), Made: "01GTD8R400", Step: event.Closed}}
 
