@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -278,7 +279,7 @@ func (s *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	}
 	if _, _, known := s.Systems.Lookup(in.System); in.System != "" && !known {
 		return nil, rest.NewProblem(http.StatusUnprocessableEntity,
-			"there is no such system: GET /v1/systems lists them", rest.Fault("query.system",
+			fmt.Sprintf("there is no system %q: GET /v1/systems lists them", in.System), rest.Fault("query.system",
 				"is not a system of the catalogue: it has "+strings.Join(s.Systems.Names(), ", ")))
 	}
 	tenant := rest.Principal(ctx).Tenant
