@@ -60,9 +60,9 @@ func TestAnIntegrationIsNarrowedByFilters(t *testing.T) {
 		b.sees(word(l, "a filter stops it: Severity.", "フィルター「重大度」により送信されません。"))
 		b.judgeWhole("filters-event-"+name, l)
 		b.do(chromedp.Navigate(p.URL + "/"))
-		b.sees(word(l, "filters left out 1 event", "フィルターによる除外 1 件"))
+		b.sees(word(l, "; left out 1 event", "、除外 1 件"))
 		press(b, "Webhook")
-		b.sees(word(l, "Left out by filters in 24 hours", "フィルターによる除外（24 時間）"))
+		b.sees(word(l, "Left out in 24 hours", "除外したイベント（24 時間）"))
 		b.sees(word(l,
 			"Severity is Critical, High (1 event)", "重大度：緊急、高（1 件）"))
 		b.judgeWhole("filters-page-"+name, l)
