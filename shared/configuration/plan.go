@@ -333,8 +333,9 @@ func (s *Step) parameter(f Field, given []tree.Member, stored tree.Value, patch 
 // literal warns of a secret that stands in the file, and refuses a word that would make another one with each apply.
 func (p *planner) literal(i Integration, f Field, v tree.Value) {
 	if f.Made && v.Text == rotated {
-		p.problems.Add(v.Line, fmt.Sprintf("integration %q: %s", tree.Short(i.Name), f.Name), "%s in a file would make a "+
-			"new key pair each time it is applied: write %s, and rotate once in the Console (%q) or with a PATCH of "+
+		at := fmt.Sprintf("integration %q: %s", tree.Short(i.Name), f.Name)
+		p.problems.Add(v.Line, at, "%s in a file would make "+
+			"a new key pair each time it is applied: write %s, and rotate once in the Console (%q) or with a PATCH of "+
 			"the integration", rotated, generated, "Make a new pair")
 		return
 	}

@@ -11,8 +11,8 @@ func TestAFileThatFallsBackToWhatItPrunesIsRefused(t *testing.T) {
 	r := start(t)
 	const section = "version: 1\nintegrations:\n"
 	one := func(name, more string) string {
-		return "  " + name + ":\n    system: slack\n" + more + "    parameters:\n      webhook_url: " + slackURL + name +
-			"\n"
+		return "  " + name + ":\n    system: slack\n" + more +
+			"    parameters:\n      webhook_url: " + slackURL + name + "\n"
 	}
 	r.applied(section+one("Alpha", "")+one("Beta", "    fallback: Alpha\n"), nil, false)
 	before := r.exportedState()

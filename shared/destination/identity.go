@@ -64,7 +64,8 @@ func (i Identity) ProblemsAt(now time.Time, certificate string) (out InvalidPara
 			out.Add(certificate, "is not valid yet")
 		case now.After(c.NotAfter):
 			out.Addf(certificate,
-				"holds an issuer's certificate that has expired: number %d of the chain, %s, ended %s", n+1, who, c.NotAfter.UTC().Format(time.RFC3339))
+				"holds an issuer's certificate that has expired: number %d of the chain, %s, ended %s",
+				n+1, who, c.NotAfter.UTC().Format(time.RFC3339))
 		case now.Before(c.NotBefore):
 			out.Addf(certificate, "holds an issuer's certificate that is not valid yet: number %d of the chain, %s, "+
 				"begins %s", n+1, who, c.NotBefore.UTC().Format(time.RFC3339))

@@ -130,8 +130,8 @@ func TestADeletionByThePlatformsAPIAsksWhoseFallbackAnIntegrationIs(t *testing.T
 	require.NoError(t, err)
 	first := create("First", all[0].ID)
 	create("Second", first)
-	require.Equal(t, "integrations that have this one as their fallback: 1, such as First: give them another one first, "+
-		"or repeat with force=true, which leaves them without",
+	require.Equal(t, "integrations that have this one as their fallback: 1, such as First: give them another one "+
+		"first, or repeat with force=true, which leaves them without",
 		refused(t, 409, r.as(t, "42", access.Administrator, "DELETE", path, "")))
 	require.Equal(t, 200, r.as(t, "42", access.Administrator, "DELETE", path+"?force=true", "").Code)
 	require.Equal(t, 404, r.as(t, "42", access.Administrator, "DELETE", path, "").Code)

@@ -38,7 +38,8 @@ func TestAnAddressIsFoundByWhateverItStands(t *testing.T) {
 		`{"to":"\u003cada@example.com\u003e","text":"to\nada@example.com\n`: `{"to":"\u003cP\u003e","text":"to\nP\n`,
 		"q=%E5%BC%B5ada@example.com":                                        "q=%E5%BC%B5P",
 		"担当-ada@example.com-担当":                                             "担当-P-担当",
-		"１ada@example.com":                                                  "１P", "письмоada@example.comписьмо": "письмоPписьмо",
+		"１ada@example.com":                                                  "１P",
+		"письмоada@example.comписьмо":                                       "письмоPписьмо",
 		// Others'.
 		"éada@example.com": "éada@example.com", "e\u0301ada@example.com": "e\u0301ada@example.com",
 		"ada@example.comé.fr": "ada@example.comé.fr", "x_ada@example.com": "x_ada@example.com",
