@@ -89,21 +89,20 @@ var keepers = map[string]func(t *testing.T, random *rand.Rand) keeper{
 	},
 	"Slack": func(t *testing.T, random *rand.Rand) keeper {
 		s := &channel{lose: random.IntN(2)}
-		return keeper{at(t, s, "slack", `{"authorization":"token","token":"`+slackToken+`","channel":"C0123456789"}`),
-			func() string {
-				s.mu.Lock()
-				defer s.mu.Unlock()
-				for _, m := range s.messages {
-					switch {
-					case m.Thread != "":
-					case strings.Contains(m.Text, "Security issue was closed"):
-						return "closed"
-					default:
-						return "open"
-					}
+		return keeper{slackApp(t, s), func() string {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			for _, m := range s.messages {
+				switch {
+				case m.Thread != "":
+				case strings.Contains(m.Text, "Security issue was closed"):
+					return "closed"
+				default:
+					return "open"
 				}
-				return "none"
-			}}
+			}
+			return "none"
+		}}
 	},
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -17,9 +16,6 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
-	"tocsin/shared/destination/catalogue"
-	"tocsin/shared/engine/memory"
-	"tocsin/shared/integration"
 	"tocsin/shared/sending"
 )
 
@@ -125,23 +121,7 @@ func (c *channel) history(q url.Values) destination.Response {
 // slackApp sends the events of findings to a channel with a bot token.
 func slackApp(t *testing.T, c *channel) *customer {
 	t.Helper()
-	app := &customer{t: t}
-	app.now.Store(time.Date(2023, 3, 1, 0, 0, 0, 0, time.UTC).UnixNano())
-	now := func() time.Time { return time.Unix(0, app.now.Load()).UTC() }
-	known, _, ok := catalogue.Default().Lookup("slack")
-	require.True(t, ok)
-	full, err := known.Parameters.Complete(json.RawMessage(
-		`{"authorization":"token","token":"` + slackToken + `","channel":"C0123456789"}`))
-	require.NoError(t, err)
-	opened, err := known.Parameters.Open(full)
-	require.NoError(t, err)
-	app.sender = &sending.Sender{Destinations: catalogue.Default(), Now: now, Log: slog.New(slog.DiscardHandler),
-		References: memory.New(now).References(), Transport: c}
-	app.opener = fixed{known, opened}
-	app.target, err = app.sender.Open(t.Context(), app.opener,
-		integration.Integration{ID: "i", Tenant: "42", System: known.Name, Revision: 1})
-	require.NoError(t, err)
-	return app
+	return at(t, c, "slack", `{"authorization":"token","token":"`+slackToken+`","channel":"C0123456789"}`)
 }
 
 func TestWhatBecomesOfAFindingIsInItsThread(t *testing.T) {
