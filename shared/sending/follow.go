@@ -122,7 +122,7 @@ func (w *following) attempt(ctx context.Context) (v destination.Verdict, wait ti
 			return v, wait, err
 		}
 		if w.outdated {
-			return w.leave(), 0, w.release(ctx, true, false)
+			return w.leave(), 0, w.release(ctx, false)
 		}
 		w.known = reference.Reference{Last: w.known.Last} // gone at the system: a new one takes its place
 	}
@@ -154,7 +154,7 @@ func (w *following) set(ctx context.Context) (destination.Verdict, time.Duration
 		return busy(), makingWait, err
 	}
 	v, err := w.request(ctx, w.requests[0])
-	return v, 0, errors.Join(err, w.release(context.WithoutCancel(ctx), true, v.Delivered))
+	return v, 0, errors.Join(err, w.release(context.WithoutCancel(ctx), v.Delivered))
 }
 
 // change adds to the thing.
@@ -185,7 +185,10 @@ func (w *following) make(ctx context.Context) (destination.Verdict, time.Duratio
 	if !lost.IsZero() || w.how.Lists {
 		found, err := w.request(ctx, w.f.Find(w.target(), w.n, lost))
 		if err != nil || !found.Delivered {
-			return found, 0, errors.Join(err, w.release(ctx, err == nil && lost.IsZero(), false))
+			if err == nil && lost.IsZero() { // it is known that nothing was made
+				err = w.release(ctx, false)
+			}
+			return found, 0, err
 		}
 		if found.Reference != "" {
 			return w.take(ctx, found.Reference, !lost.IsZero())
@@ -195,7 +198,7 @@ func (w *following) make(ctx context.Context) (destination.Verdict, time.Duratio
 		v := destination.Delivered()
 		v.Reason = "there is nothing of it to close"
 		w.a.Followed = &delivery.Followed{}
-		return v, 0, w.release(ctx, true, true)
+		return v, 0, w.release(ctx, true)
 	}
 	q := w.requests[0]
 	q.Once = true
@@ -209,7 +212,7 @@ func (w *following) make(ctx context.Context) (destination.Verdict, time.Duratio
 	case v.Delivered || w.unsure():
 		return v, findAfter, nil
 	}
-	return v, 0, w.release(ctx, true, false)
+	return v, 0, w.release(ctx, false)
 }
 
 // unsure says that the thing may have been made though the answer was no success: there was none, or it came from
@@ -323,11 +326,8 @@ func (w *following) last(told bool) reference.Told {
 	return w.known.Last
 }
 
-// release gives the claim back where it is known that nothing was made that has an id.
-func (w *following) release(ctx context.Context, sure, told bool) error {
-	if !sure {
-		return nil
-	}
+// release gives the claim back where nothing was made that has an id.
+func (w *following) release(ctx context.Context, told bool) error {
 	if w.last(told) != (reference.Told{}) {
 		return w.keep(ctx, reference.Reference{}, told)
 	}
