@@ -4,9 +4,11 @@ package awslocal_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -48,8 +50,8 @@ func TestEachChangeLeavesOneEntryOverDynamoDB(t *testing.T) {
 		{"", "administrator", "DELETE", "/v1/tokens/{k}", "", "API token revoke"},
 		{"", "administrator", "PUT", "/v1/report-settings", `{"time_zone":"Asia/Tokyo","language":"ja"}`,
 			"Report settings update"},
-		{"", "administrator", "POST", "/v1/reports", `{"period":{"frequency":"daily","from":"2023-03-05"}}`,
-			"Report create"},
+		{"", "administrator", "POST", "/v1/reports", fmt.Sprintf(`{"period":{"frequency":"daily","from":%q}}`,
+			time.Now().UTC().Format(time.DateOnly)), "Report create"},
 		{"", "operator", "PUT", "/v1/tenants/42/linked/43", `{"client_name":"Other"}`, "Linked tenant link"},
 		{"", "operator", "DELETE", "/v1/tenants/42/linked/43", "", "Linked tenant unlink"},
 		{"", "administrator", "DELETE", "/v1/integrations/{i}?force=true", "", "Integration delete"},

@@ -234,30 +234,38 @@ func TestAReportIsMadeAndRead(t *testing.T) {
 	b.click("Make report")
 	b.sees("not-an-address is not an e-mail address.")
 	b.fill("Mail it to", "ada@example.com")
+	today := time.Now().UTC()
+	first := time.Date(today.Year(), today.Month()-1, 1, 0, 0, 0, 0, time.UTC)
+	day := func(n int) string { return first.AddDate(0, 0, n-1).Format(time.DateOnly) }
 	b.fill("Period", "monthly")
 	b.fill("Day", "2023-03-05")
+	b.expect("422")
 	b.click("Make report")
-	b.sees("Monthly report: Mar 1 – 31, 2023")
+	b.sees("or later: daily totals are kept for 13 months")
+	b.fill("Day", day(5))
+	b.click("Make report")
+	b.sees("Monthly report: " + first.Format("Jan 2 – ") + first.AddDate(0, 1, -1).Format("2, 2006"))
 	b.sees("Ready")
 	b.sees("Mailed to")
 	b.sees("Not sent") // there is no mail server
 	b.fill("Period", "")
-	b.fill("From", "2023-03-05")
-	b.fill("To", "2023-03-01")
+	b.fill("From", day(5))
+	b.fill("To", day(1))
 	b.click("Make report")
 	b.sees("The end must be after the beginning.")
 	b.fill("Format", "csv")
-	b.fill("To", "2023-03-09")
+	b.fill("To", day(9))
 	b.click("Make report")
-	b.sees("Report: Mar 5 – 9, 2023")
+	b.sees("Report: " + first.Format("Jan") + " 5 – 9, " + first.Format("2006"))
 
 	folder := t.TempDir()
 	require.NoError(t,
 		cdpbrowser.SetDownloadBehavior(cdpbrowser.SetDownloadBehaviorBehaviorAllow).WithBrowserContextID(b.own).
 			WithDownloadPath(folder).Do(wholly(b.ctx)))
-	b.click("Download tocsin-monthly-report-2023-03.pdf")
+	name := "tocsin-monthly-report-" + first.Format("2006-01") + ".pdf"
+	b.click("Download " + name)
 	eventually(t, "the file was downloaded", func() (bool, error) {
-		raw, err := os.ReadFile(filepath.Join(folder, "tocsin-monthly-report-2023-03.pdf"))
+		raw, err := os.ReadFile(filepath.Join(folder, name))
 		return strings.HasPrefix(string(raw), "%PDF-") && strings.Contains(string(raw), "%%EOF"), err
 	})
 

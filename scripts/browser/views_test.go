@@ -50,7 +50,7 @@ func furnished(t *testing.T) (*embedded.Process, map[string]string) {
 	require.NoError(t, err)
 	require.NoError(t, p.Publish(bad...))
 	require.NoError(t, p.Call("POST", "/v1/reports",
-		map[string]any{"period": map[string]any{"frequency": "monthly", "from": "2023-03-01"},
+		map[string]any{"period": map[string]any{"frequency": "monthly", "from": time.Now().Format(time.DateOnly)},
 			"recipients": []string{"ada@example.com"}}, nil))
 	var made struct{ ID string }
 	require.NoError(t, p.Call("POST", "/v1/triggers", trigger("SQLi burst", ops), &made))

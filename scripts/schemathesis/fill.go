@@ -84,7 +84,7 @@ func fill(p *embedded.Process, systems string) (known, error) {
 	f.made("triggers", "/v1/triggers", trigger)
 	f.bodies["POST /v1/triggers"], f.bodies["POST /v1/triggers/preview"] = trigger, trigger
 	f.made("reports", "/v1/reports", map[string]any{"period": map[string]any{"frequency": "weekly",
-		"from": "2023-03-01"}, "format": "csv", "recipients": []string{"ada@example.com"}})
+		"from": time.Now().Format(time.DateOnly)}, "format": "csv", "recipients": []string{"ada@example.com"}})
 	for _, file := range []string{"user", "incident", "unknown_kind"} {
 		entries, err := embedded.EventFile("events/" + file + ".json")
 		f.err = errors.Join(f.err, err)

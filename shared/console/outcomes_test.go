@@ -130,8 +130,10 @@ func (m *postRig) mails(path string) (items []map[string]any, states map[string]
 
 func TestP3AReportSaysOfEachReceiverWhatBecameOfTheMail(t *testing.T) {
 	m := startMailing(t)
-	ordered := m.call("POST", "/v1/reports",
-		`{"period":{"frequency":"daily","from":"2023-03-05"},"recipients":["ada@example.com","gone@example.com","Left@example.com","slow@example.com"]}`)
+	m.reports.Now = m.config.Now
+	ordered := m.call("POST", "/v1/reports", fmt.Sprintf(
+		`{"period":{"frequency":"daily","from":%q},"recipients":["ada@example.com","gone@example.com","Left@example.com","slow@example.com"]}`,
+		m.config.Now().AddDate(0, 0, -2).Format(time.DateOnly)))
 	require.Equal(t, 202, ordered.status, ordered.raw)
 	path := "/v1/reports/" + ordered.body["id"].(string) + "/mails"
 	_, states := m.mails(path)

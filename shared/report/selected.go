@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/event"
 	"tocsin/shared/filter"
 	"tocsin/shared/notification"
+	"tocsin/shared/report/daily"
 	"tocsin/shared/report/selected"
 	"tocsin/shared/wording"
 )
@@ -25,15 +26,14 @@ type Events interface {
 	Each(ctx context.Context, tenant string, from, to time.Time, visit func(event.Event) error) error
 }
 
-// An event of a period arrives at most so long before it begins, by the clock of who publishes it, and is looked for so
-// long after it ends.
+// An event of a period arrives at most so long before it begins, by its publisher's clock, and so long after it ends.
 const early, late = time.Hour, 24 * time.Hour
 
-// checkFilters says what is wrong with the filters of a request.
+// checkFilters says what is wrong with the filters of a request, and with a beginning of which nothing is kept.
 func (s *Service) checkFilters(ctx context.Context, tenant string, q Request) (
 	problems destination.InvalidParameters, err error) {
 	if len(q.Filters) == 0 {
-		return nil, nil
+		return daily.CheckKept(q.Period, s.Now()), nil
 	}
 	problems = filter.CheckReport(q.Filters)
 	v, err := s.Store.Settings(ctx, tenant)

@@ -88,6 +88,21 @@ func TestOfManyValuesAReportNamesSome(t *testing.T) {
 		filter.Words([]filter.Filter{f}, filter.ReportRules(), wording.English))
 }
 
+func TestAReportOfDaysBeforeTheDailyTotalsIsRefused(t *testing.T) {
+	r := start(t, "2023-03-31T12:00:00Z")
+	for from, right := range map[calendar.Day]bool{"2019-01-01": false, "2022-03-03": false, "2022-03-04": true,
+		"2023-03-01": true} {
+		_, err := r.service.Order(t.Context(), activity.Actor{Tenant: "42"},
+			report.Request{Period: calendar.Containing(calendar.Daily, from, "UTC"), Format: report.PDF})
+		if right {
+			require.NoError(t, err, from)
+			continue
+		}
+		require.Equal(t, destination.InvalidParameters{{Field: "from",
+			Reason: "must be 2022-03-04 or later: daily totals are kept for 13 months"}}, err, from)
+	}
+}
+
 func TestAReportByFiltersGoesBackAsFarAsEventsAreKept(t *testing.T) {
 	r := start(t, "2023-03-31T12:00:00Z")
 	r.service.EventsKept = 30 * 24 * time.Hour
