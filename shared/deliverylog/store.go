@@ -59,7 +59,8 @@ type Heads interface {
 type Log struct {
 	Integrations integration.Lister
 	Store        Store
-	Dropper      *fanout.Dropper // nil: what quiet hours and mutes dropped is among what was missed
+	Systems      integration.Systems // nil: none keeps anything of what it is sent
+	Dropper      *fanout.Dropper     // nil: what quiet hours and mutes dropped is among what was missed
 }
 
 // integrations are those of the tenant, or the named ones of them.

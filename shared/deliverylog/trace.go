@@ -96,7 +96,7 @@ func (l *Log) trace(ctx context.Context, tenant, id string, to []integration.Int
 		return t, err
 	}
 	for n, i := range to {
-		route, by := fanout.RouteOf(i, t.Event.Accepted.Event)
+		route, by := fanout.RouteOf(l.Systems, i, t.Event.Accepted.Event)
 		list := found[i.ID]
 		for _, d := range list {
 			way := route

@@ -77,6 +77,17 @@ func (e Event) Object() (o Object, ok bool) {
 	return Object{}, false
 }
 
+// Openings are the kinds of events that open what an event of a kind can close; none where it closes nothing.
+func Openings(k Kind) []Kind {
+	switch k {
+	case Vuln, SecurityIssue:
+		return []Kind{k}
+	case IntegrationWorking:
+		return []Kind{IntegrationFailing, IntegrationBroken}
+	}
+	return nil
+}
+
 var health = map[Kind]Step{IntegrationFailing: Opened, IntegrationBroken: Worsened, IntegrationWorking: Closed}
 
 // finding is known by its id, else by its number in the Console; one without either stands for itself.

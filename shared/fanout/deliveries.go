@@ -146,11 +146,11 @@ func lanes(deliveries []delivery.Delivery) []delivery.Lane {
 	return out
 }
 
-// subscribed are the events that the integration takes by their types.
-func subscribed(i integration.Integration, events []routed) []routed {
+// subscribed are the events that the integration takes by their types, and ends: none where it is nil.
+func subscribed(i integration.Integration, events []routed, ends *endings) []routed {
 	var out []routed
 	for n, e := range events {
-		if !takes(i, e) {
+		if !takes(i, e) && !ends.has(&events[n]) {
 			continue
 		}
 		if out == nil {

@@ -326,7 +326,7 @@ func (f *Fanout) direct(ctx context.Context, in *Intake, id string, e routed) er
 		return fmt.Errorf("find the receiver %s of a %s event of tenant %s: %w", id, e.Event.Kind, e.Event.Tenant, err)
 	}
 	f.goes(in, i)
-	in.Deliveries = append(in.Deliveries, f.deliveries(i, subscribed(i, []routed{e}))...)
+	in.Deliveries = append(in.Deliveries, f.deliveries(i, subscribed(i, []routed{e}, nil))...)
 	return nil
 }
 

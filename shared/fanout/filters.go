@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"cmp"
 	"log/slog"
 	"slices"
 	"time"
@@ -38,27 +39,28 @@ type filters struct {
 // passing are the events that the integration takes and that pass its filters. left counts those that do not pass, in
 // the order of the filters.
 func (f *Fanout) passing(i integration.Integration, events []routed) (out []routed, left []LeftOut) {
+	ends := endings{in: f.Systems, to: i}
 	if len(i.Filters) == 0 {
-		return subscribed(i, events), nil
+		return subscribed(i, events, &ends), nil
 	}
 	m, err := f.filters.matcher(i)
 	if err != nil { // a later release saved it: what is sent too much is better than what is missed
 		f.sample(slog.LevelError, i.Tenant, i.ID, "the filters of an integration are left out", "tenant", i.Tenant,
 			"integration", i.ID, "error", err.Error())
-		return subscribed(i, events), nil
+		return subscribed(i, events, nil), nil
 	}
+	ends.matcher = m
 	left = make([]LeftOut, len(i.Filters))
 	for n := range events {
 		e := &events[n]
 		if !takes(i, *e) {
+			if ends.has(e) {
+				out = append(out, *e)
+			}
 			continue
 		}
-		if e.subject == nil { // once for all integrations
-			s := filter.See(e.Event)
-			e.subject = &s
-		}
-		by := m.Stopped(e.subject)
-		if by == "" {
+		by := m.Stopped(e.see())
+		if by == "" || ends.has(e) {
 			out = append(out, *e)
 			continue
 		}
@@ -70,6 +72,52 @@ func (f *Fanout) passing(i integration.Integration, events []routed) (out []rout
 		}
 	}
 	return out, slices.DeleteFunc(left, func(l LeftOut) bool { return l.Events == 0 })
+}
+
+// see is what filters see of the event, read once for all integrations.
+func (e *routed) see() *filter.Subject {
+	if e.subject == nil {
+		s := filter.See(e.Event)
+		e.subject = &s
+	}
+	return e.subject
+}
+
+// endings are the events that close what an integration could have been told of, though it would not take them by their
+// severity or kind: a system that keeps one thing of an object would keep that open for ever. Where nothing was told of
+// the object, nothing is made of it: see package sending.
+type endings struct {
+	in      integration.Systems
+	to      integration.Integration
+	matcher *filter.Matcher // nil: of no filters
+	keeps   *bool           // whether the system keeps something; nil: not known yet
+}
+
+var noFilters = &filter.Matcher{}
+
+func (n *endings) has(e *routed) bool {
+	if n == nil || event.Openings(e.Event.Kind) == nil || about(e.Event, n.to.ID) {
+		return false
+	}
+	if n.keeps == nil {
+		keeps := keepsObjects(n.in, n.to)
+		n.keeps = &keeps
+	}
+	return *n.keeps && n.to.Ends(cmp.Or(n.matcher, noFilters), e.see(), e.Event)
+}
+
+// keepsObjects reports whether the integration leads to a system that keeps one thing of an object.
+func keepsObjects(in integration.Systems, i integration.Integration) bool {
+	if in == nil {
+		return false
+	}
+	s, _, _ := in.Lookup(i.System)
+	p, err := s.Parameters.Open(i.Parameters)
+	if err != nil { // they were checked when they were saved
+		return false
+	}
+	k, ok := p.(integration.Keeper)
+	return ok && k.KeepsObjects()
 }
 
 // matcher is that of an integration, compiled once for a revision of a stored one.

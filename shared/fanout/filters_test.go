@@ -2,6 +2,7 @@ package fanout_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/delivery"
+	"tocsin/shared/destination"
 	"tocsin/shared/event"
 	"tocsin/shared/fanout"
 	"tocsin/shared/filter"
@@ -88,11 +90,11 @@ func TestTheRouteOfAFilteredEventSaysWhichFilter(t *testing.T) {
 	i := sieve("i", only(filter.ByCountry, "NL"), only(filter.ByType, "sqli"))
 	e, err := event.Parse("new_hits", hit(1, "xss").Detail)
 	require.NoError(t, err)
-	route, by := fanout.RouteOf(i, e)
+	route, by := fanout.RouteOf(tenAtOnce{}, i, e)
 	require.Equal(t, fanout.Filtered, route)
 	require.Equal(t, filter.ByType, by)
 	i.Filters = i.Filters[:1]
-	route, _ = fanout.RouteOf(i, e)
+	route, _ = fanout.RouteOf(tenAtOnce{}, i, e)
 	require.Equal(t, fanout.BySubscription, route)
 }
 
@@ -146,4 +148,87 @@ func TestFiltersAreTriedOnTheLastEvents(t *testing.T) {
 	tried, err = r.Try(t.Context(), i)
 	require.NoError(t, err)
 	require.Equal(t, []int{300, 200}, []int{tried.Takes, tried.Passed}, "few: it looks farther back")
+}
+
+// tickets are systems that keep something of an object where their parameters say so.
+type tickets struct{ tenAtOnce }
+
+type ticket struct {
+	Keep bool `json:"keep" jsonschema:"title=Keep"`
+}
+
+func (p *ticket) KeepsObjects() bool { return p.Keep }
+
+var ofTickets = destination.ParametersOf[ticket]()
+
+func (tickets) Lookup(string) (destination.System, bool, bool) {
+	return destination.System{Name: "tickets", Batch: destination.Batch{Count: 10}, Parameters: ofTickets}, true, true
+}
+
+func TestAClosingReachesWhoGotTheOpeningThoughItsSeverityWasLowered(t *testing.T) {
+	keeping, chat := json.RawMessage(`{"keep":true}`), json.RawMessage(`{"keep":false}`)
+	sub := func(types ...event.Type) (out []integration.Subscription) {
+		for _, t := range types {
+			out = append(out, integration.Subscription{Event: t})
+		}
+		return out
+	}
+	failing := []integration.Subscription{{Event: event.System, Kinds: []event.Kind{event.IntegrationFailing}}}
+	high := []filter.Filter{only(filter.BySeverity, "high")}
+	begins := []filter.Filter{only(filter.ByKind, "integration_failing")}
+	host := func(name filter.Value) []filter.Filter { return []filter.Filter{only(filter.ByDomain, name)} }
+	found := []event.Type{event.VulnHigh, event.VulnMedium, event.VulnLow}
+	other := filter.Filter{ID: filter.ByKind, Operator: filter.NotEqual, Values: []filter.Value{"vuln"}}
+	vuln := func(threat, status string) string {
+		return `{"vuln":{"id":"V-1","threat":"` + threat + `","domain":"a.example","status":"` + status + `"}}`
+	}
+	issue := `{"security_issue":{"id":"S-1","risk":"Info","host":"a.example","status":"closed"}}`
+	health := `{"integration":{"id":"another","name":"I","type":"slack"}}`
+	for name, c := range map[string]struct {
+		parameters json.RawMessage
+		takes      []integration.Subscription
+		filters    []filter.Filter
+		kind       event.Kind
+		data       string
+		sent       bool
+	}{
+		"a filter of severity":    {keeping, sub(found...), high, event.Vuln, vuln("Low", "closed"), true},
+		"a type of the severity":  {keeping, sub(event.VulnHigh), nil, event.Vuln, vuln("Low", "closed"), true},
+		"type and filter":         {keeping, sub(event.VulnHigh), high, event.Vuln, vuln("Low", "closed"), true},
+		"a security issue":        {keeping, sub(event.IssueHigh), high, event.SecurityIssue, issue, true},
+		"health by its kinds":     {keeping, failing, nil, event.IntegrationWorking, health, true},
+		"health by a filter":      {keeping, sub(event.System), begins, event.IntegrationWorking, health, true},
+		"an opening":              {keeping, sub(event.VulnHigh), high, event.Vuln, vuln("Low", "open"), false},
+		"one that is opened anew": {keeping, sub(event.VulnHigh), high, event.Vuln, vuln("Low", "reopened"), false},
+		"another host": {keeping, sub(event.VulnHigh), host("b.example"), event.Vuln,
+			vuln("Low", "closed"), false},
+		"its host":            {keeping, sub(event.VulnHigh), host("a.example"), event.Vuln, vuln("Low", "closed"), true},
+		"no kind of opening":  {keeping, sub(found...), []filter.Filter{other}, event.Vuln, vuln("Low", "closed"), false},
+		"nothing of findings": {keeping, sub(event.IssueHigh), nil, event.Vuln, vuln("Low", "closed"), false},
+		"what keeps nothing":  {chat, sub(event.VulnHigh), high, event.Vuln, vuln("Low", "closed"), false},
+		"itself": {keeping, failing, nil, event.IntegrationWorking, `{"integration":{"id":"i","name":"I","type":"x"}}`,
+			false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &intakes{known: map[string]bool{}}
+			i := sieve("i", c.filters...)
+			i.Subscriptions, i.Parameters = c.takes, c.parameters
+			f := sieving(s, subscribers{i})
+			f.Systems = tickets{}
+			arrived := entry(c.kind, "e1", "42", c.data)
+			_, err := f.Process(t.Context(), []delivery.Entry{arrived})
+			require.NoError(t, err)
+			require.Equal(t, c.sent, s.deliveries() == 1)
+			e, err := event.Parse(string(c.kind), arrived.Detail)
+			require.NoError(t, err)
+			route, _ := fanout.RouteOf(tickets{}, i, e)
+			require.Equal(t, c.sent, route.Leads(), "the page of the event says the same: %s", route)
+			now := arrived.At.Add(time.Minute)
+			tried, err := (&fanout.Recovery{Fanout: f, Journal: journal{{Entry: arrived, Event: e}},
+				Now: func() time.Time { return now }}).Try(t.Context(), i)
+			require.NoError(t, err)
+			require.Equal(t, c.sent, tried.Passed == 1, "and so does a dry run")
+			require.Equal(t, tried.Takes, tried.Passed+len(tried.LeftOut))
+		})
+	}
 }

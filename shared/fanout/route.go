@@ -32,9 +32,9 @@ const (
 // Leads reports whether the event goes to the integration.
 func (r Route) Leads() bool { return r == BySubscription || r == ByTrigger || r == ByAddress }
 
-// RouteOf tells the route of an event to an integration as it is set up now, enabled or not. With Filtered, by is the
-// first filter that stops it.
-func RouteOf(i integration.Integration, e event.Event) (r Route, by filter.ID) {
+// RouteOf tells the route of an event to an integration of some systems as it is set up now, enabled or not. With
+// Filtered, by is the first filter that stops it.
+func RouteOf(in integration.Systems, i integration.Integration, e event.Event) (r Route, by filter.ID) {
 	if r, ok := e.Reaction(); ok {
 		if slices.Contains(r.Integrations, i.ID) {
 			return ByTrigger, ""
@@ -54,13 +54,17 @@ func RouteOf(i integration.Integration, e event.Event) (r Route, by filter.ID) {
 	if about(e, i.ID) {
 		return AboutItself, ""
 	}
-	if sub, ok := i.Subscribed(t); !ok || !sub.Takes(e.Kind) {
+	sub, ok := i.Subscribed(t)
+	if ok = ok && sub.Takes(e.Kind); ok {
+		by = filteredBy(i, e)
+	}
+	switch {
+	case ok && by == "", i.OnlyEnds(e) && keepsObjects(in, i):
+		return BySubscription, ""
+	case !ok:
 		return NotSubscribed, ""
 	}
-	if by := filteredBy(i, e); by != "" {
-		return Filtered, by
-	}
-	return BySubscription, ""
+	return Filtered, by
 }
 
 // Dropper tells which events were not sent because quiet hours or a mute dropped them.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tocsin/shared/event"
 	"tocsin/shared/filter/uri"
 )
 
@@ -51,6 +52,18 @@ func (m *Matcher) Match(s *Subject) bool {
 func (m *Matcher) Stopped(s *Subject) ID {
 	for _, t := range m.tests {
 		if t.of.Asks(s.Kind) && t.stops(s) {
+			return t.of
+		}
+	}
+	return ""
+}
+
+// StoppedAs is Stopped for an event as if it were of another kind and of any severity: see integration.Ends.
+func (m *Matcher) StoppedAs(s *Subject, k event.Kind) ID {
+	as := *s
+	as.Kind = k
+	for _, t := range m.tests {
+		if t.of != BySeverity && t.of.Asks(k) && t.stops(&as) {
 			return t.of
 		}
 	}

@@ -83,6 +83,9 @@ func (s *Sender) follow(r *Target, d *delivery.Delivery, a *attempt, ns []notifi
 			return nil
 		}
 	}
+	if how.TellsClosed && d.From == nil && r.Integration.OnlyEnds(ns[0].Event) {
+		how.TellsClosed = false // it came for what may have been told, and is no news by itself
+	}
 	return &following{sender: s, r: r, f: f, d: d, a: a, n: ns[0], object: o, how: how, requests: requests, now: now,
 		key: o.Key + " " + parts.Place(requests[0]), told: reference.ToldOf(d.ID, ns[0].Event, o.Step),
 		lane: delivery.Lane{Tenant: d.Tenant, Integration: d.Integration}}

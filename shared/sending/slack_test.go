@@ -16,6 +16,9 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
+	"tocsin/shared/event"
+	"tocsin/shared/filter"
+	"tocsin/shared/integration"
 	"tocsin/shared/sending"
 )
 
@@ -175,6 +178,28 @@ func TestWhatIsOverIsToldThoughNothingToldThatItBegan(t *testing.T) {
 	slackApp(t, c).finish(slackApp(t, c).about("S-1", "closed"))
 	require.Len(t, c.messages, 1)
 	require.Contains(t, c.messages[0].Text, "Security issue was closed")
+}
+
+func TestAClosingOfWhatFiltersKeptFromAChannelIsNotToldThere(t *testing.T) {
+	c := &channel{}
+	app := slackApp(t, c)
+	i := app.target.Integration
+	i.Subscriptions = []integration.Subscription{{Event: event.IssueCritical}, {Event: event.IssueHigh}}
+	i.Filters = []filter.Filter{{ID: filter.BySeverity, Operator: filter.Equal, Values: []filter.Value{"critical"}}}
+	var err error
+	app.target, err = app.sender.Open(t.Context(), app.opener, i)
+	require.NoError(t, err)
+	out := app.finish(app.about("S-1", "closed"))
+	require.Empty(t, c.messages, "its risk is High: it was never told here")
+	require.Equal(t, "there is nothing of it to close", out.Reason)
+	fallen := app.about("S-2", "closed")
+	fallen.From = &delivery.From{Integration: "j"}
+	app.finish(fallen)
+	require.Len(t, c.messages, 1, "what falls back is told whatever the fallback's own filters say")
+	app.finish(app.about("S-3", "open")) // when it was critical
+	app.finish(app.about("S-3", "closed"))
+	require.Len(t, c.messages, 3)
+	require.Equal(t, c.messages[1].TS, c.messages[2].Thread)
 }
 
 func TestAReplyThatFailedIsSentWithoutTheUpdateBeforeIt(t *testing.T) {

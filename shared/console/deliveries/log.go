@@ -128,7 +128,7 @@ func (s *API) log(api huma.API) {
 }
 
 func (s *API) index() *deliverylog.Log {
-	return &deliverylog.Log{Integrations: s.Integrations, Store: s.Deliveries}
+	return &deliverylog.Log{Integrations: s.Integrations, Store: s.Deliveries, Systems: s.Systems}
 }
 
 // query checks a filter.

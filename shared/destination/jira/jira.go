@@ -54,6 +54,9 @@ type Parameters struct {
 
 var address = regexp.MustCompile(`^[^@\s:]+@[^@\s:]+$`)
 
+// KeepsObjects says that Jira keeps an issue of an object: see integration.Keeper.
+func (*Parameters) KeepsObjects() bool { return true }
+
 // Check finds what the schema can not say.
 func (p *Parameters) Check() []destination.FieldProblem {
 	var out destination.InvalidParameters

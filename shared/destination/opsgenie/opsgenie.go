@@ -47,6 +47,9 @@ type Parameters struct {
 	Key string `json:"token" jsonschema:"required,title=API key,minLength=8,maxLength=128,pattern=^[!-~]*$,writeOnly=true" jsonschema_description:"The key of an API integration of the team that is to be alerted. It needs the right to create and update alerts."`
 }
 
+// KeepsObjects says that Opsgenie keeps an alert of an object: see integration.Keeper.
+func (*Parameters) KeepsObjects() bool { return true }
+
 // Destination is Opsgenie.
 type Destination struct{ system destination.System }
 

@@ -47,6 +47,9 @@ type Parameters struct {
 	Region string `json:"region" receiver:"true" jsonschema:"title=Service region,enum=US,enum=EU,default=US" jsonschema_description:"EU when the address of your PagerDuty account ends in eu.pagerduty.com."`
 }
 
+// KeepsObjects says that PagerDuty keeps an incident of an object: see integration.Keeper.
+func (*Parameters) KeepsObjects() bool { return true }
+
 // Destination is PagerDuty.
 type Destination struct{ system destination.System }
 

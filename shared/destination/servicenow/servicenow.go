@@ -45,6 +45,9 @@ type Parameters struct {
 	Reopened string `json:"on_reopened,omitempty" form:"advanced" jsonschema:"title=State when re-opened,maxLength=128" jsonschema_description:"Name or number of the state that an incident gets when its finding is opened again, such as In Progress or 2."`
 }
 
+// KeepsObjects says that ServiceNow keeps an incident of an object: see integration.Keeper.
+func (*Parameters) KeepsObjects() bool { return true }
+
 // name is an instance's name: a label of a host name.
 var name = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 

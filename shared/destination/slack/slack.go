@@ -42,6 +42,9 @@ type Parameters struct {
 	URL     string `json:"webhook_url,omitempty" form:"when=authorization:webhook needed" jsonschema:"title=Webhook URL,format=uri,minLength=1,maxLength=2048,writeOnly=true" jsonschema_description:"From Slack: Apps, Incoming WebHooks, choose a channel, copy the webhook URL (https://hooks.slack.com/services/…). Whoever has it can post to the channel, so it is kept secret."`
 }
 
+// KeepsObjects says that an app keeps a thread of an object, and a webhook knows nothing: see integration.Keeper.
+func (p *Parameters) KeepsObjects() bool { return p.Access == byToken }
+
 // Check finds what the schema can not say.
 func (p *Parameters) Check() []destination.FieldProblem {
 	var out destination.InvalidParameters

@@ -139,7 +139,12 @@ func (e of) reaction() bool {
 
 // alone reports whether an event is never told with others.
 func (e of) alone(i *receiving) bool {
-	return i.own.passes(e.kind) || i.system == "incidents" && e.kind == event.Vuln && e.status == "closed"
+	return i.own.passes(e.kind) || e.ends(i)
+}
+
+// ends reports whether an event closes an incident: its severity counts no more.
+func (e of) ends(i *receiving) bool {
+	return i.system == "incidents" && e.kind == event.Vuln && e.status == "closed"
 }
 
 // fate is what is to become of an event for an integration: it is left out, or sent.
@@ -197,7 +202,15 @@ func (c *capturing) Accept(ctx context.Context, in fanout.Intake) error {
 // The world as fan-out and engines ask it.
 
 // noParameters are much to make for each question.
-var noParameters = destination.ParametersOf[struct{}]()
+var (
+	noParameters = destination.ParametersOf[struct{}]()
+	ofIncidents  = destination.ParametersOf[keeper]()
+)
+
+// keeper are the parameters of an incident manager.
+type keeper struct{}
+
+func (*keeper) KeepsObjects() bool { return true }
 
 func (w *fates) Lookup(name string) (destination.System, bool, bool) {
 	s := destination.System{Name: name, Class: notification.Advanced, Batch: destination.Batch{Count: 10},
@@ -207,6 +220,7 @@ func (w *fates) Lookup(name string) (destination.System, bool, bool) {
 		s.Class, s.Batch = notification.Basic, destination.Batch{}
 	case "incidents":
 		s.Class, s.Batch, s.Group = notification.Basic, destination.Batch{}, destination.Incidents
+		s.Parameters = ofIncidents
 	case "files":
 		s.Class, s.Batch = notification.Files, destination.File
 	}

@@ -10,6 +10,7 @@ import (
 	"tocsin/shared/delivery"
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
+	"tocsin/shared/filter"
 	"tocsin/shared/integration"
 )
 
@@ -91,6 +92,8 @@ func (e of) tellsOf(i *receiving) bool {
 // leftOut is why an integration would not get an event that comes, if it was enabled: "" = it would.
 func (e of) leftOut(i *receiving) string {
 	switch {
+	case e.ends(i) && e.stoppedBy(slices.DeleteFunc(slices.Clone(i.filters), bySeverity)) == "":
+		return ""
 	case e.kind == event.Vuln && e.threat == "Low", e.tellsOf(i), e.reaction() && !slices.Contains(e.names, i.id):
 		return "not taken"
 	case e.kind == event.Vuln:
@@ -242,3 +245,5 @@ func unitOf(d delivery.Delivery) *unit {
 	}
 	return u
 }
+
+func bySeverity(f filter.Filter) bool { return f.ID == filter.BySeverity }
