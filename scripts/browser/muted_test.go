@@ -86,7 +86,7 @@ func TestWhatAMuteHeldIsSentWhenItEndsAndIncidentsAreSentAtOnce(t *testing.T) {
 				require.Len(t, got, messages)
 				for _, m := range got {
 					for _, says := range []string{"3 events while messages were muted",
-						"were held until the mute ended"} {
+						"were held back"} {
 						require.Equal(t, then == "digest", strings.Contains(m, says), m)
 					}
 				}

@@ -57,7 +57,7 @@ func TestWhatCameInQuietHoursArrivesAsOneDigestWhenTheyEnd(t *testing.T) {
 	var read struct{ Text string }
 	require.NoError(t, json.Unmarshal([]byte(message), &read))
 	for _, says := range []string{"3 events of the quiet hours",
-		"They came during quiet hours, and were held until those ended.", "Kinds: New vulnerability detected (3)",
+		"They came during quiet hours, and were held back.", "Kinds: New vulnerability detected (3)",
 		"Hosts: shop.example.com (3)", "/integrations/" + id + "/deliveries/" + digest} {
 		require.Equal(t, 1, strings.Count(read.Text, says), "%s: %s", says, read.Text)
 	}

@@ -279,11 +279,17 @@ func (h *Holder) Holding(ctx context.Context, tenant, id string) (delivery.Holdi
 }
 
 // longest is what holds deliveries of some kinds for longest; zero where nothing does. A kind can be of several types,
-// of which one passes and this one was held.
+// and a trigger's notification is of none: it is held as long as one of them is, which this one may be.
 func longest(m *hold.Moment, kinds []event.Kind) (out delivery.Held) {
 	for _, k := range kinds {
-		if h, ok := m.Hold(k, ""); ok && h.Until.After(out.Until) {
-			out = heldBy(h)
+		types := k.Types()
+		if len(types) == 0 || slices.Contains(event.Triggered(), k) {
+			types = append(types, "")
+		}
+		for _, t := range types {
+			if h, ok := m.Hold(k, t); ok && h.Until.After(out.Until) {
+				out = heldBy(h)
+			}
 		}
 	}
 	return out

@@ -316,6 +316,33 @@ func TestWhatClosesAnIncidentIsHeldAndInNoDigest(t *testing.T) {
 	require.ElementsMatch(t, []int{1, 2}, []int{made[0].Count, made[1].Count})
 }
 
+func TestAnEventTypeThatPassesLetsGoWhatIsHeldOfIt(t *testing.T) {
+	now := time.Date(2026, 3, 2, 23, 0, 0, 0, time.UTC)
+	i := integration.Integration{ID: "i", Tenant: "42", System: "messenger"}
+	high := string(event.VulnHigh)
+	for _, c := range []struct {
+		pass []string
+		kind event.Kind
+		held bool
+	}{
+		{[]string{}, event.NewHits, true},
+		{[]string{"siem"}, event.NewHits, false},
+		{[]string{"system"}, event.NewHits, true},
+		{[]string{"system"}, event.UpdateUser, false},
+		{[]string{"system"}, event.CreateUser, true}, // it may be a trigger's, which is of no type
+		{[]string{"create_user"}, event.CreateUser, false},
+		{[]string{high}, event.Vuln, true}, // it may be of another level
+		{[]string{high, string(event.VulnMedium), string(event.VulnLow)}, event.Vuln, false},
+		{[]string{"vuln"}, event.Vuln, false},
+	} {
+		i.Hold = hold.Rules{Mute: &hold.Mute{Until: now.Add(time.Hour)}, Pass: c.pass}
+		h := &fanout.Holder{Integrations: subscribers{i}, Systems: readAndNot{}, Now: func() time.Time { return now }}
+		holding, err := h.Holding(t.Context(), "42", "i")
+		require.NoError(t, err)
+		require.Equal(t, c.held, !holding([]event.Kind{c.kind}).Until.IsZero(), "%s, pass %s", c.kind, c.pass)
+	}
+}
+
 func TestTheHolderSaysWhatTheRulesHoldNow(t *testing.T) {
 	now := time.Date(2026, 3, 2, 23, 0, 0, 0, time.UTC)
 	off := integration.Integration{ID: "off", Tenant: "42", System: "messenger", Off: &integration.Off{},

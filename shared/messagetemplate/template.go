@@ -70,8 +70,10 @@ func (t *Template) Apply(n notification.Notification) (notification.Notification
 	var said []string
 	kind := string(n.Event.Kind)
 	words := notification.Words{}
-	n.Words = nil // what the fields are read of
-	v := valuesOf(n)
+	n.Words = nil
+	of := n // what the fields are read of: how it came here is said before the text, whoever wrote that
+	of.FellBack, of.Late = nil, false
+	v := valuesOf(of)
 	if t.title != nil {
 		if words.Title = t.run(t.title, v, maxTitleOut); words.Title == "" {
 			said = append(said, "the message template made no title of "+kind+": the standard title was sent")

@@ -75,6 +75,17 @@ func TestATemplateCanNotHideATestOrThatAMessageIsLate(t *testing.T) {
 	require.Equal(t, n.Text()+"\n", n.PlainText())
 }
 
+func TestHowAMessageCameIsSaidOnceThoughTheTemplateHasAllDetails(t *testing.T) {
+	t.Parallel()
+	n := example(event.Vuln)
+	n.Late, n.FellBack = true, &notification.FellBack{Integration: "i", Name: "Jira", Reason: "answered 500"}
+	n = made(t, messagetemplate.Source{Text: "{{.Details}}"}, n)
+	require.Equal(t, 1, strings.Count(n.Text(), "could not be delivered to Jira"), n.Text())
+	require.Equal(t, 1, strings.Count(n.Text(), "Happened"), n.Text())
+	n.Words.Text = ""
+	require.Contains(t, n.PlainText(), "could not be delivered to Jira", "our own text says it too")
+}
+
 const unclosed = "line 1: something is opened and not closed: {{, a quotation mark or a parenthesis"
 
 func TestWhatATemplateCanNotHoldIsRefusedWithItsLine(t *testing.T) {

@@ -203,9 +203,9 @@ func (d *Digest) data() json.RawMessage {
 // why is the headline of a digest, and why its events come as one message.
 func (d *Digest) why() (headline, sentence string) {
 	say := map[string]struct{ headline, sentence string }{
-		"quiet": {"%d events of the quiet hours", "They came during quiet hours, and were held until those ended."},
+		"quiet": {"%d events of the quiet hours", "They came during quiet hours, and were held back."},
 		"mute": {"%d events while messages were muted",
-			"They came while messages to this integration were muted, and were held until the mute ended."},
+			"They came while messages to this integration were muted, and were held back."},
 		"group": {"%d events in one message",
 			"Messages to this integration are grouped: one tells of the events of several minutes."},
 		"storm": {"%d events of a storm in one message", "Events came faster than the storm guard lets messages " +
