@@ -91,7 +91,7 @@ func TestWhatAMuteHeldIsSentWhenItEndsAndIncidentsAreSentAtOnce(t *testing.T) {
 					}
 				}
 				b.follow("/integrations/" + id + "/deliveries/" + held)
-				b.sees(word(l, "It was held until", "次の時刻まで保留されていました："))
+				b.sees(word(l, "It was held, at the latest until", "遅くとも次の時刻まで保留されていました："))
 				b.judgeWhole("mute-held-"+then+"-"+name, l)
 			})
 		}
