@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -562,6 +563,20 @@ func TestTheListIsFilteredCountedAndPaged(t *testing.T) {
 	require.Equal(t, []string{ids[3]}, names("q=channel+3"))
 	require.Equal(t, []string{hook}, names("q=WEBHOOK"), "the text is looked for in the system's title as well")
 	require.Empty(t, names("q=nothing"))
+}
+
+func TestAGroupThatThereIsNotIsRefusedAndEachThatThereIsIsTaken(t *testing.T) {
+	r := start(t)
+	for _, of := range []string{"Nowhere", "email+and+messengers", "slack"} {
+		a := r.call("GET", "/v1/integrations?group="+of, "")
+		require.Equal(t, 422, a.status, a.raw)
+		require.Equal(t, "query.group", a.body["errors"].([]any)[0].(map[string]any)["field"])
+		require.Contains(t, a.raw, "Email and messengers")
+	}
+	for _, g := range r.call("GET", "/v1/systems?brief=true", "").body["groups"].([]any) {
+		title := url.QueryEscape(g.(map[string]any)["title"].(string))
+		require.Equal(t, 200, r.call("GET", "/v1/integrations?group="+title, "").status, title)
+	}
 }
 
 func TestTheDocumentIsCurrentAndHasNoOtherHost(t *testing.T) {

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"tocsin/shared/console/integrations"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/event"
+	"tocsin/shared/messagetemplate"
 	"tocsin/shared/notification"
 	"tocsin/shared/redact"
 )
@@ -55,6 +57,34 @@ func TestEverySystemShowsASampleOfEachOfItsEvents(t *testing.T) {
 		}
 	}
 	require.Empty(t, r.entries(), "nothing was done")
+}
+
+func TestSamplesHaveTheWordsOfATemplateOnlyWhereTheyAreSent(t *testing.T) {
+	r := start(t)
+	const words = `"message_template":{"title":"Ours: {{.Summary}}"}`
+	for _, e := range catalogue.Default().All() {
+		if !e.Available || e.System.Personal {
+			continue
+		}
+		a := r.call("POST", "/v1/integrations/samples", `{"system":"`+e.System.Name+`",`+words+`}`)
+		if !e.System.Templated() {
+			require.Equal(t, 422, a.status, e.System.Name)
+			fault := a.body["errors"].([]any)[0].(map[string]any)
+			require.Equal(t, "message_template", fault["field"], e.System.Name)
+			continue
+		}
+		require.Equal(t, 200, a.status, "%s: %s", e.System.Name, a.raw)
+		for _, s := range a.body["items"].([]any) {
+			of := event.Type(s.(map[string]any)["event"].(string))
+			worded := len(messagetemplate.Kinds([]event.Type{of}, nil)) > 0 // a digest and a report have our words
+			require.Equal(t, worded, strings.Contains(fmt.Sprint(s.(map[string]any)["summary"]), "Ours: "), "%s %s",
+				e.System.Name, of)
+		}
+	}
+	a := r.call("POST", "/v1/integrations/test",
+		`{"system":"web_hooks","parameters":{"url":"https://hooks.example.com/x"},`+words+`}`)
+	require.Equal(t, 422, a.status, a.raw)
+	require.Contains(t, a.raw, `"field":"message_template"`)
 }
 
 func TestSamplesAreInTheLanguageThatIsChosen(t *testing.T) {

@@ -45,8 +45,13 @@ func TestAMessageTemplateIsCheckedKeptShownAndTakenAway(t *testing.T) {
 	require.Equal(t, map[string]any{"title": "{{.Kind}}", "text": "{{.Details}}"},
 		patch(`{"message_template":{"title":" {{.Kind}} "}}`)["message_template"], "what is left out stays")
 	// it is tried again on what is subscribed to
-	require.Equal(t, "{{.Title}}", patch(`{"events":[{"event":"vuln_high"}],"message_template":{"title":"{{.Title}}"}}`)["message_template"].(map[string]any)["title"])
-	a := r.call("PATCH", at, `{"events":[{"event":"vuln_high"},{"event":"scope"}]}`)
+	const findings = `{"events":[{"event":"vuln_high"}],"message_template":{"title":"%s"}}`
+	a := r.call("PATCH", at, fmt.Sprintf(findings, "{{.Title}}"))
+	require.Equal(t, 422, a.status, "a trigger sends what has no title of its own")
+	require.Contains(t, a.raw, `"field":"message_template.title"`)
+	const notScope = `{{if ne .Kind \"new_scope_object_domains\"}}{{or .Title .Headline}}{{end}}`
+	require.Contains(t, patch(fmt.Sprintf(findings, notScope)), "message_template")
+	a = r.call("PATCH", at, `{"events":[{"event":"vuln_high"},{"event":"scope"}]}`)
 	require.Equal(t, 422, a.status)
 	require.Contains(t, a.raw, `"field":"message_template.title"`)
 	require.NotContains(t, patch(`{"message_template":{"title":"","text":""}}`), "message_template")

@@ -6,14 +6,22 @@ import (
 	"tocsin/shared/messagetemplate"
 )
 
-// checkTemplate tries a message template on each kind that the integration takes.
+// CheckTemplated refuses a message template of a system that would never send it.
+func CheckTemplated(system destination.System, s messagetemplate.Source) InvalidError {
+	if s == (messagetemplate.Source{}) || system.Name == "" || system.Templated() {
+		return nil
+	}
+	return InvalidError{{Field: "message_template",
+		Reason: "must be empty: " + system.Title + " shows nobody a title or a text"}}
+}
+
+// checkTemplate tries a message template on each kind that the integration can get.
 func checkTemplate(system destination.System, s messagetemplate.Source, subs []Subscription) InvalidError {
 	if s == (messagetemplate.Source{}) || system.Name == "" {
 		return nil
 	}
-	if !system.Templated() {
-		return InvalidError{{Field: "message_template",
-			Reason: "must be empty: " + system.Title + " shows nobody a title or a text"}}
+	if problems := CheckTemplated(system, s); problems != nil {
+		return problems
 	}
 	types := make([]event.Type, len(subs))
 	for n, sub := range subs {

@@ -24,7 +24,7 @@ const (
 const maxShown = 60
 
 // Check says what is wrong with a Source, nothing when nothing is. It is run on an example of each kind: those that the
-// integration takes.
+// integration can get.
 func Check(s Source, kinds []event.Kind) destination.InvalidParameters {
 	t, problems := Compile(s)
 	if t == nil {
@@ -46,19 +46,20 @@ func Check(s Source, kinds []event.Kind) destination.InvalidParameters {
 	return problems
 }
 
-// Kinds are those that an integration with the subscriptions takes for its messages, in the order of their names. One
-// without any takes what triggers send to its system.
+// Kinds are those that an integration can get as its messages: what it subscribes to, in the order of their names, and
+// then what triggers can send to its system. A trigger may name any integration, whatever that subscribes to.
 func Kinds(subscribed []event.Type, triggered []event.Kind) (out []event.Kind) {
 	for _, k := range event.Kinds() {
-		if !Words(k) || !slices.ContainsFunc(k.Types(), func(t event.Type) bool {
+		if Words(k) && slices.ContainsFunc(k.Types(), func(t event.Type) bool {
 			return slices.Contains(subscribed, t)
 		}) {
-			continue
+			out = append(out, k)
 		}
-		out = append(out, k)
 	}
-	if len(out) == 0 {
-		out = slices.Sorted(slices.Values(triggered))
+	for _, k := range slices.Sorted(slices.Values(triggered)) {
+		if Words(k) && !slices.Contains(out, k) {
+			out = append(out, k)
+		}
 	}
 	return out
 }

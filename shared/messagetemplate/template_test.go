@@ -147,8 +147,7 @@ func TestATemplateIsTriedOnEveryKindThatAnIntegrationTakes(t *testing.T) {
 	require.Len(t, problems, 2)
 	require.Equal(t, "makes no title of an event of the kind address_undeliverable", problems[0].Reason)
 	require.Equal(t, "makes no text of an event of the kind address_undeliverable", problems[1].Reason)
-	require.Equal(t, []event.Kind{event.NewHits}, messagetemplate.Kinds([]event.Type{event.Hits}, event.Triggered()))
-	require.Contains(t, messagetemplate.Kinds(nil, event.Triggered()), event.IPBlocked)
+	require.Equal(t, []event.Kind{event.NewHits}, messagetemplate.Kinds([]event.Type{event.Hits}, nil))
 	// every type that can be subscribed to has kinds, but for those of reports and scheduled digests
 	for _, of := range slices.Concat(event.Machine(), event.Mailed()) {
 		require.Equal(t, of.Report() || of.Digest(), len(messagetemplate.Kinds([]event.Type{of}, nil)) == 0, of)
@@ -158,6 +157,24 @@ func TestATemplateIsTriedOnEveryKindThatAnIntegrationTakes(t *testing.T) {
 			require.Contains(t, k.Types(), of)
 		}
 	}
+}
+
+func TestATemplateThatMakesNothingOfWhatATriggerSendsIsRefusedWhateverIsSubscribedTo(t *testing.T) {
+	t.Parallel()
+	source := messagetemplate.Source{Title: `{{if eq .Kind "attacks_exceeded"}}{{else}}{{.Summary}}{{end}}`}
+	for _, subscribed := range [][]event.Type{nil, {event.Hits}, {event.VulnHigh, event.System}} {
+		kinds := messagetemplate.Kinds(subscribed, event.Triggered())
+		require.Subset(t, kinds, event.Triggered())
+		require.Len(t, kinds, len(slices.Compact(slices.Sorted(slices.Values(kinds)))), "each kind once")
+		problems := messagetemplate.Check(source, kinds)
+		require.NotEmpty(t, problems)
+		require.Equal(t, "message_template.title", problems[0].Field)
+	}
+	hits := messagetemplate.Kinds([]event.Type{event.Hits}, event.Triggered())
+	problems := messagetemplate.Check(messagetemplate.Source{Title: "{{.Host}}"}, hits)
+	require.Len(t, problems, 1)
+	require.Contains(t, problems[0].Reason, "of an event of the kind a")
+	require.Empty(t, messagetemplate.Check(messagetemplate.Source{Title: `{{or .Host "Tocsin"}}`}, hits))
 }
 
 func TestAnEventOfWhichATemplateMakesNothingHasOurWords(t *testing.T) {

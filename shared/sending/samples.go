@@ -35,7 +35,7 @@ type SampleOf struct {
 
 // Samples writes an event of each type of a system with the system's own encoder: by the parameters as far as they are
 // given and right, and by made-up ones for the rest. Nothing is sent, and no secret is shown. Error:
-// InvalidParameters where the message template or the language is none.
+// InvalidParameters where the message template or the language is none, or the system is sent no template's words.
 func (s *Sender) Samples(ctx context.Context, system destination.System, of SampleOf, who activity.Actor,
 	id string) ([]Sample, error) {
 	d, ok := s.Destinations.Destination(system.Name)
@@ -43,6 +43,7 @@ func (s *Sender) Samples(ctx context.Context, system destination.System, of Samp
 		return nil, &unavailableError{system.Name}
 	}
 	template, problems := messagetemplate.Compile(of.Words)
+	problems = append(problems, integration.CheckTemplated(system, of.Words)...)
 	if problems = append(problems, integration.CheckLanguage(of.Language)...); len(problems) > 0 {
 		return nil, problems
 	}
@@ -75,6 +76,7 @@ func (s *Sender) Samples(ctx context.Context, system destination.System, of Samp
 	if !system.Class.Read() || len(many) < 2 {
 		return out, nil
 	}
+	r.template = nil // a digest has our words
 	digest := Sample{Event: event.Type(notification.DigestKind)}
 	err = r.show(&digest, notification.Together(delivery.DigestGroup, id, "", many), opened)
 	return append(out, digest), err

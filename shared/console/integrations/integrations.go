@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -277,10 +278,8 @@ func (s *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, _, known := s.Systems.Lookup(in.System); in.System != "" && !known {
-		return nil, rest.NewProblem(http.StatusUnprocessableEntity,
-			fmt.Sprintf("there is no system %q: GET /v1/systems lists them", in.System), rest.Fault("query.system",
-				"is not a system of the catalogue: it has "+strings.Join(s.Systems.Names(), ", ")))
+	if err := s.inCatalogue(in); err != nil {
+		return nil, err
 	}
 	tenant := rest.Principal(ctx).Tenant
 	counts, err := s.Integrations.Count(ctx, tenant)
@@ -333,6 +332,25 @@ func countsView(c integration.Counts) (v IntegrationCounts) {
 	v.Enabled, v.Disabled = c.All()
 	v.All, v.Failing = v.Enabled+v.Disabled, c.Failing
 	return v
+}
+
+// inCatalogue refuses a system, or a group, that there is not: it would list nothing, as if nobody had any.
+func (s *API) inCatalogue(in *listInput) error {
+	if _, _, known := s.Systems.Lookup(in.System); in.System != "" && !known {
+		return rest.NewProblem(http.StatusUnprocessableEntity,
+			fmt.Sprintf("there is no system %q: GET /v1/systems lists them", in.System), rest.Fault("query.system",
+				"is not a system of the catalogue: it has "+strings.Join(s.Systems.Names(), ", ")))
+	}
+	var groups []string
+	for _, g := range destination.Groups() {
+		groups = append(groups, string(g))
+	}
+	if in.Group != "" && !slices.Contains(groups, in.Group) {
+		return rest.NewProblem(http.StatusUnprocessableEntity,
+			fmt.Sprintf("there is no group %q: GET /v1/systems lists them", in.Group), rest.Fault("query.group",
+				"is not a group of the catalogue: it has "+strings.Join(groups, ", ")))
+	}
+	return nil
 }
 
 // matches says which integrations are asked for.

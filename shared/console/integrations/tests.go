@@ -110,7 +110,9 @@ func (s *API) tests(api huma.API) {
 		opened, err := s.Integrations.OpenUnsaved(ctx, rest.Principal(ctx).Tenant, in.Body.Integration, in.Body.System,
 			in.Body.Parameters)
 		opened.MessageTemplate = in.Body.Template.source()
-		if _, problems := messagetemplate.Compile(opened.MessageTemplate); err == nil && len(problems) > 0 {
+		_, problems := messagetemplate.Compile(opened.MessageTemplate)
+		problems = append(problems, integration.CheckTemplated(opened.System, opened.MessageTemplate)...)
+		if err == nil && len(problems) > 0 {
 			err = problems
 		}
 		return s.test(ctx, opened, err, in.Steps)

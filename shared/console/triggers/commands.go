@@ -101,7 +101,7 @@ func (s *API) acknowledge(ctx context.Context, in *ackInput) (*commandOutput, er
 	}
 	if o.State == command.Failed && o.Reason == "" {
 		return nil, rest.NewProblem(http.StatusUnprocessableEntity, "validation failed",
-			rest.Fault("body.reason", "is needed with the outcome failed"))
+			rest.Fault("reason", "is needed with the outcome failed"))
 	}
 	c, err := s.Commands.Acknowledge(ctx, in.ID, o, activity.Entry{ID: s.NewID(), At: s.Now(),
 		Actor: rest.Person(ctx), Object: activity.Command, ObjectID: in.ID, Action: activity.Acknowledge}.Bounded())
