@@ -187,11 +187,33 @@ func (f *Fanout) send(in *Intake, h *holds, guard *stormGuard, i integration.Int
 		f.goes(in, i)
 	}
 	p := f.part(h, i, events)
-	in.Deliveries = append(in.Deliveries, f.deliveries(i, f.guard(guard, i, p.now))...)
+	in.Deliveries = append(in.Deliveries, f.gathering(h, i, f.deliveries(i, f.guard(guard, i, p.now)))...)
 	in.LeftOut = append(in.LeftOut, p.left...)
 	for _, held := range p.held {
 		in.Deliveries = append(in.Deliveries, f.heldDeliveries(i, held)...)
 	}
+}
+
+// gathering has deliveries wait on that gather until a moment at which they would be held: a message that is ready at
+// night waits for the morning, though its events came before. None is dropped for it: they came when nothing held them.
+func (f *Fanout) gathering(h *holds, i integration.Integration, deliveries []delivery.Delivery) []delivery.Delivery {
+	if !h.some && i.Hold.Zero() {
+		return deliveries
+	}
+	s, _, _ := f.Systems.Lookup(i.System)
+	tenants := rulesFor(h.tenants, i, s)
+	for n := range deliveries {
+		d := &deliveries[n]
+		if d.Due.IsZero() {
+			continue
+		}
+		by := longest(hold.NewMoment(i.Hold, tenants, d.Due), d.Kinds).AtMost(d.CreatedAt)
+		if by.Until.After(d.Due) {
+			by.Merge = true
+			d.Due, d.Held = by.Until, &by
+		}
+	}
+	return deliveries
 }
 
 // heldDeliveries are those of events that are held. What may not join a digest is sent by itself after the hold. What

@@ -286,6 +286,28 @@ func TestADigestIsOneDeliveryOfABatchAndLeftOutEventsSayWhatHeldThem(t *testing.
 		Events: 5}}, s.accepted[0].LeftOut)
 }
 
+func TestAMessageThatGathersIntoQuietHoursWaitsForTheirEnd(t *testing.T) {
+	at := time.Date(2026, 3, 2, 21, 45, 0, 0, time.UTC)
+	s := &intakes{known: map[string]bool{}}
+	i := integration.Integration{ID: "i", Tenant: "42", System: "messenger", Grouping: "20/60m",
+		Hold:          hold.Rules{Quiet: []hold.Quiet{{From: "22:00", To: "07:00", Zone: "UTC"}}, Then: hold.Drop},
+		Subscriptions: []integration.Subscription{{Event: event.System}}}
+	f := &fanout.Fanout{Integrations: subscribers{i}, Systems: readAndNot{}, Store: s,
+		Logger: slog.New(slog.DiscardHandler)}
+	early, late := entry(event.CreateUser, "e1", "42", newUser), entry(event.CreateUser, "e2", "42", newUser)
+	early.At, late.At = at.Add(-time.Hour), at
+	_, err := f.Process(t.Context(), []delivery.Entry{early, late})
+	require.NoError(t, err)
+	made := s.accepted[0].Deliveries
+	require.Len(t, made, 2)
+	require.Equal(t, time.Date(2026, 3, 2, 21, 0, 0, 0, time.UTC), made[0].Due)
+	require.Nil(t, made[0].Held)
+	morning := time.Date(2026, 3, 3, 7, 0, 0, 0, time.UTC)
+	require.Equal(t, morning, made[1].Due)
+	require.Equal(t, delivery.Held{By: "quiet", Until: morning, Zone: "UTC", Merge: true}, *made[1].Held)
+	require.Empty(t, s.accepted[0].LeftOut, "it came before: it is not dropped")
+}
+
 // An incident manager closes the incident of an object when it is told of that object alone.
 func TestWhatClosesAnIncidentIsHeldAndInNoDigest(t *testing.T) {
 	at := time.Date(2026, 3, 2, 23, 0, 0, 0, time.UTC)

@@ -133,7 +133,8 @@ func (f *Fanout) settle(ctx context.Context, in *Intake, g *stormGuard) {
 		f.count(ctx, g, batches)
 	}
 	for n, w := range g.waiting {
-		in.Deliveries = append(in.Deliveries, f.through(g, w, all[n])...)
+		in.Deliveries = append(in.Deliveries,
+			f.gathering(f.holdsOf(ctx, w.to.Tenant), w.to, f.through(g, w, all[n]))...)
 	}
 }
 

@@ -45,7 +45,7 @@ func Fates(t *testing.T, open OpenHolds, seeds uint64) {
 	require.Greater(t, w.seen["storm"], 20)
 	tries := []string{"at once", "group", "quiet", "mute", "held alone", "put off", "left out", "off", "fallback",
 		"fell back: at arrival", "fell back: partly", "fell back: by health", "fell back: held", "gets it anyway",
-		"let go: too many", "long", "set anew", "deleted", "restart", "ended: deleted"}
+		"let go: too many", "long", "gathered into a hold", "set anew", "deleted", "restart", "ended: deleted"}
 	for _, why := range append(delivery.NotFallbacks(), "") {
 		tries = append(tries, "fell back: "+string(why))
 	}
@@ -352,7 +352,7 @@ func (w *fates) change() {
 	i := w.to[w.r.IntN(len(w.to))]
 	looked := []*receiving{i}
 	i.changes++
-	switch w.r.IntN(11) {
+	switch w.r.IntN(13) {
 	case 0, 1:
 		i.own.muted = w.now.Truncate(time.Minute).Add(time.Duration(1+w.r.IntN(48)) * time.Hour)
 	case 2:
@@ -360,7 +360,7 @@ func (w *fates) change() {
 	case 3:
 		p := w.drawRules()
 		i.own.from, i.own.to, i.own.zone = p.from, p.to, p.zone
-	case 4, 5:
+	case 4, 5, 11, 12:
 		w.switchOver(i)
 	case 6, 7:
 		w.setAnew(i)
@@ -576,6 +576,7 @@ func (w *fates) made(in fanout.Intake, want map[string]fate) {
 			key := way(d.Integration, e.ID, u.from)
 			f, ok := want[key]
 			require.True(w, ok, "seed %d: %s is in two deliveries", w.seed, key)
+			f = w.gathers(w.find(u.to), u, f)
 			require.True(w, f.left == "" && f.due.Equal(u.due), "seed %d: %s is %+v and not %+v", w.seed, key, u.fate,
 				f)
 			require.Equal(w, [2]string{f.digest, f.held}, [2]string{u.digest, u.held}, "seed %d: %s", w.seed, key)
@@ -598,6 +599,22 @@ func (w *fates) made(in fanout.Intake, want map[string]fate) {
 	for what, n := range left {
 		require.Zero(w, n, "seed %d: counted as left out: %s", w.seed, what)
 	}
+}
+
+// gathers is the fate of an event that waits for company, with which others: where that ends while one of their kinds is
+// held, all wait on.
+func (w *fates) gathers(i *receiving, u *unit, f fate) fate {
+	if f.held != "" || f.due.IsZero() || f.left != "" || u.from != "" {
+		return f
+	}
+	end := f.due
+	for _, k := range u.kinds {
+		if by, _, until := w.holds(i, k, end); by != "" && until.After(f.due) {
+			f.due, f.held = until, by
+			w.seen["gathered into a hold"]++
+		}
+	}
+	return f
 }
 
 // counted reports whether the storm guard counts a unit that is held when it is let go.

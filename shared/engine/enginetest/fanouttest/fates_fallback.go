@@ -56,7 +56,7 @@ func (w *fates) switchOver(i *receiving) {
 	switch {
 	case i.off != nil:
 		i.off = nil
-	case w.r.IntN(2) > 0:
+	case w.r.IntN(4) == 0:
 		i.off = &integration.Off{By: integration.ByPerson, Person: "ada@example.com", At: w.now}
 	default:
 		i.off = &integration.Off{By: integration.ByPlatform, Reason: "too much failed", At: w.now}
