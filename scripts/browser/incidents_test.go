@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/embedded"
-	"tocsin/shared/destination/destinationtest"
+	"tocsin/shared/destination/destinationtest/authority"
 )
 
 // vendors are PagerDuty and Opsgenie under their own names: a proxy leads there, and their certificate is of an
@@ -41,9 +41,9 @@ type call struct {
 func incidentManagers(t *testing.T) *vendors {
 	t.Helper()
 	v := &vendors{authority: filepath.Join(t.TempDir(), "authority.pem")}
-	authority := destinationtest.NewAuthority(t, "vendors")
-	require.NoError(t, os.WriteFile(v.authority, []byte(authority.PEM), 0o600))
-	own, err := authority.Identity(t, x509.Certificate{
+	issuer := authority.New(t, "vendors")
+	require.NoError(t, os.WriteFile(v.authority, []byte(issuer.PEM), 0o600))
+	own, err := issuer.Identity(t, x509.Certificate{
 		DNSNames: []string{"events.pagerduty.com", "api.opsgenie.com"}}).TLS()
 	require.NoError(t, err)
 	s := httptest.NewUnstartedServer(v)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tocsin/shared/destination/destinationtest"
+	"tocsin/shared/destination/destinationtest/authority"
 )
 
 func TestAnAccessTokenIsSetUpAndTheTestTellsThatItWasFetched(t *testing.T) {
@@ -45,9 +45,9 @@ func TestAnAccessTokenIsSetUpAndTheTestTellsThatItWasFetched(t *testing.T) {
 
 func TestAClientCertificateIsCheckedAndItsEndWarnedOf(t *testing.T) {
 	t.Parallel()
-	authority := destinationtest.NewAuthority(t, "acme")
+	issuer := authority.New(t, "acme")
 	now := time.Now()
-	id := authority.Identity(t, x509.Certificate{NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(0, 0, 10)})
+	id := issuer.Identity(t, x509.Certificate{NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(0, 0, 10)})
 	for name, l := range map[string]look{"en": phone("en"), "ja": phone("ja")} {
 		b := open(t, program(t), l, "/add/web_hooks")
 		b.expect("422")
@@ -55,7 +55,7 @@ func TestAClientCertificateIsCheckedAndItsEndWarnedOf(t *testing.T) {
 		b.click(word(l, "Advanced settings", "詳細設定"))
 		b.fill(word(l, "Client certificate", "クライアント証明書"), id.Certificate)
 		key, add := word(l, "Key of the client certificate", "クライアント証明書の鍵"), word(l, "Add integration", "連携を追加")
-		b.fill(key, authority.Client(t, "x").Key)
+		b.fill(key, issuer.Client(t, "x").Key)
 		b.act("clickIn", "form", add)
 		b.sees(word(l, "does not belong to the client certificate", "クライアント証明書の鍵ではありません"))
 		b.judgeWhole("certificate-wrong-"+name, l)
@@ -71,24 +71,24 @@ func TestAClientCertificateIsCheckedAndItsEndWarnedOf(t *testing.T) {
 // The receiver takes no connection without a certificate of its own authority.
 func TestAReceiverThatAsksForAClientCertificateGetsTheOneOfTheForm(t *testing.T) {
 	t.Parallel()
-	authority := destinationtest.NewAuthority(t, "acme")
-	own, err := authority.Identity(t, x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}).TLS()
+	issuer := authority.New(t, "acme")
+	own, err := issuer.Identity(t, x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}).TLS()
 	require.NoError(t, err)
 	clients := x509.NewCertPool()
-	clients.AddCert(authority.Certificate)
+	clients.AddCert(issuer.Certificate)
 	at := receiveTLS(t, &tls.Config{Certificates: []tls.Certificate{own}, ClientCAs: clients,
 		ClientAuth: tls.RequireAndVerifyClientCert})
 	now := time.Now()
-	right := authority.Identity(t, x509.Certificate{NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(20, 0, 0),
+	right := issuer.Identity(t, x509.Certificate{NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(20, 0, 0),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
-	wrong := destinationtest.NewAuthority(t, "strangers").Client(t, "stranger")
+	wrong := authority.New(t, "strangers").Client(t, "stranger")
 
 	p := program(t, "-allow", at.Host)
 	b := open(t, p, desk, "/add/web_hooks")
 	b.expect("422")
 	b.fill("Webhook URL", at.URL+"/in")
 	b.press("Advanced settings")
-	b.fill("CA certificate", authority.PEM)
+	b.fill("CA certificate", issuer.PEM)
 	refused := func(name string) {
 		t.Helper()
 		b.act("clickIn", "form", "Test integration")

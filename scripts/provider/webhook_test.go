@@ -23,7 +23,7 @@ import (
 	"tocsin/scripts/provider"
 	"tocsin/shared/activity"
 	"tocsin/shared/destination/catalogue"
-	"tocsin/shared/destination/destinationtest"
+	"tocsin/shared/destination/destinationtest/authority"
 	"tocsin/shared/destination/webhook"
 	"tocsin/shared/egress"
 	"tocsin/shared/engine/memory"
@@ -45,7 +45,7 @@ const (
 type hooked struct {
 	t          *testing.T
 	provider   *provider.Provider
-	authority  destinationtest.Authority
+	authority  authority.Authority
 	host       string
 	service    *integration.Service
 	said       *bufio.Scanner
@@ -72,7 +72,7 @@ func newHooked(t *testing.T, method string) *hooked {
 	t.Cleanup(p.Stop)
 	keys, err := keyring.Open(filepath.Join(t.TempDir(), "key"))
 	require.NoError(t, err)
-	h := &hooked{t: t, provider: p, authority: destinationtest.NewAuthority(t, "acme"), host: free(t).String()}
+	h := &hooked{t: t, provider: p, authority: authority.New(t, "acme"), host: free(t).String()}
 	id := h.authority.Client(t, "tocsin.example.com")
 	h.service = &integration.Service{Store: memory.New(nil).Integrations(), Keys: keys, Systems: catalogue.Default(),
 		Addresses: h.policy(), Now: time.Now, NewID: func() string { return ulid.Make().String() }, Random: rand.Reader,
@@ -167,7 +167,7 @@ func TestAWebhookWithAllThatSecuresItIsTakenByReceiversThatAreNotOurs(t *testing
 func TestWhatAReceiverDoesNotTakeIsSaid(t *testing.T) {
 	h := newHooked(t, "client_secret_basic")
 	i := h.rotated()
-	other := destinationtest.NewAuthority(t, "other").Client(t, "x")
+	other := authority.New(t, "other").Client(t, "x")
 	// OpenSSL closes the connection behind its alert, which is lost when our request meets that.
 	for says, patch := range map[string]map[string]any{
 		`\(invalid_client\): check the client ID, the client secret`: {"client_secret": "another"},

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/destination"
-	"tocsin/shared/destination/destinationtest"
+	"tocsin/shared/destination/destinationtest/authority"
 )
 
 // encryptedKey and oldEncryptedKey begin as OpenSSL writes keys with a passphrase.
@@ -23,7 +23,7 @@ const (
 )
 
 func TestWhatIsWrongWithAClientCertificateIsSaid(t *testing.T) {
-	root := destinationtest.NewAuthority(t, "root")
+	root := authority.New(t, "root")
 	middle := root.Authority(t, "middle")
 	one, two := middle.Client(t, "one"), root.Client(t, "two")
 	server := root.Identity(t, x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
@@ -62,7 +62,7 @@ func TestWhatIsWrongWithAClientCertificateIsSaid(t *testing.T) {
 }
 
 func TestTheEndOfAnIdentityIsThatOfItsFirstCertificateToEnd(t *testing.T) {
-	root := destinationtest.NewAuthority(t, "root")
+	root := authority.New(t, "root")
 	from := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	i := root.Identity(t, x509.Certificate{NotBefore: from, NotAfter: from.AddDate(1, 0, 0)})
 	end, ok := i.Ends()
@@ -79,7 +79,7 @@ func TestTheEndOfAnIdentityIsThatOfItsFirstCertificateToEnd(t *testing.T) {
 
 func TestACertificateOfAnIssuerThatHasEndedOrHasNotBegunIsRefused(t *testing.T) {
 	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
-	root := destinationtest.NewAuthority(t, "root")
+	root := authority.New(t, "root")
 	client := root.Identity(t, x509.Certificate{NotBefore: now.AddDate(0, -1, 0), NotAfter: now.AddDate(0, 1, 0)})
 	issuer := func(from, to time.Time) string {
 		return root.Identity(t, x509.Certificate{Subject: pkix.Name{CommonName: "middle"}, NotBefore: from,

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/destination"
-	"tocsin/shared/destination/destinationtest"
+	"tocsin/shared/destination/destinationtest/authority"
 	"tocsin/shared/egress"
 	"tocsin/shared/step"
 )
@@ -93,7 +93,7 @@ func TestAConnectionThatBreaksOffIsToldByWhereItDid(t *testing.T) {
 	certified := httptest.NewTLSServer(nil)
 	t.Cleanup(certified.Close)
 	config := &tls.Config{Certificates: certified.TLS.Certificates}
-	id := destinationtest.NewAuthority(t, "known").Client(t, "x")
+	id := authority.New(t, "known").Client(t, "x")
 	for name, f := range breaks {
 		for _, standard := range []bool{true, false} {
 			for _, shown := range []destination.Identity{{}, id} {

@@ -18,14 +18,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/destination"
-	"tocsin/shared/destination/destinationtest"
+	"tocsin/shared/destination/destinationtest/authority"
 	"tocsin/shared/egress"
 	"tocsin/shared/step"
 )
 
 // mutual is a receiver that asks for client certificates of one authority, and answers with the name in the one that
 // it was shown.
-func mutual(t *testing.T, a destinationtest.Authority, version uint16, http2 bool) (url, host, ca string) {
+func mutual(t *testing.T, a authority.Authority, version uint16, http2 bool) (url, host, ca string) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		_, _ = io.WriteString(w, q.TLS.PeerCertificates[0].Subject.CommonName+" "+q.Proto)
@@ -45,7 +45,7 @@ func mutual(t *testing.T, a destinationtest.Authority, version uint16, http2 boo
 // A client certificate is shown on the connections of its own integration alone, whatever was open before.
 func TestEachIntegrationShowsItsOwnCertificate(t *testing.T) {
 	t.Parallel()
-	known := destinationtest.NewAuthority(t, "known")
+	known := authority.New(t, "known")
 	for _, http2 := range []bool{false, true} {
 		at, host, ca := mutual(t, known, tls.VersionTLS13, http2)
 		client := egress.New(egress.Policy{Allow: []string{host}}, egress.Options{})
@@ -72,13 +72,13 @@ func TestEachIntegrationShowsItsOwnCertificate(t *testing.T) {
 
 func TestAServerThatTakesNoneOfOursSaysSo(t *testing.T) {
 	t.Parallel()
-	known := destinationtest.NewAuthority(t, "known")
+	known := authority.New(t, "known")
 	over := known.Identity(t, x509.Certificate{Subject: pkix.Name{CommonName: "over"},
 		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour)})
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		at, host, ca := mutual(t, known, version, false)
 		for name, id := range map[string]destination.Identity{"none": {}, "an expired one": over,
-			"another authority's": destinationtest.NewAuthority(t, "other").Client(t, "x")} {
+			"another authority's": authority.New(t, "other").Client(t, "x")} {
 			client := egress.New(egress.Policy{Allow: []string{host}}, egress.Options{})
 			var last []step.Step
 			var mu sync.Mutex
@@ -113,7 +113,7 @@ func TestAServerThatTakesNoneOfOursSaysSo(t *testing.T) {
 
 func TestACertificateThatIsShownIsAStep(t *testing.T) {
 	t.Parallel()
-	known := destinationtest.NewAuthority(t, "known")
+	known := authority.New(t, "known")
 	at, host, ca := mutual(t, known, tls.VersionTLS13, false)
 	client := egress.New(egress.Policy{Allow: []string{host}}, egress.Options{})
 	told := make(chan step.Step, 100)

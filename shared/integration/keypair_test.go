@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/destination"
-	"tocsin/shared/destination/destinationtest"
+	"tocsin/shared/destination/destinationtest/authority"
 	"tocsin/shared/destination/webhook"
 	"tocsin/shared/integration"
 )
@@ -147,8 +147,8 @@ func TestAKeyOfOnesOwnIsTakenInBothForms(t *testing.T) {
 
 func TestAClientCertificateIsJudgedWhenItIsNewAndItsEndIsShown(t *testing.T) {
 	h := newHooked(t)
-	authority := destinationtest.NewAuthority(t, "acme")
-	id := authority.Identity(t, x509.Certificate{NotBefore: h.now.AddDate(-1, 0, 0), NotAfter: h.now.AddDate(0, 1, 0)})
+	issuer := authority.New(t, "acme")
+	id := issuer.Identity(t, x509.Certificate{NotBefore: h.now.AddDate(-1, 0, 0), NotAfter: h.now.AddDate(0, 1, 0)})
 	given := func(id destination.Identity, more string) string {
 		raw, err := json.Marshal(map[string]string{"client_certificate": id.Certificate, "client_key": id.Key})
 		require.NoError(t, err)
@@ -167,7 +167,7 @@ func TestAClientCertificateIsJudgedWhenItIsNewAndItsEndIsShown(t *testing.T) {
 		integration.Patch{Parameters: json.RawMessage(given(id, `,"max_events":101`))})
 	require.ErrorContains(t, err, "parameters.client_certificate: has expired")
 	require.ErrorContains(t, err, "parameters.max_events: must be at most 100", "all that is wrong is said at once")
-	fresh := authority.Client(t, "later")
+	fresh := issuer.Client(t, "later")
 	_, err = h.Update(t.Context(), ada, h.id, 0,
 		integration.Patch{Parameters: json.RawMessage(given(fresh, `,"url":"http://soc.example.com/in"`))})
 	require.ErrorContains(t, err, "parameters.client_certificate: needs an https address")

@@ -35,6 +35,7 @@ func Integrations(t *testing.T, open OpenIntegrations) {
 	run("a count follows every change", countFollowsEveryChange)
 	run("the enabled ones follow a change within a second", enabledFollowsAChange)
 	run("what is bound is found by its binding, whoever its tenant is", boundIsFoundByItsBinding)
+	run("a webhook keeps what secures it", webhookKeepsWhatSecuresIt)
 	numberRuns(run)
 }
 

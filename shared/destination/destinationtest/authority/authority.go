@@ -1,4 +1,5 @@
-package destinationtest
+// Package authority makes certificates for tests of TLS.
+package authority
 
 import (
 	"crypto/ecdsa"
@@ -24,8 +25,8 @@ type Authority struct {
 	key *ecdsa.PrivateKey
 }
 
-// NewAuthority makes one.
-func NewAuthority(t testing.TB, name string) Authority {
+// New makes one.
+func New(t testing.TB, name string) Authority {
 	t.Helper()
 	return Authority{}.Authority(t, name)
 }
