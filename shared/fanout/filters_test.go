@@ -182,6 +182,7 @@ func TestAClosingReachesWhoGotTheOpeningThoughItsSeverityWasLowered(t *testing.T
 	vuln := func(threat, status string) string {
 		return `{"vuln":{"id":"V-1","threat":"` + threat + `","domain":"a.example","status":"` + status + `"}}`
 	}
+	lower := vuln("Low", "closed")
 	issue := `{"security_issue":{"id":"S-1","risk":"Info","host":"a.example","status":"closed"}}`
 	health := `{"integration":{"id":"another","name":"I","type":"slack"}}`
 	for name, c := range map[string]struct {
@@ -192,43 +193,48 @@ func TestAClosingReachesWhoGotTheOpeningThoughItsSeverityWasLowered(t *testing.T
 		data       string
 		sent       bool
 	}{
-		"a filter of severity":    {keeping, sub(found...), high, event.Vuln, vuln("Low", "closed"), true},
-		"a type of the severity":  {keeping, sub(event.VulnHigh), nil, event.Vuln, vuln("Low", "closed"), true},
-		"type and filter":         {keeping, sub(event.VulnHigh), high, event.Vuln, vuln("Low", "closed"), true},
+		"a filter of severity":    {keeping, sub(found...), high, event.Vuln, lower, true},
+		"a type of the severity":  {keeping, sub(event.VulnHigh), nil, event.Vuln, lower, true},
+		"type and filter":         {keeping, sub(event.VulnHigh), high, event.Vuln, lower, true},
 		"a security issue":        {keeping, sub(event.IssueHigh), high, event.SecurityIssue, issue, true},
 		"health by its kinds":     {keeping, failing, nil, event.IntegrationWorking, health, true},
 		"health by a filter":      {keeping, sub(event.System), begins, event.IntegrationWorking, health, true},
 		"an opening":              {keeping, sub(event.VulnHigh), high, event.Vuln, vuln("Low", "open"), false},
 		"one that is opened anew": {keeping, sub(event.VulnHigh), high, event.Vuln, vuln("Low", "reopened"), false},
 		"another host": {keeping, sub(event.VulnHigh), host("b.example"), event.Vuln,
-			vuln("Low", "closed"), false},
-		"its host":            {keeping, sub(event.VulnHigh), host("a.example"), event.Vuln, vuln("Low", "closed"), true},
-		"no kind of opening":  {keeping, sub(found...), []filter.Filter{other}, event.Vuln, vuln("Low", "closed"), false},
-		"nothing of findings": {keeping, sub(event.IssueHigh), nil, event.Vuln, vuln("Low", "closed"), false},
-		"what keeps nothing":  {chat, sub(event.VulnHigh), high, event.Vuln, vuln("Low", "closed"), false},
+			lower, false},
+		"its host":            {keeping, sub(event.VulnHigh), host("a.example"), event.Vuln, lower, true},
+		"no kind of opening":  {keeping, sub(found...), []filter.Filter{other}, event.Vuln, lower, false},
+		"nothing of findings": {keeping, sub(event.IssueHigh), nil, event.Vuln, lower, false},
+		"what keeps nothing":  {chat, sub(event.VulnHigh), high, event.Vuln, lower, false},
 		"itself": {keeping, failing, nil, event.IntegrationWorking, `{"integration":{"id":"i","name":"I","type":"x"}}`,
 			false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &intakes{known: map[string]bool{}}
 			i := sieve("i", c.filters...)
 			i.Subscriptions, i.Parameters = c.takes, c.parameters
-			f := sieving(s, subscribers{i})
-			f.Systems = tickets{}
-			arrived := entry(c.kind, "e1", "42", c.data)
-			_, err := f.Process(t.Context(), []delivery.Entry{arrived})
-			require.NoError(t, err)
-			require.Equal(t, c.sent, s.deliveries() == 1)
-			e, err := event.Parse(string(c.kind), arrived.Detail)
-			require.NoError(t, err)
-			route, _ := fanout.RouteOf(tickets{}, i, e)
-			require.Equal(t, c.sent, route.Leads(), "the page of the event says the same: %s", route)
-			now := arrived.At.Add(time.Minute)
-			tried, err := (&fanout.Recovery{Fanout: f, Journal: journal{{Entry: arrived, Event: e}},
-				Now: func() time.Time { return now }}).Try(t.Context(), i)
-			require.NoError(t, err)
-			require.Equal(t, c.sent, tried.Passed == 1, "and so does a dry run")
-			require.Equal(t, tried.Takes, tried.Passed+len(tried.LeftOut))
+			closingGoes(t, i, entry(c.kind, "e1", "42", c.data), c.sent)
 		})
 	}
+}
+
+// closingGoes checks that an event is sent to an integration of tickets, or not, and that all who tell of it agree.
+func closingGoes(t *testing.T, i integration.Integration, arrived delivery.Entry, sent bool) {
+	t.Helper()
+	s := &intakes{known: map[string]bool{}}
+	f := sieving(s, subscribers{i})
+	f.Systems = tickets{}
+	_, err := f.Process(t.Context(), []delivery.Entry{arrived})
+	require.NoError(t, err)
+	require.Equal(t, sent, s.deliveries() == 1)
+	e, err := event.Parse(arrived.DetailType, arrived.Detail)
+	require.NoError(t, err)
+	route, _ := fanout.RouteOf(tickets{}, i, e)
+	require.Equal(t, sent, route.Leads(), "the page of the event says the same: %s", route)
+	now := arrived.At.Add(time.Minute)
+	tried, err := (&fanout.Recovery{Fanout: f, Journal: journal{{Entry: arrived, Event: e}},
+		Now: func() time.Time { return now }}).Try(t.Context(), i)
+	require.NoError(t, err)
+	require.Equal(t, sent, tried.Passed == 1, "and so does a dry run")
+	require.Equal(t, tried.Takes, tried.Passed+len(tried.LeftOut))
 }

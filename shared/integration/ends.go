@@ -16,8 +16,8 @@ type Keeper interface {
 }
 
 // Ends reports whether an event closes an object whose opening the integration could have got: of another severity, and
-// so of another type, or of another kind. Those can change while an object lives. Filters of what does not change count.
-// A subject is what filters see of the event.
+// so of another type, or of another kind. Those can change while an object lives. Filters of what does not change
+// count. A subject is what filters see of the event.
 func (i Integration) Ends(m *filter.Matcher, s *filter.Subject, e event.Event) bool {
 	if o, ok := e.Object(); !ok || o.Step != event.Closed {
 		return false

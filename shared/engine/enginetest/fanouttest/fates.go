@@ -601,8 +601,8 @@ func (w *fates) made(in fanout.Intake, want map[string]fate) {
 	}
 }
 
-// gathers is the fate of an event that waits for company, with which others: where that ends while one of their kinds is
-// held, all wait on.
+// gathers is the fate of an event that waits for company: where that ends while one of their kinds is held, all wait
+// on.
 func (w *fates) gathers(i *receiving, u *unit, f fate) fate {
 	if f.held != "" || f.due.IsZero() || f.left != "" || u.from != "" {
 		return f
