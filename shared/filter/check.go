@@ -112,7 +112,7 @@ func (id ID) wrong(value string) string {
 			return "must be a single IPv4 or IPv6 address"
 		}
 	case ByDomain:
-		if !hostName.MatchString(value) {
+		if host, port := hostOf(value); !hostName.MatchString(host + port) {
 			return "must be a host name, such as shop.example.com"
 		}
 	case ByStatus:

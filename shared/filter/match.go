@@ -93,7 +93,9 @@ func (m *Matcher) compile(f Filter) (func(*Subject) bool, error) {
 	switch f.ID {
 	case ByURL:
 		return m.url(values, f.Operator)
-	case ByDomain, ByPII, ByCountry:
+	case ByDomain:
+		return amongHosts(values), nil
+	case ByPII, ByCountry:
 		for n := range values {
 			values[n] = strings.ToLower(values[n])
 		}
@@ -142,7 +144,6 @@ func (m *Matcher) url(values []string, operator string) (func(*Subject) bool, er
 // single are the filters of which a subject has one value, "" for none.
 var single = map[ID]func(*Subject) string{
 	ByType:      func(s *Subject) string { return s.Type },
-	ByDomain:    func(s *Subject) string { return strings.ToLower(s.Domain) },
 	ByTarget:    func(s *Subject) string { return strings.ToLower(s.Target) },
 	ByChange:    func(s *Subject) string { return s.Change },
 	ByDeviation: func(s *Subject) string { return s.Deviation },

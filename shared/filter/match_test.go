@@ -47,6 +47,44 @@ func hitOf(t *testing.T, data string) *Subject {
 	return &s
 }
 
+func TestAHostIsTheSameWithAPortADotOrInAnotherSpelling(t *testing.T) {
+	for _, c := range []struct {
+		value, host string
+		want        bool
+	}{
+		{"shop.example:443", "shop.example", true},
+		{"shop.example.", "shop.example", true},
+		{"SHOP.example.:443", "Shop.Example", true},
+		{"shop.example", "shop.example.:8443", true},
+		{"shop.example:8443", "shop.example:8443", true},
+		{"shop.example:443", "shop.example:8443", false},
+		{"shop.example:443", "api.example", false},
+		{"bücher.example", "xn--bcher-kva.example", true}, // RFC 3492's algorithm
+		{"XN--BCHER-KVA.example", "Bücher.example.", true},
+		{"shop.example", "", false},
+	} {
+		for _, takes := range [][]ID{OfIntegrations, {ByDomain}} {
+			require.Empty(t, Check([]Filter{{ByDomain, Equal, []Value{Value(c.value)}}}, takes, "this"), c.value)
+		}
+		for _, operator := range []string{Equal, NotEqual} {
+			for _, more := range []int{0, fewValues} { // by comparison and by digest
+				values := []Value{Value(c.value)}
+				for range more {
+					values = append(values, "other.example")
+				}
+				m, err := Compile([]Filter{{ByDomain, operator, values}})
+				require.NoError(t, err)
+				require.Equal(t, c.want == (operator == Equal), m.Match(&Subject{Domain: c.host}), "%v %s", c, operator)
+				s := &Subject{Kind: event.NewScopeDomains, Domains: []string{c.host}}
+				require.Equal(t, c.want == (operator == Equal), m.Stopped(s) == "", "%v %s", c, operator)
+			}
+		}
+	}
+	for _, bad := range []Value{"shop.example..", "https://shop.example", "shop.example:port", ".", ":443", "a b.example"} {
+		require.Len(t, Check([]Filter{{ByDomain, Equal, []Value{bad}}}, []ID{ByDomain}, "this"), 1, bad)
+	}
+}
+
 func TestFilters(t *testing.T) {
 	s := hitOf(t,
 		`{"hit":{"type":"sqli","domain":"Shop.example.com","path":"/a","remote_addr4":"203.0.113.7","response_status":404,"applications":["default"],"payloads":["x"]}}`)
