@@ -205,7 +205,7 @@ func (a *administration) noteExport(ctx context.Context, c call) error {
 	if address, ok := c.Flags["person"]; ok {
 		person = profile.Names(address)
 	}
-	return a.erasure.Log.Append(ctx, a.erasure.ExportEntry(operator(), c.Name, person))
+	return a.erasure.NoteExport(ctx, operator(), c.Name, person)
 }
 
 func listTenants(ctx context.Context, a *administration, technical string, out io.Writer) error {

@@ -45,8 +45,8 @@ func (s *Service) Export(ctx context.Context, by activity.Actor, of string, pers
 		if kept, err := Kept(ctx, s.Source, of); err != nil || !kept {
 			return nil, "", err // no log of a tenant that nobody knows is begun
 		}
-		if err := s.Log.Append(ctx, s.ExportEntry(by, of, person)); err != nil {
-			return nil, "", fmt.Errorf("note that tenant %s is exported: %w", of, err)
+		if err := s.NoteExport(ctx, by, of, person); err != nil {
+			return nil, "", err
 		}
 	}
 	if rows, next, err = source.Page(ctx, of, after); err != nil {
@@ -55,15 +55,41 @@ func (s *Service) Export(ctx context.Context, by activity.Actor, of string, pers
 	return rows, next, nil
 }
 
-// ExportEntry tells of an export.
-func (s *Service) ExportEntry(by activity.Actor, of string, person Person) activity.Entry {
+// NoteExport notes in the tenant's activity log who exports it. A person who was erased has the pseudonym there: the
+// address would be found again after the erasure.
+func (s *Service) NoteExport(ctx context.Context, by activity.Actor, of string, person Person) error {
 	by.Tenant = of
 	var changes []activity.Change
 	if len(person) > 0 {
-		changes = []activity.Change{{Field: "person", After: person[0]}}
+		name, err := s.logged(ctx, of, person)
+		if err != nil {
+			return fmt.Errorf("look whether a person of tenant %s was erased, to note the export: %w", of, err)
+		}
+		changes = []activity.Change{{Field: "person", After: name}}
 	}
-	return activity.Entry{ID: s.NewID(), At: s.Now(), Actor: by, Object: activity.Tenant, ObjectID: of,
-		Action: activity.Export, Changes: changes}
+	if err := s.Log.Append(ctx, activity.Entry{ID: s.NewID(), At: s.Now(), Actor: by, Object: activity.Tenant,
+		ObjectID: of, Action: activity.Export, Changes: changes}); err != nil {
+		return fmt.Errorf("note that tenant %s is exported: %w", of, err)
+	}
+	return nil
+}
+
+// logged is what the log calls a person: the pseudonym where an erasure of them is known, else the address.
+func (s *Service) logged(ctx context.Context, of string, person Person) (string, error) {
+	if _, err := s.Jobs.Job(ctx, pseudonymsKey); errors.Is(err, ErrNotFound) {
+		return person[0], nil // nobody was erased here, and to look makes no secret
+	}
+	name, err := s.pseudonymOf(ctx, of, person)
+	if err != nil {
+		return "", err
+	}
+	switch _, err = s.Jobs.Job(ctx, Job{Tenant: of, Pseudonym: name}.Key()); {
+	case errors.Is(err, ErrNotFound):
+		return person[0], nil
+	case err != nil:
+		return "", err
+	}
+	return name, nil
 }
 
 // each visits all rows.

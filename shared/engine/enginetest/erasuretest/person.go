@@ -63,6 +63,7 @@ type Stores struct {
 func People(t *testing.T, open Open) {
 	run := enginetest.Parallel(t, open)
 	run("a person who is erased is found nowhere, and what they did stays under a pseudonym", personIsErased)
+	run("an export of a person after their erasure names them in no log again", exportAfterErasure)
 	run("another tenant's person of the same address stays as they are", otherPersonStays)
 	run("an erasure of a person that was broken off goes on", personIsErasedAgain)
 	run("who is named again and again is not said to be erased", personComesBack)
@@ -270,6 +271,27 @@ func personIsErased(t *testing.T, open Open) {
 	}
 	_, err = s.StartPerson(t.Context(), operator, "*", person)
 	require.ErrorIs(t, err, erasure.ErrName)
+}
+
+func exportAfterErasure(t *testing.T, open Open) {
+	e := open(t)
+	e.FillPerson(t, Leaving)
+	s := peopleService(e, &clock{enginetest.At})
+	person := erasure.Person(profile.Names(Address))
+	noted := func() string {
+		t.Helper()
+		_, _, err := s.Export(t.Context(), operator, Leaving, person, "")
+		require.NoError(t, err)
+		log := entries(t, e, activity.Query{Action: activity.Export})
+		require.NotEmpty(t, log)
+		return log[0].Changes[0].After
+	}
+	require.Equal(t, Address, noted(), "before the erasure")
+	j, err := s.ErasePerson(t.Context(), operator, Leaving, person)
+	require.NoError(t, err)
+	person = profile.Names(strings.ToUpper(Address))
+	require.Equal(t, j.Pseudonym, noted())
+	e.foundNowhere(t)
 }
 
 // integrationsAreLeft: those that the person made stay, and work where they can.
