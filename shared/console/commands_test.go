@@ -156,8 +156,7 @@ func TestACommandFailsIsTakenAndLiftedAndTheFiringTellsOfIt(t *testing.T) {
 	require.Contains(t, a.raw, "acknowledge it before you say that it was lifted")
 	a = say(422, `{"outcome":"failed"}`, "pending")
 	require.Equal(t, []any{map[string]any{"field": "reason", "code": "field.needed_failed",
-		"reason": "is needed with the outcome failed"}},
-		a.body["errors"], "named as the body and the document name it")
+		"reason": "is needed with the outcome failed"}}, a.body["errors"], "as the body and the document name it")
 	say(422, `{"outcome":"failed","reason":" \n "}`, "pending")
 	say(422, `{"outcome":"pending"}`, "pending")
 	say(422, `{"outcome":"failed","reason":"`+strings.Repeat("x", 501)+`"}`, "pending")
