@@ -35,11 +35,13 @@ func Check(s Source, kinds []event.Kind) destination.InvalidParameters {
 			Platform: notification.Platform{Name: "Tocsin", Cloud: "EU", Console: "https://console.example.com",
 				Pages: "https://tocsin.example.com"}})
 		if t.title != nil && t.run(t.title, v, maxTitleOut) == "" {
-			problems.Addf(titleField, "makes no title of an event of the kind %s", k)
+			problems.Addf(titleField, "makes no title of an event of the kind %s, which it subscribes to or a "+
+				"trigger can send", k)
 			t.title = nil // one kind is enough to tell
 		}
 		if t.text != nil && t.run(t.text, v, maxTextOut) == "" {
-			problems.Addf(textField, "makes no text of an event of the kind %s", k)
+			problems.Addf(textField, "makes no text of an event of the kind %s, which it subscribes to or a "+
+				"trigger can send", k)
 			t.text = nil
 		}
 	}

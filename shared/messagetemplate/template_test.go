@@ -145,8 +145,10 @@ func TestATemplateIsTriedOnEveryKindThatAnIntegrationTakes(t *testing.T) {
 	require.Empty(t, messagetemplate.Check(source, []event.Kind{event.Vuln}))
 	problems := messagetemplate.Check(source, messagetemplate.Kinds([]event.Type{event.VulnHigh, event.System}, nil))
 	require.Len(t, problems, 2)
-	require.Equal(t, "makes no title of an event of the kind address_undeliverable", problems[0].Reason)
-	require.Equal(t, "makes no text of an event of the kind address_undeliverable", problems[1].Reason)
+	require.Equal(t, "makes no title of an event of the kind address_undeliverable, which it subscribes to or a "+
+		"trigger can send", problems[0].Reason)
+	require.Equal(t, "makes no text of an event of the kind address_undeliverable, which it subscribes to or a "+
+		"trigger can send", problems[1].Reason)
 	require.Equal(t, []event.Kind{event.NewHits}, messagetemplate.Kinds([]event.Type{event.Hits}, nil))
 	// every type that can be subscribed to has kinds, but for those of reports and scheduled digests
 	for _, of := range slices.Concat(event.Machine(), event.Mailed()) {
