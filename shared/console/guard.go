@@ -52,9 +52,10 @@ func (s *server) guard(mux *http.ServeMux) http.Handler {
 
 func (s *server) serveAPI(mux *http.ServeMux, w *watched, r *http.Request) {
 	began := s.Now()
-	p, refused := s.admit(r)
-	p.RequestID = s.requestID(r)
-	w.Header().Set(requestIDHeader, p.RequestID)
+	id := s.requestID(r)
+	w.Header().Set(rest.RequestIDHeader, id)
+	p, refused := s.admit(r, id)
+	p.RequestID = id
 	if refused != nil {
 		if refused.Status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", challenge(r))
@@ -75,15 +76,12 @@ func (s *server) serveAPI(mux *http.ServeMux, w *watched, r *http.Request) {
 		"request", p.RequestID)
 }
 
-// requestIDHeader names a call in answers, in our log, and in the activity log.
-const requestIDHeader = "X-Request-Id"
-
 // validRequestID is what a caller may name a call: an id is written as it is into logs and tables.
 var validRequestID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // requestID is the caller's name of the call if it has a good one, else one of ours.
 func (s *server) requestID(r *http.Request) string {
-	if id := r.Header.Get(requestIDHeader); validRequestID.MatchString(id) {
+	if id := r.Header.Get(rest.RequestIDHeader); validRequestID.MatchString(id) {
 		return id
 	}
 	return s.NewID()
@@ -138,7 +136,7 @@ func (s *server) act(r *http.Request, p access.Principal) (access.Principal, *re
 	case errors.As(err, &not):
 		return p, rest.NewProblem(http.StatusForbidden, not.Reason)
 	case err != nil:
-		s.Log.Error("look for a linked tenant", "tenant", p.Tenant, "error", err.Error())
+		s.Log.Error("look for a linked tenant", "tenant", p.Tenant, "request", p.RequestID, "error", err.Error())
 		return p, rest.NewProblem(http.StatusInternalServerError, "this could not be done now: try again")
 	}
 	return acting, nil
@@ -161,13 +159,13 @@ func (s *server) know(ctx context.Context, p access.Principal) {
 	}
 	s.known.Keep(k, struct{}{}, maxKnown)
 	if err := s.Profiles.Know(ctx, rest.ProfilePerson(p)); err != nil && !errors.Is(err, profile.ErrNoAddress) {
-		s.Log.Error("note a person who signed in", "tenant", p.Tenant, "error", err.Error())
+		s.Log.Error("note a person who signed in", "tenant", p.Tenant, "request", p.RequestID, "error", err.Error())
 		s.known.Drop(k)
 	}
 }
 
-// admit finds out who asks, or why that person is refused.
-func (s *server) admit(r *http.Request) (access.Principal, *rest.Problem) {
+// admit finds out who asks in the request with the id, or why that person is refused.
+func (s *server) admit(r *http.Request, id string) (access.Principal, *rest.Problem) {
 	p, err := s.Authenticator.Authenticate(r)
 	var unauthorized *access.UnauthorizedError
 	var forged *access.ForgedError
@@ -177,7 +175,7 @@ func (s *server) admit(r *http.Request) (access.Principal, *rest.Problem) {
 	case errors.As(err, &forged):
 		return p, rest.NewProblem(http.StatusForbidden, forged.Reason)
 	case err != nil:
-		s.Log.Error("authenticate", "error", err.Error())
+		s.Log.Error("authenticate", "request", id, "error", err.Error())
 		return p, rest.NewProblem(http.StatusInternalServerError, "the token could not be checked: try again")
 	case p.Tenant == "" || p.Tenant == everyTenant:
 		return p, rest.NewProblem(http.StatusUnauthorized, "the token names no tenant")
@@ -223,8 +221,8 @@ func (s *server) recover(w *watched, r *http.Request) {
 	if err, ok := fault.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(fault)
 	}
-	s.Log.Error("panic in a request", "method", r.Method, "path", r.URL.Path, slog.Any("panic", fault), "stack",
-		string(debug.Stack()))
+	s.Log.Error("panic in a request", "method", r.Method, "path", r.URL.Path, "request",
+		w.Header().Get(rest.RequestIDHeader), slog.Any("panic", fault), "stack", string(debug.Stack()))
 	if w.status == 0 {
 		rest.Write(w, rest.NewProblem(http.StatusInternalServerError, "this is a fault of ours; it was logged"))
 	}

@@ -65,7 +65,7 @@ func (s *server) session(api huma.API) {
 		}
 		zone, err := s.zone(ctx, p)
 		if err != nil {
-			return nil, (&rest.Kit{Log: s.Log}).Answer(err)
+			return nil, (&rest.Kit{Log: s.Log}).Answer(ctx, err)
 		}
 		return &sessionOutput{SessionView{
 			Zone: zone, HomeTenant: home, Global: p.Role.Global() && s.Tenants != nil, Token: p.Token,

@@ -104,7 +104,7 @@ func (s *API) list(ctx context.Context, in *activityInput) (*activityOutput, err
 	}
 	page, err := s.Log.List(ctx, q)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	out := &activityOutput{}
 	out.Body.Items = []EntryView{}

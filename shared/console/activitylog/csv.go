@@ -27,7 +27,7 @@ func (s *API) export(ctx context.Context, in *activityFileInput) (*rest.CSVFile,
 		q.Before = from
 		page, err := s.Log.List(ctx, q)
 		if err != nil {
-			return rest.CSVPage{}, s.Answer(err)
+			return rest.CSVPage{}, s.Answer(ctx, err)
 		}
 		out := rest.CSVPage{Rows: len(page.Entries), Next: page.Next, Whole: true}
 		for _, e := range page.Entries {

@@ -30,7 +30,8 @@ func (s *API) exportLog(ctx context.Context, in *logFileInput) (*rest.CSVFile, e
 	}
 	pages := s.index().Pages(q)
 	read := func(string) (out rest.CSVPage, err error) {
-		page, err := s.found(pages.Next(ctx))
+		page, err := pages.Next(ctx)
+		page, err = s.found(ctx, page, err)
 		for _, f := range page.Found {
 			out.Lines = append(out.Lines, logLine(f))
 		}

@@ -47,7 +47,7 @@ func (s *API) deadLetters(api huma.API) {
 		}
 		found, err := s.listRejected(ctx, before, in.Limit+1)
 		if err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 		out := &deadLettersOutput{}
 		out.Body.Items = []DeadLetterView{}
@@ -79,7 +79,7 @@ func (s *API) deadLetters(api huma.API) {
 			return nil, rest.NewProblem(http.StatusConflict,
 				"this did not come over the bus in a form that the bus takes: have upstream publish it anew")
 		case err != nil:
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 		out := &ReplayOutput{}
 		if sent {

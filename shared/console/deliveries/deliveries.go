@@ -255,7 +255,7 @@ func (s *API) listDeliveries(ctx context.Context, in *deliveriesInput) (*deliver
 		return nil, err
 	}
 	if _, err := s.Integrations.Get(ctx, rest.Principal(ctx).Tenant, in.ID); err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	q := delivery.Query{Tenant: rest.Principal(ctx).Tenant, Integration: in.ID, From: in.From, To: in.To,
 		Before: before, Limit: in.Limit}
@@ -264,7 +264,7 @@ func (s *API) listDeliveries(ctx context.Context, in *deliveriesInput) (*deliver
 	}
 	page, err := s.index().List(ctx, q)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	out := &deliveriesOutput{}
 	out.Body.Items = make([]DeliveryView, len(page.Found))
@@ -321,11 +321,11 @@ func Answered(status int) int {
 
 func (s *API) getDelivery(ctx context.Context, in *DeliveryInput) (*deliveryOutput, error) {
 	if _, err := s.Integrations.Get(ctx, rest.Principal(ctx).Tenant, in.ID); err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	d, err := s.Deliveries.Get(ctx, rest.Principal(ctx).Tenant, in.ID, in.Delivery)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	v := DeliveryDetail{DeliveryView: deliveryView(d), Events: []EventView{}}
 	if d.State == delivery.Retrying {
@@ -350,11 +350,11 @@ func (s *API) getDelivery(ctx context.Context, in *DeliveryInput) (*deliveryOutp
 func (s *API) listRequests(ctx context.Context, in *DeliveryInput) (*requestsOutput, error) {
 	i, err := s.Integrations.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	d, err := s.Deliveries.Get(ctx, i.Tenant, i.ID, in.Delivery)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	previews, err := s.Previewer.Preview(ctx, s.Integrations, i, d)
 	if err != nil {

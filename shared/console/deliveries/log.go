@@ -155,11 +155,11 @@ func (f LogFilter) query(ctx context.Context, limit int) (q deliverylog.Query, e
 }
 
 // found answers an event that is not there as one without deliveries.
-func (s *API) found(page deliverylog.Page, err error) (deliverylog.Page, error) {
+func (s *API) found(ctx context.Context, page deliverylog.Page, err error) (deliverylog.Page, error) {
 	if errors.Is(err, deliverylog.ErrNoEvent) {
 		return deliverylog.Page{}, nil
 	}
-	return page, s.Answer(err)
+	return page, s.Answer(ctx, err)
 }
 
 func (s *API) searchLog(ctx context.Context, in *logInput) (*logOutput, error) {
@@ -167,8 +167,8 @@ func (s *API) searchLog(ctx context.Context, in *logInput) (*logOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.found(s.index().Search(ctx, q))
-	if err != nil {
+	page, err := s.index().Search(ctx, q)
+	if page, err = s.found(ctx, page, err); err != nil {
 		return nil, err
 	}
 	out := &logOutput{}
@@ -205,7 +205,7 @@ func (s *API) traceEvent(ctx context.Context, in *rest.IDInput) (*eventOutput, e
 	if s.Settings != nil {
 		of, err := s.Settings.Settings(ctx, tenant)
 		if err != nil {
-			return nil, s.Answer(fmt.Errorf("read the quiet hours of tenant %s: %w", tenant, err))
+			return nil, s.Answer(ctx, fmt.Errorf("read the quiet hours of tenant %s: %w", tenant, err))
 		}
 		index.Dropper.Tenants = of.Hold
 	}
@@ -216,7 +216,7 @@ func (s *API) traceEvent(ctx context.Context, in *rest.IDInput) (*eventOutput, e
 				"that PutEvents answers; what could not be processed is a dead letter, see GET /v1/dead-letters", "id")
 	}
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	e := t.Event.Accepted.Event
 	out := &eventOutput{EventTrace{

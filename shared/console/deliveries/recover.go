@@ -68,7 +68,7 @@ func (s *API) recoverEvents(ctx context.Context, in *recoverInput) (*recoverOutp
 	}
 	i, err := s.Integrations.Get(ctx, tenant, in.ID)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	if !i.Enabled() && !in.Body.DryRun {
 		return nil, rest.NewProblem(http.StatusConflict, "the integration is disabled: enable it first")
@@ -95,7 +95,7 @@ func (s *API) recoverEvents(ctx context.Context, in *recoverInput) (*recoverOutp
 	for {
 		page, err := s.Recovery.Recover(ctx, i, m)
 		if err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 		out.Body.add(page)
 		if m.After = page.Next; m.After == "" {

@@ -110,17 +110,17 @@ func (s *API) replay(ctx context.Context, r delivery.Replay) (*ReplayOutput, err
 	r.Tenant = rest.Principal(ctx).Tenant
 	i, err := s.Integrations.Get(ctx, r.Tenant, r.Integration)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	if !i.Enabled() {
 		return nil, rest.NewProblem(http.StatusConflict, "the integration is disabled: enable it first")
 	}
 	if err := s.spendRepeats(ctx, i, r); err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	count, after, err := s.Deliveries.Replay(ctx, r)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	if count > 0 {
 		s.Log.Info("deliveries replayed", "tenant", r.Tenant, "integration", r.Integration, "count", count, "by",

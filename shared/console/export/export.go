@@ -73,7 +73,7 @@ func (s *API) Register(api huma.API) {
 func (s *API) export(ctx context.Context, in *input) (*output, error) {
 	state, err := s.state(ctx)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	document, err := configuration.Export(state)
 	var twice *configuration.DoubleError
@@ -81,14 +81,14 @@ func (s *API) export(ctx context.Context, in *input) (*output, error) {
 		return nil, rest.NewProblem(http.StatusConflict, twice.Error())
 	}
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	if !wantsYAML(in.Accept) {
 		return &output{typeJSON, "Accept", document.JSON()}, nil
 	}
 	body, err := document.YAML()
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	return &output{typeYAML, "Accept", body}, nil
 }

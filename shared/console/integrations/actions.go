@@ -127,12 +127,12 @@ func (s *API) choices(ctx context.Context, in *choicesInput) (*choicesOutput, er
 	b := in.Body
 	opened, err := s.Integrations.OpenIncomplete(ctx, rest.Principal(ctx).Tenant, b.Integration, b.System, b.Parameters)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	c, err := s.Tester.Options(ctx, opened, b.Parameter)
 	s.used(ctx, "choices asked for", opened, c.Host)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	out := &choicesOutput{}
 	out.Body.Choices, out.Body.More, out.Body.Reason, out.Body.Status = c.Choices, c.More, c.Reason, c.Status
@@ -145,11 +145,11 @@ func (s *API) choices(ctx context.Context, in *choicesInput) (*choicesOutput, er
 func (s *API) health(ctx context.Context, in *rest.IDInput) (*healthOutput, error) {
 	i, err := s.Integrations.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	v, err := s.healthOf(ctx, i)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	return &healthOutput{Body: *v}, nil
 }

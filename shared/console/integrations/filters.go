@@ -71,14 +71,14 @@ func (s *API) filters(api huma.API) {
 func (s *API) leftOut(ctx context.Context, in *rest.IDInput) (*leftOutOutput, error) {
 	i, err := s.Integrations.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	out := &leftOutOutput{}
 	out.Body.To = s.Now().UTC()
 	out.Body.From, out.Body.Stopped = overview.Since(out.Body.To), []StoppedView{}
 	counts, err := overview.LeftOut(ctx, s.Health.Counters, i, out.Body.From)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	for _, c := range counts {
 		out.Body.Stopped = append(out.Body.Stopped, StoppedView{c.By, c.Events})
@@ -94,11 +94,11 @@ func (s *API) tryFilters(ctx context.Context, in *tryInput) (*tryOutput, error) 
 	who := rest.Principal(ctx)
 	i, err := s.Integrations.Shape(who.Tenant, in.Body.System, subscriptions(in.Body.Events), filters)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	tried, err := s.FilterTester.Try(ctx, i)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	out := &tryOutput{}
 	out.Body.From, out.Body.To, out.Body.Takes, out.Body.Passed = tried.From, tried.To, tried.Takes, tried.Passed

@@ -284,14 +284,14 @@ func (s *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	tenant := rest.Principal(ctx).Tenant
 	counts, err := s.Integrations.Count(ctx, tenant)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	if !in.Brief {
 		in.Limit = min(in.Limit, wholeLimit)
 	}
 	listed, err := s.Integrations.Find(ctx, tenant, after, in.Limit+1, s.matches(in))
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	out := &listOutput{}
 	out.Body.Counts = countsView(counts)
@@ -300,11 +300,11 @@ func (s *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
 		out.Body.NextCursor = rest.MakeCursor(integrationList, tenant, listed[in.Limit-1].ID)
 	}
 	if out.Body.Items, err = s.views(ctx, listed, in.Brief); err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	if in.Health {
 		if err := s.addHealth(ctx, listed, out.Body.Items); err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 	}
 	return out, nil
@@ -464,15 +464,15 @@ func subscriptions(lines []SubscriptionChange) []integration.Subscription {
 
 func (s *API) one(ctx context.Context, i integration.Integration, err error) (*integrationOutput, error) {
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	waiting, err := s.waiting(ctx, i)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	v, err := s.view(ctx, i, waiting)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	v.Backlog = s.backlog(i, waiting)
 	if waiting != nil {

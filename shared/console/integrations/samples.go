@@ -64,7 +64,7 @@ func (s *API) samples(api huma.API) {
 			Parameters: in.Body.Parameters, Words: in.Body.Template.source(), Language: in.Body.Language},
 			rest.Person(ctx), s.NewID())
 		if err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 		out := &samplesOutput{}
 		out.Body.Items = []SampleView{}

@@ -85,7 +85,7 @@ func (s *API) systems(api huma.API) {
 	}), func(ctx context.Context, in *systemsInput) (*systemsOutput, error) {
 		counts, err := s.Integrations.Count(ctx, rest.Principal(ctx).Tenant)
 		if err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 		s.Systems.Prepare(ctx)
 		out := &systemsOutput{}

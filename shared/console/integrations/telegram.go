@@ -36,7 +36,7 @@ func (s *API) telegram(api huma.API) {
 	}), func(ctx context.Context, in *rest.IDInput) (*telegramLinkOutput, error) {
 		i, err := s.Integrations.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
 		if err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 		if s.Telegram == nil {
 			return nil, rest.NewProblem(http.StatusConflict, telegrambot.ErrNoBot.Error())
@@ -46,7 +46,8 @@ func (s *API) telegram(api huma.API) {
 		case errors.Is(err, telegrambot.ErrNoBot), errors.Is(err, telegrambot.ErrOtherSystem):
 			return nil, rest.NewProblem(http.StatusConflict, err.Error())
 		case err != nil:
-			s.Log.Error("make a link for Telegram", "tenant", i.Tenant, "integration", i.ID, "error", err.Error())
+			s.Log.Error("make a link for Telegram", "tenant", i.Tenant, "integration", i.ID, "request",
+				rest.Principal(ctx).RequestID, "error", err.Error())
 			return nil, rest.NewProblem(http.StatusBadGateway,
 				"Telegram did not tell the name of the platform's bot: try again")
 		}

@@ -95,7 +95,7 @@ func (s *API) tests(api huma.API) {
 	}), func(ctx context.Context, in *testInput) (*huma.StreamResponse, error) {
 		i, err := s.Integrations.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
 		if err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 		opened, err := s.Integrations.Open(ctx, i)
 		return s.test(ctx, opened, err, in.Steps)
@@ -122,7 +122,7 @@ func (s *API) tests(api huma.API) {
 // test sends, and answers the outcome, or each step as it ends.
 func (s *API) test(ctx context.Context, opened integration.Opened, err error, told bool) (*huma.StreamResponse, error) {
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	if told {
 		return &huma.StreamResponse{Body: func(c huma.Context) { s.stream(ctx, c, opened) }}, nil
@@ -197,7 +197,7 @@ func (s *API) run(ctx context.Context, opened integration.Opened, tell func(send
 	result, err := s.Tester.Test(ctx, opened, rest.Person(ctx), s.NewID(), tell)
 	s.used(ctx, "test sent", opened, strings.Join(result.Hosts, " "))
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	v := testView(result)
 	outcome := "delivered"

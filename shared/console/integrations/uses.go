@@ -63,15 +63,15 @@ func (s *API) uses(api huma.API) {
 	}), func(ctx context.Context, in *rest.IDInput) (*usesOutput, error) {
 		i, err := s.Integrations.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
 		if err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 		users, err := s.users(ctx, in.ID)
 		if err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 		falling, err := s.falling(ctx, in.ID)
 		if err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 		out := &usesOutput{Body: UsesView{Triggers: users, FallbackOf: falling, Reports: []event.Type{}}}
 		for _, sub := range i.Subscriptions {
@@ -142,7 +142,7 @@ const toldNames = 5
 func (s *API) inUse(ctx context.Context, id string) error {
 	users, err := s.users(ctx, id)
 	if err != nil {
-		return s.Answer(err)
+		return s.Answer(ctx, err)
 	}
 	if len(users) == 0 { // they did until now
 		return rest.NewProblem(http.StatusConflict, "it is being changed by others all the time: try again")

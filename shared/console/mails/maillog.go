@@ -47,7 +47,7 @@ func (s *API) mails(api huma.API) {
 		}
 		found, err := s.MailLog(ctx, rest.Principal(ctx).Tenant, before, in.Limit+1)
 		if err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 		out := &mailsOutput{}
 		out.Body.Items = append([]Mail{}, found[:min(len(found), in.Limit)]...)

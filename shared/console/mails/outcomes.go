@@ -171,7 +171,7 @@ func (s *API) reportMails(api huma.API) {
 	}), func(ctx context.Context, in *deliveries.DeliveryInput) (*deliveries.ReplayOutput, error) {
 		r, err := s.Reports.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
 		if err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 		return s.mailAgain(ctx, report.OrderReceiverID(r.ID), in.Delivery, nil)
 	})
@@ -180,12 +180,12 @@ func (s *API) reportMails(api huma.API) {
 func (s *API) listReportMails(ctx context.Context, in *rest.IDInput) (*reportOutcomesOutput, error) {
 	r, err := s.Reports.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	found := map[string]OutcomeView{}
 	if r.State != report.Failed && len(r.Recipients) > 0 {
 		if found, err = s.outcomesOf(ctx, r); err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 	}
 	out := &reportOutcomesOutput{}
@@ -239,7 +239,7 @@ func (s *API) mailAgain(
 		return nil, rest.Missing("there is no such mail", `there is no mail "%s"`, "delivery")
 	}
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	if may != nil {
 		if err := may(d); err != nil {
@@ -250,13 +250,13 @@ func (s *API) mailAgain(
 	if d.State == delivery.Dead || d.State == delivery.Delivered {
 		// Also one that reached nobody: a server that refuses is not to be pestered either.
 		if err := s.spend(ctx, 1); err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 	}
 	// One that is pending is handed to the log as well, which mends what an engine lost of it.
 	r := delivery.Replay{Tenant: p.Tenant, Integration: receiver, ID: id, Limit: 1}
 	if out.Body.Count, _, err = s.Deliveries.Replay(ctx, r); err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	if out.Body.Count > 0 {
 		s.Log.Info("mail sent again", "tenant", p.Tenant, "receiver", receiver, "delivery", id, "by", p.Who())
@@ -371,7 +371,7 @@ func (s *API) personOf(ctx context.Context, id string) (profile.Profile, error) 
 		return p, rest.Missing("there is no such person", `there is no person "%s"`, "id")
 	}
 	if err != nil {
-		return p, s.Answer(err)
+		return p, s.Answer(ctx, err)
 	}
 	return p, nil
 }
@@ -384,7 +384,7 @@ func (s *API) mailsTo(ctx context.Context, receiver, to, cursor string, limit in
 	}
 	found, err := s.Deliveries.List(ctx, q)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	out := &outcomesOutput{}
 	out.Body.Items = []OutcomeView{}
@@ -424,7 +424,7 @@ func (s *API) listPeople(ctx context.Context, in *peopleInput) (*peopleOutput, e
 	}
 	found, err := s.Profiles.List(ctx, tenant, after, in.Limit+1)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	out := &peopleOutput{}
 	out.Body.Items = []PersonView{}
@@ -435,7 +435,7 @@ func (s *API) listPeople(ctx context.Context, in *peopleInput) (*peopleOutput, e
 		}
 		v, err := s.personView(ctx, p)
 		if err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 		out.Body.Items = append(out.Body.Items, v)
 	}

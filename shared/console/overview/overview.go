@@ -139,7 +139,7 @@ func (s *API) Register(api huma.API) {
 func (s *API) read(ctx context.Context, _ *struct{}) (*output, error) {
 	o, err := s.Reader.Read(ctx, rest.Principal(ctx).Tenant)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	v := OverviewView{From: o.From, To: o.To, Events: o.Events, Throttled: o.Throttled, OverviewSum: sum(o.All),
 		Hours:        make([]OverviewHour, len(o.Hours)),

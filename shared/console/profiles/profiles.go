@@ -117,13 +117,13 @@ func (s *API) notifications(ctx context.Context, p profile.Profile, err error) (
 		return nil, rest.NewProblem(http.StatusPreconditionFailed,
 			"your notifications were changed meanwhile: read them again, then repeat your change")
 	case err != nil:
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	v := NotificationsView{Email: p.Email, Language: p.Language, Zone: p.Zone, Choices: p.Told(),
 		Allowed: profile.Allowed(p.Role), Revision: p.Revision}
 	b, blocked, err := s.SuppressionList.Blocked(ctx, p.Tenant, p.ID, mail.Canonical(p.Email))
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	if blocked {
 		v.Paused = string(b.Why) + ": " + b.Reason
@@ -170,7 +170,7 @@ func (s *API) blocks(api huma.API) {
 		if err := s.SuppressionList.Allow(ctx, p.Tenant, a, activity.Entry{ID: s.NewID(), At: s.Now(),
 			Actor: rest.Person(ctx), Object: activity.Suppression, ObjectID: a, ObjectName: a,
 			Action: activity.Delete}.Bounded()); err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 		s.Log.Info("address allowed again", "tenant", p.Tenant, "by", p.Who())
 		return nil, nil
@@ -185,7 +185,7 @@ func (s *API) listBlocks(ctx context.Context, in *rest.PageInput) (*blocksOutput
 	}
 	found, err := s.SuppressionList.List(ctx, tenant, after, in.Limit)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	out := &blocksOutput{}
 	out.Body.Items = []BlockView{}

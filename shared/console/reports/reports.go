@@ -194,7 +194,7 @@ func (s *API) reports(api huma.API) {
 	}), func(ctx context.Context, _ *struct{}) (*reportsOutput, error) {
 		found, err := s.Reports.Recent(ctx, rest.Principal(ctx).Tenant)
 		if err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 		out := &reportsOutput{}
 		out.Body.Items = []ReportView{}
@@ -221,7 +221,7 @@ func (s *API) reports(api huma.API) {
 	}), func(ctx context.Context, in *rest.IDInput) (*reportOutput, error) {
 		r, err := s.Reports.Get(ctx, rest.Principal(ctx).Tenant, in.ID)
 		if err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 		return &reportOutput{Body: reportView(r)}, nil
 	})
@@ -244,7 +244,7 @@ func (s *API) settings(api huma.API) {
 	}), func(ctx context.Context, _ *struct{}) (*settingsOutput, error) {
 		v, err := s.Reports.Settings(ctx, rest.Principal(ctx).Tenant)
 		if err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 		return &settingsOutput{settingsETag(v.Revision), s.settingsView(v)}, nil
 	})
@@ -308,7 +308,7 @@ func (r *Retention) days() *retention.Days {
 func (s *API) order(ctx context.Context, in *orderInput) (*reportOutput, error) {
 	zone, err := s.Reports.Zone(ctx, rest.Principal(ctx).Tenant)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	q := in.Body
 	filters, err := rest.Filters(q.Filters)
@@ -322,7 +322,7 @@ func (s *API) order(ctx context.Context, in *orderInput) (*reportOutput, error) 
 	r, err := s.Reports.Order(ctx, rest.Person(ctx), report.Request{Period: period, Filters: filters,
 		Format: q.Format, Recipients: q.Recipients})
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	s.Ordered(ctx, r)
 	return &reportOutput{Location: "/v1/reports/" + r.ID, Body: reportView(r)}, nil
@@ -331,7 +331,7 @@ func (s *API) order(ctx context.Context, in *orderInput) (*reportOutput, error) 
 func (s *API) filters(ctx context.Context, _ *struct{}) (*filtersOutput, error) {
 	v, err := s.Reports.Settings(ctx, rest.Principal(ctx).Tenant)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	out := &filtersOutput{}
 	out.Body.Filters, out.Body.From = rest.FilterRules(filter.ReportRules()), s.Reports.Since(v)
@@ -365,7 +365,7 @@ func asked(f calendar.Frequency, from, to calendar.Day, zone string) (calendar.P
 func (s *API) file(ctx context.Context, in *fileInput) (*fileOutput, error) {
 	f, err := s.Reports.File(ctx, rest.Principal(ctx).Tenant, in.ID, in.Name)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	return &fileOutput{f.Type, mime.FormatMediaType("attachment", map[string]string{"filename": f.Name}), f.Data}, nil
 }

@@ -47,7 +47,7 @@ func (s Kit) UnlessChanged(ctx context.Context, ifMatch string, change func(revi
 		err = change(revision)
 		if revision != 0 || ctx.Err() != nil || !errors.Is(err, integration.ErrConflict) &&
 			!errors.Is(err, trigger.ErrConflict) && !errors.Is(err, report.ErrConflict) {
-			return s.Answer(err)
+			return s.Answer(ctx, err)
 		}
 	}
 	return NewProblem(http.StatusConflict, "it is being changed by others all the time: try again")

@@ -14,6 +14,9 @@ import (
 	"tocsin/shared/wording"
 )
 
+// RequestIDHeader names a call in answers, in our log, and in the activity log.
+const RequestIDHeader = "X-Request-Id"
+
 type principalKey struct{}
 
 // WithPrincipal is a context of a request of the caller.

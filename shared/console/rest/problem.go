@@ -124,7 +124,7 @@ func (s Kit) Record(ctx context.Context, e activity.Entry) {
 	e.Actor = Person(ctx)
 	if err := s.Recorder.Record(context.WithoutCancel(ctx), e); err != nil {
 		s.Log.Error("note in the activity log", "tenant", e.Tenant, "action", string(e.Action), "object", e.ObjectID,
-			"by", e.Who(), "error", err.Error())
+			"by", e.Who(), "request", e.RequestID, "error", err.Error())
 	}
 }
 
@@ -141,7 +141,7 @@ func (s Kit) tooManyMails(e *mail.QuotaError) error {
 func Seconds(wait time.Duration) int { return max(1, int(math.Ceil(wait.Seconds()))) }
 
 // Answer turns an error of the domain into a problem. Anything unexpected is logged in full and told in brief.
-func (s Kit) Answer(err error) error {
+func (s Kit) Answer(ctx context.Context, err error) error {
 	var invalid destination.InvalidParameters
 	var quota *mail.QuotaError
 	var fallback *integration.FallbackError
@@ -170,7 +170,8 @@ func (s Kit) Answer(err error) error {
 		return NewProblem(http.StatusPreconditionFailed,
 			"the integration was changed by someone else: read it again, then repeat your change")
 	}
-	s.Log.Error("request failed", "error", err.Error())
+	s.Log.Error("request failed", "request", Principal(ctx).RequestID, "tenant", Principal(ctx).Tenant, "error",
+		err.Error())
 	if errors.Is(err, ready.ErrNoRoom) {
 		return NewProblem(http.StatusInternalServerError, ready.ErrNoRoom.Error()+": try again when whoever runs "+
 			"this installation has made room")

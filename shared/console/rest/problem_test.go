@@ -14,8 +14,8 @@ import (
 // TestAFullDiskIsToldToWhoCallsTheAPI: "try again" alone helps nobody then.
 func TestAFullDiskIsToldToWhoCallsTheAPI(t *testing.T) {
 	kit := rest.Kit{Log: slog.New(slog.DiscardHandler)}
-	err := kit.Answer(fmt.Errorf("save a person: %w (/var/lib/tocsin/tocsin.db): sqlite", ready.ErrNoRoom))
+	err := kit.Answer(t.Context(), fmt.Errorf("save a person: %w (/var/lib/tocsin/tocsin.db): sqlite", ready.ErrNoRoom))
 	require.ErrorContains(t, err, "the disk may be full")
 	require.NotContains(t, err.Error(), "/var/lib")
-	require.NotContains(t, rest.ProblemOf(kit.Answer(fmt.Errorf("other"))).Error(), "disk")
+	require.NotContains(t, rest.ProblemOf(kit.Answer(t.Context(), fmt.Errorf("other"))).Error(), "disk")
 }

@@ -220,7 +220,7 @@ func (a *API) end(ctx context.Context, in *endInput) (*endOutput, error) {
 		err = a.Sessions.Store.Delete(ctx, p.Session)
 	}
 	if err != nil {
-		return nil, a.Answer(err)
+		return nil, a.Answer(ctx, err)
 	}
 	if p.Session != "" || everywhere {
 		a.record(ctx, p, activity.SignOut)

@@ -201,7 +201,7 @@ func changedOf(all []erasure.Changed) []ChangedView {
 }
 
 // answer words what was asked wrongly of a tenant or a person.
-func (s *Leaving) answer(err error) error {
+func (s *Leaving) answer(ctx context.Context, err error) error {
 	var nobody *erasure.PersonError
 	switch {
 	case errors.Is(err, erasure.ErrName):
@@ -212,7 +212,7 @@ func (s *Leaving) answer(err error) error {
 	case errors.Is(err, erasure.ErrNotFound):
 		return rest.NewProblem(http.StatusNotFound, "nobody asked for an erasure of this person")
 	}
-	return s.Answer(err)
+	return s.Answer(ctx, err)
 }
 
 func (s *Leaving) erasePerson(ctx context.Context, in *erasePersonInput) (*personErasureOutput, error) {
@@ -222,7 +222,7 @@ func (s *Leaving) erasePerson(ctx context.Context, in *erasePersonInput) (*perso
 	}
 	j, err := s.Erasures.StartPerson(ctx, rest.Person(ctx), in.ID, profile.Names(in.Body.Person))
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.answer(ctx, err)
 	}
 	return personViewOf(j), nil
 }
@@ -230,7 +230,7 @@ func (s *Leaving) erasePerson(ctx context.Context, in *erasePersonInput) (*perso
 func (s *Leaving) personState(ctx context.Context, in *personInput) (*personErasureOutput, error) {
 	j, err := s.Erasures.PersonJob(ctx, in.ID, profile.Names(in.Person))
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.answer(ctx, err)
 	}
 	return personViewOf(j), nil
 }
@@ -238,7 +238,7 @@ func (s *Leaving) personState(ctx context.Context, in *personInput) (*personEras
 func (s *Leaving) tryPerson(ctx context.Context, in *personInput) (*trialOutput, error) {
 	changed, err := s.Erasures.TryPerson(ctx, in.ID, profile.Names(in.Person))
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.answer(ctx, err)
 	}
 	return &trialOutput{TrialView{changedOf(changed)}}, nil
 }
@@ -253,7 +253,7 @@ func (s *Leaving) erase(ctx context.Context, in *eraseInput) (*erasureOutput, er
 		return nil, noTenant()
 	}
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	return viewOf(j), nil
 }
@@ -264,7 +264,7 @@ func (s *Leaving) state(ctx context.Context, in *tenantInput) (*erasureOutput, e
 		return nil, rest.NewProblem(http.StatusNotFound, "nobody asked for an erasure of this tenant")
 	}
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	return viewOf(j), nil
 }
@@ -280,7 +280,7 @@ func (s *Leaving) export(ctx context.Context, in *exportInput) (*exportOutput, e
 	}
 	rows, next, err := s.Erasures.Export(ctx, rest.Person(ctx), in.ID, person, after)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.answer(ctx, err)
 	}
 	out := &exportOutput{}
 	out.Body.Items = []RowView{}

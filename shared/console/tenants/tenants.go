@@ -122,7 +122,7 @@ func (s *API) own(ctx context.Context, in *rest.PageInput) (*tenantsOutput, erro
 	}
 	found, err := s.Tenants.List(ctx, p.Home, after, in.Limit)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	for _, l := range found {
 		if p.Reaches(l.Tenant) {
@@ -144,7 +144,7 @@ func (s *API) linked(ctx context.Context, in *linksInput) (*linkedOutput, error)
 	}
 	found, err := s.Tenants.List(ctx, in.ID, after, in.Limit)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	out := &linkedOutput{}
 	out.Body.Items = []LinkView{}
@@ -166,7 +166,7 @@ func (s *API) link(ctx context.Context, in *setLinkInput) (*linkOutput, error) {
 		return nil, rest.NewProblem(http.StatusUnprocessableEntity, "one of the two is no id of a tenant: it has up "+
 			"to 64 printable ASCII characters without spaces")
 	case err != nil:
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	return &linkOutput{view(l)}, nil
 }
@@ -176,5 +176,5 @@ func (s *API) unlink(ctx context.Context, in *linkInput) (*struct{}, error) {
 	if errors.Is(err, tenant.ErrNotFound) {
 		return nil, rest.NewProblem(http.StatusNotFound, "these tenants are not linked")
 	}
-	return nil, s.Answer(err)
+	return nil, s.Answer(ctx, err)
 }

@@ -101,7 +101,7 @@ func (s *API) Register(api huma.API) {
 		Description: "It is refused from the next call on. It is no error when it was revoked before.",
 	}), func(ctx context.Context, in *rest.IDInput) (*struct{}, error) {
 		_, err := s.Tokens.Revoke(ctx, rest.Principal(ctx), in.ID)
-		return nil, s.answer(err)
+		return nil, s.answer(ctx, err)
 	})
 }
 
@@ -110,12 +110,12 @@ func (s *API) make(ctx context.Context, in *makeTokenInput) (*madeTokenOutput, e
 	if in.Body.ExpiresAt != nil {
 		o.ExpiresAt = in.Body.ExpiresAt.UTC()
 		if o.ExpiresAt.IsZero() {
-			return nil, s.answer(&token.InvalidError{Field: "expires_at", Reason: "must be in the future"})
+			return nil, s.answer(ctx, &token.InvalidError{Field: "expires_at", Reason: "must be in the future"})
 		}
 	}
 	t, secret, err := s.Tokens.Make(ctx, rest.Principal(ctx), o)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.answer(ctx, err)
 	}
 	out := &madeTokenOutput{}
 	out.Body.TokenView, out.Body.Secret = s.view(t), secret
@@ -132,7 +132,7 @@ func (s *API) list(ctx context.Context, in *rest.PageInput) (*tokensOutput, erro
 	}
 	found, err := s.Tokens.List(ctx, p, before, in.Limit+1)
 	if err != nil {
-		return nil, s.answer(err)
+		return nil, s.answer(ctx, err)
 	}
 	out := &tokensOutput{}
 	out.Body.Items = []TokenView{}
@@ -146,7 +146,7 @@ func (s *API) list(ctx context.Context, in *rest.PageInput) (*tokensOutput, erro
 	return out, nil
 }
 
-func (s *API) answer(err error) error {
+func (s *API) answer(ctx context.Context, err error) error {
 	var invalid *token.InvalidError
 	var not *token.NotAllowedError
 	switch {
@@ -158,5 +158,5 @@ func (s *API) answer(err error) error {
 	case errors.Is(err, token.ErrNotFound):
 		return rest.Missing("there is no such API token", `there is no API token "%s"`, "id")
 	}
-	return s.Answer(err)
+	return s.Answer(ctx, err)
 }

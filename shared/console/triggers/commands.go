@@ -112,7 +112,7 @@ func (s *API) acknowledge(ctx context.Context, in *ackInput) (*commandOutput, er
 	case errors.As(err, &impossible):
 		return nil, rest.NewProblem(http.StatusConflict, impossible.Error())
 	case err != nil:
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	s.Log.Info("command acknowledged", "tenant", c.Tenant, "command", c.ID, "outcome", string(o.State), "state",
 		string(c.State()), "by", rest.Person(ctx).Who())
@@ -131,7 +131,7 @@ func (s *API) listCommands(ctx context.Context, in *commandsInput) (*commandsOut
 	}
 	found, err := s.Commands.List(ctx, q)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	out := &commandsOutput{}
 	out.Body.Items = []CommandView{}

@@ -93,16 +93,16 @@ func (s *API) listFirings(ctx context.Context, in *firingsInput) (*firingsOutput
 		return nil, err
 	}
 	if _, err := s.Triggers.Get(ctx, rest.Person(ctx), in.ID); err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	found, err := s.Triggers.Firings(ctx, trigger.FiringQuery{Tenant: tenant, Trigger: in.ID, Before: before,
 		Limit: in.Limit + 1})
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	states, err := s.commandStates(ctx, tenant, found[:min(len(found), in.Limit)])
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	out := &firingsOutput{}
 	out.Body.Items = []FiringView{}
@@ -166,11 +166,11 @@ func thresholdView(t *trigger.Threshold) *ThresholdView {
 func (s *API) count(ctx context.Context, in *rest.IDInput) (*countOutput, error) {
 	t, err := s.Triggers.Get(ctx, rest.Person(ctx), in.ID)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	now, err := s.Triggers.Standing(ctx, t)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	out := &countOutput{Body: CountView{At: s.Now().UTC(), Threshold: thresholdView(t.Threshold), Total: now.Total,
 		Groups: []CountedGroupView{}}}

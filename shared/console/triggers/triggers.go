@@ -355,15 +355,15 @@ func (s *API) template(t trigger.Template) TemplateView {
 func (s *API) listTriggers(ctx context.Context, in *triggersInput) (*triggersOutput, error) {
 	list, err := s.Triggers.List(ctx, rest.Person(ctx))
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	histories, err := s.Triggers.Histories(ctx, rest.Principal(ctx).Tenant, list...)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	warnings, err := s.Triggers.Warnings(ctx, list...)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	out := &triggersOutput{}
 	out.Body.Items = []TriggerView{}
@@ -393,15 +393,15 @@ func (s *API) newTrigger(ctx context.Context, t trigger.Trigger, err error) (*tr
 
 func (s *API) oneTrigger(ctx context.Context, t trigger.Trigger, err error) (*triggerOutput, error) {
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	histories, err := s.Triggers.Histories(ctx, rest.Principal(ctx).Tenant, t)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	warnings, err := s.Triggers.Warnings(ctx, t)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	return &triggerOutput{ETag: rest.MakeETag(t.Revision), Body: triggerView(t, histories[t.ID], warnings[t.ID])}, nil
 }
@@ -506,11 +506,11 @@ func actions(list []ActionView) []trigger.Action {
 // preview shows what a trigger would send, as each integration would get it.
 func (s *API) preview(ctx context.Context, t trigger.Trigger, err error) (*previewOutput, error) {
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	events, err := trigger.Preview(t, s.Now())
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	out := &previewOutput{}
 	out.Body.Messages, out.Body.Commands = []PreviewMessage{}, []PreviewCommand{}
@@ -519,7 +519,7 @@ func (s *API) preview(ctx context.Context, t trigger.Trigger, err error) (*previ
 		if !ok {
 			detail, err := e.Encode()
 			if err != nil {
-				return nil, s.Answer(err)
+				return nil, s.Answer(ctx, err)
 			}
 			out.Body.Commands = append(out.Body.Commands, PreviewCommand{e.Kind, detail})
 			continue
@@ -527,7 +527,7 @@ func (s *API) preview(ctx context.Context, t trigger.Trigger, err error) (*previ
 		for _, id := range r.Integrations {
 			m, err := s.previewOf(ctx, e, id)
 			if err != nil {
-				return nil, s.Answer(err)
+				return nil, s.Answer(ctx, err)
 			}
 			out.Body.Messages = append(out.Body.Messages, m)
 		}

@@ -34,15 +34,20 @@ func (w *errorWriter) Write(b []byte) (int, error) {
 	if !w.problem || json.Unmarshal(b, &p) != nil {
 		return w.ResponseWriter.Write(b)
 	}
-	_, err := w.ResponseWriter.Write(asPlatform(&p))
+	_, err := w.ResponseWriter.Write(asPlatform(&p, w.Header().Get(rest.RequestIDHeader)))
 	return len(b), err
 }
 
 // Unwrap lets http.ResponseController reach the connection.
 func (w *errorWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-func asPlatform(p *rest.Problem) []byte {
+// asPlatform is a problem in that shape. The clients print the words and no header: those of a failure that is not the
+// caller's name the call, as our log does.
+func asPlatform(p *rest.Problem, request string) []byte {
 	words := p.Detail
+	if p.Status >= http.StatusInternalServerError && request != "" {
+		words += " (request " + request + ")"
+	}
 	if len(p.Errors) > 0 {
 		var lines []string
 		for _, e := range p.Errors {

@@ -76,13 +76,13 @@ func (s *API) list(ctx context.Context, in *struct {
 	}
 	all, err := s.all(ctx, who.Tenant)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	views := []integrationView{}
 	for _, i := range all {
 		v, err := s.view(ctx, i)
 		if err != nil {
-			return nil, s.Answer(err)
+			return nil, s.Answer(ctx, err)
 		}
 		views = append(views, v)
 	}
@@ -139,7 +139,7 @@ func given(v json.RawMessage) bool { return len(v) > 0 && string(v) != "null" }
 func (s *API) made(ctx context.Context, who activity.Actor, d integration.Draft) (*answer[integrationView], error) {
 	i, err := s.Integrations.Create(ctx, who, d)
 	if err != nil {
-		return nil, asSent(s.Answer(err), oneParameter[d.System])
+		return nil, asSent(s.Answer(ctx, err), oneParameter[d.System])
 	}
 	return s.one(ctx, i)
 }
@@ -168,7 +168,7 @@ func (s *API) createTelegram(ctx context.Context, in *body) (*answer[integration
 		return nil, rest.NewProblem(http.StatusUnprocessableEntity, "the request is not valid",
 			rest.Fault("chat_data", err.Error()))
 	case err != nil:
-		s.Log.Error("find a Telegram chat", "tenant", who.Tenant, "error", err.Error())
+		s.Log.Error("find a Telegram chat", "tenant", who.Tenant, "request", who.RequestID, "error", err.Error())
 		return nil, rest.NewProblem(http.StatusBadGateway, "Telegram did not answer: try again")
 	}
 	i, err := s.Integrations.Create(ctx, who, d)
@@ -176,7 +176,7 @@ func (s *API) createTelegram(ctx context.Context, in *body) (*answer[integration
 		i, err = s.Telegram.Bind(ctx, i, chat)
 	}
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	return s.one(ctx, i)
 }
@@ -215,14 +215,14 @@ func (s *API) update(ctx context.Context, in *integrationChange) (*answer[integr
 func (s *API) find(ctx context.Context, number int64) (activity.Actor, integration.Integration, error) {
 	key, err := s.Integrations.ByNumber(ctx, number)
 	if err != nil {
-		return activity.Actor{}, integration.Integration{}, s.Answer(err)
+		return activity.Actor{}, integration.Integration{}, s.Answer(ctx, err)
 	}
-	who, err := s.owning(ctx, key.Tenant, s.Answer(integration.ErrNotFound))
+	who, err := s.owning(ctx, key.Tenant, s.Answer(ctx, integration.ErrNotFound))
 	if err != nil {
 		return activity.Actor{}, integration.Integration{}, err
 	}
 	i, err := s.Integrations.Get(ctx, key.Tenant, key.ID)
-	return who, i, s.Answer(err)
+	return who, i, s.Answer(ctx, err)
 }
 
 // patch is a change of an integration. The type can not change: it stands in the client's own id of the integration.
@@ -274,11 +274,11 @@ func (s *API) remove(ctx context.Context, in *struct {
 func (s *API) one(ctx context.Context, i integration.Integration) (*answer[integrationView], error) {
 	i, err := s.Integrations.Numbered(ctx, i)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	v, err := s.view(ctx, i)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	return success(v), nil
 }

@@ -79,11 +79,11 @@ func (s *API) listTriggers(ctx context.Context, in *clientInput) (*triggersOutpu
 	}
 	list, err := s.Triggers.Numbered(ctx, who)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	numbers, err := s.integrationNumbers(ctx, who.Tenant)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	out := &triggersOutput{}
 	out.Body.Triggers = []triggerView{}
@@ -119,7 +119,7 @@ func (s *API) createTrigger(ctx context.Context, in *struct {
 	}
 	t, err := s.Triggers.Create(ctx, who, d)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	return s.oneTrigger(ctx, t)
 }
@@ -187,7 +187,7 @@ func (s *API) findTrigger(ctx context.Context, in *triggerInput) (activity.Actor
 	if err == nil {
 		t, err = s.Triggers.Get(ctx, who, id)
 	}
-	return who, t, s.Answer(err)
+	return who, t, s.Answer(ctx, err)
 }
 
 // integrationNumbers are the numbers of a tenant's integrations, by their ids.
@@ -203,7 +203,7 @@ func (s *API) integrationNumbers(ctx context.Context, tenant string) (map[string
 func (s *API) oneTrigger(ctx context.Context, t trigger.Trigger) (*triggerOutput, error) {
 	numbers, err := s.integrationNumbers(ctx, t.Tenant)
 	if err != nil {
-		return nil, s.Answer(err)
+		return nil, s.Answer(ctx, err)
 	}
 	out := &triggerOutput{}
 	out.Body.Trigger = viewOf(t, numbers)
@@ -235,7 +235,7 @@ func (s *API) draft(ctx context.Context, tenant string, b triggerBody) (trigger.
 				wrong = append(wrong, rest.Fault(fmt.Sprintf("actions.%d.params.integration_ids.%d", n, k),
 					"there is no such integration"))
 			case err != nil:
-				return d, s.Answer(err)
+				return d, s.Answer(ctx, err)
 			}
 			action.Integrations = append(action.Integrations, key.ID)
 		}

@@ -15,7 +15,8 @@
 //     parameters as `target`, and can be made and changed so. Fluentd and Logstash are `web_hooks` with their
 //     `subtype`.
 //   - `events` may be sent alone for every type, not for Telegram alone.
-//   - Errors are {"status": N, "body": "words"}, as the platform's are: the client prints them whole.
+//   - Errors are {"status": N, "body": "words"}, as the platform's are: the client prints them whole. It prints no
+//     header, so the words of a failure of ours end with the id of the call.
 package v2
 
 import (
@@ -111,7 +112,7 @@ func (s *API) acting(ctx context.Context, client string) (activity.Actor, error)
 	case errors.As(err, &refused):
 		return activity.Actor{}, rest.NewProblem(http.StatusForbidden, "client "+client+": "+refused.Reason)
 	case err != nil:
-		return activity.Actor{}, s.Answer(err)
+		return activity.Actor{}, s.Answer(ctx, err)
 	}
 	return activity.ActorOf(acting), nil
 }
