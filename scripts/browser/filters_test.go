@@ -39,6 +39,7 @@ func TestAnIntegrationIsNarrowedByFilters(t *testing.T) {
 		b.fill("Webhook URL", at.URL+"/hook")
 		press(b, word(l, "Add filter", "フィルターを追加"))
 		b.fill(word(l, "Filter 1", "フィルター 1"), "severity")
+		b.sees(word(l, "Asked only of: Vulnerabilities detected: High", "調べる対象：脆弱性"))
 		try := word(l, "Try on the last events", "最近のイベントで試す")
 		press(b, try)
 		b.sees(word(l, "Choose or enter a value", "値を選ぶか入力してください"))
@@ -66,5 +67,33 @@ func TestAnIntegrationIsNarrowedByFilters(t *testing.T) {
 		b.sees(word(l,
 			"Severity is Critical, High (1 event)", "重大度：緊急、高（1 件）"))
 		b.judgeWhole("filters-page-"+name, l)
+	}
+}
+
+// TestAFilterThatCanNeverApplyIsToldAtItsRow has a filter that none of the chosen types can pass refused, and saves it
+// with another type.
+func TestAFilterThatCanNeverApplyIsToldAtItsRow(t *testing.T) {
+	t.Parallel()
+	at := receive(t)
+	for name, l := range everyLook() {
+		p := program(t, "-allow", at.Host)
+		press := pressing(t, l)
+		b := open(t, p, l, "/add/web_hooks")
+		b.fill("Webhook URL", at.URL+"/hook")
+		press(b, word(l, "Add filter", "フィルターを追加"))
+		b.fill(word(l, "Filter 1", "フィルター 1"), "country")
+		b.fill(word(l, "Values of Source country", "送信元の国 の値"), "NL")
+		b.sees(word(l, "Asked only of: Hits detected", "調べる対象：ヒットの検出"))
+		hits := word(l, "Hits detected", "ヒットの検出")
+		b.act("tick", hits, false)
+		b.sees(word(l, "It can never apply: none of the chosen types has what it looks at",
+			"選択した種類のイベントは、どれも対象の項目を持ちません"))
+		b.act("clickIn", "form", word(l, "Add integration", "連携を追加"))
+		b.sees(word(l, "only events of siem have what it looks at", "siem のイベントだけで"))
+		b.judgeWhole("filters-never-"+name, l)
+		b.act("tick", hits, true)
+		b.seesNot(word(l, "only events of siem", "siem のイベントだけで"))
+		b.act("clickIn", "form", word(l, "Add integration", "連携を追加"))
+		b.sees(word(l, "Added.", "追加しました"))
 	}
 }

@@ -941,7 +941,7 @@ type CreateInputBody struct {
 	// Examples: 01GTD8R4000000000000000002
 	Fallback *string `json:"fallback,omitempty"`
 
-	// Filters all must match; an event of a kind that has nothing of what a filter looks at passes it
+	// Filters all must match; an event of a kind that has nothing of what a filter looks at passes it. A filter that could never apply to the chosen types is refused, and so are filters that no event can pass
 	Filters []FilterView `json:"filters,omitempty"`
 
 	// Grouping one message for the events of some minutes, where people read them: every five minutes of at most 50 events; empty: each event is a message. 2 to 1000 events, 1 to 60 minutes
@@ -1330,7 +1330,10 @@ type FileView struct {
 type FilterRuleView struct {
 	// Choices all values of a choice
 	Choices []ChoiceView `json:"choices,omitempty"`
-	Help    *string      `json:"help,omitempty"`
+
+	// Events of an integration: the event types some of whose events have what it looks at; what comes of the others passes it. Absent: all have it
+	Events []string `json:"events,omitempty"`
+	Help   *string  `json:"help,omitempty"`
 
 	// Id Examples: attack_type
 	Id   string             `json:"id"`
@@ -2060,7 +2063,7 @@ type Option struct {
 
 // OrderInputBody defines model for OrderInputBody.
 type OrderInputBody struct {
-	// Filters select the events that the report tells of: all filters must match, and an event that has nothing of what a filter looks at is selected by ne alone; see GET /v1/report-filters. Without any it tells of all events
+	// Filters select the events that the report tells of: all filters must match, and an event that has nothing of what a filter looks at is selected by ne alone. Filters that no event can pass, or of which one can never apply, are refused; see GET /v1/report-filters. Without any it tells of all events
 	Filters []FilterView `json:"filters,omitempty"`
 
 	// Format pdf: at most 50 attacks, 200 incidents and 200 vulnerabilities. csv: one file for each kind of event with at most 10,000 rows, attacks and incidents with the most hits first, vulnerabilities with the highest risk first; where rows are missing, a text file beside them says how many
@@ -2276,7 +2279,7 @@ type PatchInputBody struct {
 	// Examples: 01GTD8R4000000000000000002
 	Fallback *string `json:"fallback,omitempty"`
 
-	// Filters replaces all
+	// Filters replaces all; refused, as when it is created, where they do not fit the chosen types
 	Filters []FilterView `json:"filters,omitempty"`
 
 	// Grouping such as 50/5m; empty: none

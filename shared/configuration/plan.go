@@ -53,6 +53,7 @@ type Step struct {
 	// BoundThere: after it is added, somebody at the system's side has to bind a place to it.
 	BoundThere bool
 
+	narrowed bool // its filters or the types of its events are others
 	body     tree.Value
 	actions  []Action // of a trigger, whose integrations have their ids only when they are there
 	fallback string   // likewise the name of an integration's
@@ -242,6 +243,7 @@ func (p *planner) add(i Integration, replaces, where string) {
 	s.body.Set("name", tree.OfText(i.Name))
 	s.body.Set("enabled", tree.OfBool(on))
 	s.body.Set("events", lines(system.order(i.Events)))
+	s.narrowed = true
 	s.body.Set("parameters", parameters)
 	p.plan.Steps = append(p.plan.Steps, s)
 }
@@ -261,6 +263,7 @@ func (p *planner) change(i Integration, old StoredIntegration, where string) {
 	if !slices.Equal(now, before) {
 		s.differ("events", events(before), events(now))
 		s.body.Set("events", lines(now))
+		s.narrowed = !slices.EqualFunc(now, before, func(a, b Subscription) bool { return a.Event == b.Event })
 	}
 	s.narrow(i.Filters, old.Filters)
 	s.hold(i.Hold, old.Hold)
@@ -383,6 +386,7 @@ func (s *Step) narrow(now, before []Filter) {
 	if a, b := filterList(before), filterList(now); !tree.Same(a, b) {
 		s.differ("filters", a, b)
 		s.body.Set("filters", b)
+		s.narrowed = true
 	}
 }
 

@@ -79,9 +79,9 @@ func (c *ruled) integration(i Integration, s Step) {
 	}
 	if sent("message_template") || sent("events") {
 		d.MessageTemplate = messagetemplate.Source(i.MessageTemplate)
-		for _, e := range i.Events {
-			d.Subscriptions = append(d.Subscriptions, integration.Subscription{Event: event.Type(e.Event)})
-		}
+	}
+	for _, e := range i.Events {
+		d.Subscriptions = append(d.Subscriptions, integration.Subscription{Event: event.Type(e.Event)})
 	}
 	if sent("filters") {
 		d.Filters = narrowing(i.Filters)
@@ -90,6 +90,9 @@ func (c *ruled) integration(i Integration, s Step) {
 		d.Hold = c.hold(i.Hold, path)
 	}
 	c.say(path, d.Check(system, c.Now))
+	if s.narrowed {
+		c.say(path, integration.CheckFit(system, narrowing(i.Filters), d.Subscriptions))
+	}
 	if s.Verb == Add && !c.SecretsLater {
 		c.parameters(path, system, s)
 	}
@@ -116,7 +119,8 @@ func (c *ruled) parameters(path []string, system destination.System, s Step) {
 func (c *ruled) trigger(t Trigger, s Step) {
 	template, ok := trigger.Find(trigger.TemplateID(t.Template))
 	if _, sent := s.body.Get("filters"); ok && sent {
-		c.say([]string{"triggers", t.Name}, filter.Check(narrowing(t.Filters), template.Filters, template.Title))
+		c.say([]string{"triggers", t.Name},
+			filter.CheckTrigger(narrowing(t.Filters), template.Filters, template.Title, template.Kinds))
 	}
 }
 

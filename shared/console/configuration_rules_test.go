@@ -5,6 +5,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"tocsin/shared/activity"
+	"tocsin/shared/event"
+	"tocsin/shared/filter"
+	"tocsin/shared/integration"
 )
 
 func TestAFileThatFallsBackToWhatItPrunesIsRefused(t *testing.T) {
@@ -50,6 +55,15 @@ func TestWhatAnInstallationWouldRefuseOfAFileIsToldBeforeTheFirstChange(t *testi
 		"a rate":        {ops("    rate: fast\n"), "must be a whole number from 1 to 1000, and second or minute"},
 		"a grouping of what programs read": {replace("    system: web_hooks\n", "    system: web_hooks\n    grouping: "+
 			"50/5m\n"), "grouping"},
+		"a filter that can never apply": {replace("    events: [system]\n", "    events: [system]\n    filters: "+
+			"[{id: severity, operator: eq, values: [high]}]\n"), `line 6: integration "Ops": filters: id: can never ` +
+			"apply: only events of vuln_high, "},
+		"filters of a trigger that leave everything out": {replace("user_created\n", "user_created\n    filters: [{id: "+
+			"role, operator: eq, values: [admin]}]\n") + "  Burst:\n    template_id: " +
+			"attacks_exceeded\n    threshold: {count: 1, period: 60}\n    filters:\n" +
+			"      - {id: target, operator: eq, values: [server]}\n" +
+			"      - {id: target, operator: eq, values: [client]}\n" +
+			"    actions:\n      - {id: send_notification, integrations: [Ops]}\n", "no event can pass it together"},
 		"another key pair each time": {replace("timeout: 30", "signing_key: rotate"),
 			"would make a new key pair each time it is applied: write generate"},
 	} {
@@ -61,4 +75,26 @@ func TestWhatAnInstallationWouldRefuseOfAFileIsToldBeforeTheFirstChange(t *testi
 		})
 	}
 	require.Equal(t, before, r.exportedState())
+}
+
+// TestAFileWithAFilterThatNeverAppliedCanBeAppliedUntilItsFilterOrTypesAreOthers: earlier releases took such filters.
+func TestAFileWithAFilterThatNeverAppliedCanBeAppliedUntilItsFilterOrTypesAreOthers(t *testing.T) {
+	r := start(t)
+	id := r.hook(`[]`)
+	i, err := r.db.Integrations.Get(t.Context(), "42", id)
+	require.NoError(t, err)
+	i.Subscriptions = []integration.Subscription{{Event: event.System}}
+	i.Filters = []filter.Filter{{ID: filter.ByCountry, Operator: filter.Equal, Values: []filter.Value{"NL"}}}
+	i.Revision++
+	require.NoError(t, r.db.Integrations.Update(t.Context(), i, activity.Record{}))
+	document := r.exported(true)
+	require.Contains(t, document, "country")
+	require.Empty(t, r.applied(document, nil, false))
+	require.Equal(t, []string{"change integration Hook"}, outcomes(r.applied(strings.Replace(document, "timeout: 15",
+		"timeout: 20", 1), nil, false)))
+	for _, change := range [][2]string{{"NL", "PL"}, {"events:\n      - system", "events:\n      - scope"}} {
+		require.Contains(t, document, change[0])
+		_, _, err = r.planned(strings.Replace(document, change[0], change[1], 1), nil, false)
+		require.ErrorContains(t, err, "can never apply")
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"tocsin/shared/console"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
+	"tocsin/shared/event"
 	"tocsin/shared/filter"
 	"tocsin/shared/ratelimit"
 	"tocsin/shared/trigger"
@@ -179,7 +181,7 @@ func (r random) integration(system configuration.System, n int) map[string]any {
 		"grouping": grouping, "storm_guard": guard, "rate": []string{"", "10/minute", "1000/second"}[r.IntN(3)],
 		"hold":             json.RawMessage(holds[r.IntN(len(holds))]),
 		"message_template": r.template(system.Name),
-		"filters":          r.filters(filter.OfIntegrations)}
+		"filters":          fitting(system, events, r.filters(filter.OfIntegrations))}
 }
 
 // template is one that a system may have.
@@ -191,6 +193,37 @@ func (r random) template(system string) map[string]any {
 			{"title": "{{.Headline}}", "text": "| {{.Details}}\n# {{.Kind}}"}}[r.IntN(4)]
 	}
 	return map[string]any{}
+}
+
+// fitting leaves out filters that could never apply to the events, or would leave all of them out.
+func fitting(system configuration.System, events []any, list []any) []any {
+	types := func(of []string) (out []event.Type) {
+		for _, t := range of {
+			out = append(out, event.Type(t))
+		}
+		return out
+	}
+	var takes []string
+	for _, e := range events {
+		takes = append(takes, e.(map[string]any)["event"].(string))
+	}
+	place := filter.PlaceOfIntegration(types(takes), types(system.Events))
+	for {
+		raw, err := json.Marshal(list)
+		if err != nil {
+			panic(err)
+		}
+		var filters []filter.Filter
+		if err := json.Unmarshal(raw, &filters); err != nil {
+			panic(err)
+		}
+		wrong := place.Check(filters)
+		if len(wrong) == 0 || len(takes) == 0 {
+			return list
+		}
+		n, _ := strconv.Atoi(strings.Split(wrong[0].Field, ".")[1])
+		list = slices.Delete(list, n, n+1)
+	}
 }
 
 func (r random) filters(ids []filter.ID) []any {

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,8 +9,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/activity"
 	"tocsin/shared/delivery"
+	"tocsin/shared/event"
 	"tocsin/shared/fanout"
+	"tocsin/shared/filter"
+	"tocsin/shared/integration"
 )
 
 const severe = `{"system":"slack","name":"Ops","events":[{"event":"vuln_high"},{"event":"vuln_low"}],"filters":` +
@@ -42,6 +47,10 @@ func TestTheFiltersOfAnIntegrationAreKeptAndChanged(t *testing.T) {
 	require.JSONEq(t, onlySevere, member(t, r.call("GET", path, ""), "filters"))
 	a = r.call("PATCH", path, `{"name":"Night"}`)
 	require.JSONEq(t, onlySevere, member(t, a, "filters"), "a change of something else leaves them")
+	a = r.call("PATCH", path, `{"filters":[{"id":"kind","operator":"ne","values":["security_issue"]}]}`)
+	require.JSONEq(t, `[{"id":"kind","operator":"ne","values":["security_issue"]}]`, member(t, a, "filters"))
+	require.Contains(t, r.call("GET", "/v1/activity?object_id="+a.body["id"].(string), "").raw, `"filters`)
+	path = "/v1/integrations/" + r.hook(`[]`)
 	a = r.call("PATCH", path, `{"filters":[{"id":"pool","operator":"ne","values":[7,"-1"]}]}`)
 	require.JSONEq(t, `[{"id":"pool","operator":"ne","values":[7,-1]}]`, member(t, a, "filters"))
 	require.Contains(t, r.call("GET", "/v1/activity?object_id="+a.body["id"].(string), "").raw, `"filters`)
@@ -54,6 +63,90 @@ func TestTheFiltersOfAnIntegrationAreKeptAndChanged(t *testing.T) {
 	a = r.call("PATCH", path, `{"filters":[{"id":"pool","operator":"eq","values":[{}]}]}`)
 	require.Equal(t, 422, a.status, a.raw)
 	require.Contains(t, a.raw, "must be a string or a whole number")
+}
+
+// hook makes a webhook of hits and system events, with filters.
+func (r *rig) hook(filters string) string {
+	r.t.Helper()
+	a := r.call("POST", "/v1/integrations", `{"system":"web_hooks","name":"Hook","events":[{"event":"siem"},`+
+		`{"event":"system"}],"filters":`+filters+`,"parameters":{"url":"https://hooks.example.com/in"}}`)
+	require.Equal(r.t, 201, a.status, a.raw)
+	return a.body["id"].(string)
+}
+
+func TestAFilterThatCanNeverApplyIsRefused(t *testing.T) {
+	r := start(t)
+	const fromNL = `[{"id":"country","operator":"eq","values":["NL"]}]`
+	refused := func(a answer, field, reason string) {
+		t.Helper()
+		require.Equal(t, 422, a.status, a.raw)
+		requireWorded(t, a.body)
+		require.Contains(t, a.raw, `"field":"`+field+`"`)
+		require.Contains(t, a.raw, reason)
+	}
+	path := "/v1/integrations/" + r.hook(fromNL)
+	refused(r.call("PATCH", path, `{"events":[{"event":"system"}]}`), "filters.0.id", "only events of siem have")
+	refused(r.call("POST", "/v1/filters/try", `{"system":"web_hooks","events":[{"event":"system"}],"filters":`+fromNL+
+		`}`), "filters.0.id", "only events of siem have")
+	refused(r.call("POST", "/v1/integrations", fmt.Sprintf(strings.Replace(severe, onlySevere, fromNL, 1), slackURL)),
+		"filters.0.id", "no event that comes here has")
+	refused(r.call("PATCH", path, `{"filters":[{"id":"kind","operator":"eq","values":["vuln"]}]}`), "filters.0.values",
+		"only events of vuln_high, vuln_medium, vuln_low can pass it")
+	a := r.call("PATCH", path, `{"events":[{"event":"system"}],"filters":[]}`)
+	require.Equal(t, 200, a.status, a.raw)
+	refused(r.call("PATCH", path, `{"filters":`+fromNL+`}`), "filters.0.id", "only events of siem have")
+
+	refused(r.call("POST", "/v1/triggers", `{"template_id":"hits_exceeded","threshold":{"period":60,"count":1},`+
+		`"filters":[{"id":"attack_type","operator":"eq","values":["sqli"]},{"id":"attack_type","operator":"ne",`+
+		`"values":["sqli"]}],"actions":[{"id":"send_notification","params":{"integration_ids":["`+r.slack("Ops")+
+		`"]}}]}`), "filters.1.values", "no event can pass it together with the filters before it")
+	from, _ := r.call("GET", "/v1/report-filters", "").body["from"].(string)
+	refused(r.call("POST", "/v1/reports", `{"period":{"frequency":"daily","from":"`+from+`"},"format":"csv","filters":`+
+		fromNL[:len(fromNL)-1]+`,{"id":"severity","operator":"eq","values":["high"]}]}`), "filters.1.values",
+		"no event can pass it together with the filters before it")
+}
+
+// TestAnIntegrationWhoseFiltersNeverAppliedCanStillBeChanged: earlier releases took such filters.
+func TestAnIntegrationWhoseFiltersNeverAppliedCanStillBeChanged(t *testing.T) {
+	r := start(t)
+	id := r.hook(`[]`)
+	i, err := r.db.Integrations.Get(t.Context(), "42", id)
+	require.NoError(t, err)
+	i.Subscriptions = []integration.Subscription{{Event: event.System}}
+	i.Filters = []filter.Filter{{ID: filter.ByCountry, Operator: filter.Equal, Values: []filter.Value{"NL"}}}
+	i.Revision++
+	require.NoError(t, r.db.Integrations.Update(t.Context(), i, activity.Record{}))
+	const fromNL = `[{"id":"country","operator":"eq","values":["NL"]}]`
+	path := "/v1/integrations/" + id
+	require.JSONEq(t, fromNL, member(t, r.call("GET", path, ""), "filters"))
+	for _, change := range []string{`{"name":"Night"}`, `{"enabled":false}`, `{"enabled":true}`,
+		`{"name":"Day","events":[{"event":"system"}],"filters":` + fromNL + `}`} { // as the form sends all
+		a := r.call("PATCH", path, change)
+		require.Equal(t, 200, a.status, a.raw)
+		require.JSONEq(t, fromNL, member(t, a, "filters"))
+	}
+	a := r.call("PATCH", path, `{"events":[{"event":"system"},{"event":"scope"}]}`)
+	require.Equal(t, 422, a.status, a.raw)
+	a = r.call("PATCH", path, `{"events":[{"event":"system"},{"event":"siem"}]}`)
+	require.Equal(t, 200, a.status, a.raw)
+}
+
+func TestTheRulesOfFiltersSayWhichEventsHaveWhatTheyLookAt(t *testing.T) {
+	var systems struct {
+		Filters []struct {
+			ID, Title string
+			Events    []string
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(start(t).call("GET", "/v1/systems", "").raw), &systems))
+	events := map[string][]string{}
+	for _, f := range systems.Filters {
+		events[f.ID] = f.Events
+	}
+	require.Equal(t, []string{"siem"}, events["country"])
+	require.Contains(t, events["domain"], "scope")
+	require.NotContains(t, events["severity"], "siem")
+	require.Nil(t, events["kind"])
 }
 
 func TestFiltersAreTriedBeforeTheyAreSaved(t *testing.T) {

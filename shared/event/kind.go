@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // Kind says what happened: the `notification_type` of the product facts, 1.8.
@@ -155,6 +156,9 @@ var titles = map[Type]string{
 	TokenExpiry:      "API token expires",
 	Command:          "Commands of triggers",
 }
+
+// Severity is that of all events of the type, in small letters; "" where they have several, or none.
+func (t Type) Severity() string { return severities[t] }
 
 // Title is the type's label in a form.
 func (t Type) Title() string { return titles[t] }
@@ -352,6 +356,16 @@ var vulnTypes = map[string]Type{"High": VulnHigh, "Medium": VulnMedium, "Low": V
 var issueTypes = map[string]Type{
 	"Critical": IssueCritical, "High": IssueHigh, "Medium": IssueMedium, "Low": IssueLow, "Info": IssueInfo,
 }
+
+var severities = func() map[Type]string {
+	out := map[Type]string{}
+	for _, of := range []map[string]Type{vulnTypes, issueTypes} {
+		for severity, t := range of {
+			out[t] = strings.ToLower(severity)
+		}
+	}
+	return out
+}()
 
 var reportTypes = map[string]Type{"daily": ReportDaily, "weekly": ReportWeekly, "monthly": ReportMonthly,
 	"once": ReportOnce}

@@ -41,6 +41,14 @@ func Check(list []Filter, takes []ID, of string) destination.InvalidParameters {
 	return v.InvalidParameters
 }
 
+// CheckTrigger is Check for a trigger with a condition that looks at events of some kinds.
+func CheckTrigger(list []Filter, takes []ID, of string, kinds []event.Kind) destination.InvalidParameters {
+	if wrong := Check(list, takes, of); len(wrong) > 0 {
+		return wrong
+	}
+	return Place{Sent: SentOfKinds(kinds...)}.Check(list)
+}
+
 type validation struct{ destination.InvalidParameters }
 
 func (v *validation) list(list []Filter, takes []ID, of string) {

@@ -21,6 +21,9 @@ const plainURL = "A full URI without its query, such as example.com/login. * sta
 func IntegrationRules() []Rule {
 	rules := Rules(OfIntegrations)
 	for n := range rules {
+		if _, some := carried[rules[n].ID]; some {
+			rules[n].Events = typesAsking(rules[n].ID)
+		}
 		switch rules[n].ID {
 		case ByDomain:
 			rules[n].Help = "A host name, such as shop.example.com. A scope change with several domains passes when " +
@@ -32,31 +35,24 @@ func IntegrationRules() []Rule {
 	return rules
 }
 
-var findings = []event.Kind{event.Vuln, event.SecurityIssue}
-
-// asked are the kinds of events that can have what a filter of an integration looks at. A filter that is not here asks
-// all.
-var asked = map[ID][]event.Kind{
-	ByApplication: {event.NewHits},
-	ByType:        {event.NewHits},
-	ByStatus:      {event.NewHits},
-	ByCountry:     {event.NewHits},
-	ByIP:          {event.NewHits},
-	ByDomain: append([]event.Kind{event.NewHits, event.NewScopeDomains, event.NewScopeServices},
-		findings...),
-	ByURL:      append([]event.Kind{event.NewHits}, findings...),
-	BySeverity: findings,
-}
-
-// Asks reports whether an event of the kind can have what the filter looks at.
-func (id ID) Asks(k event.Kind) bool {
-	kinds, ok := asked[id]
-	return !ok || slices.Contains(kinds, k)
-}
-
 // maxParts bounds the parts of the paths that the ByURL filters of an integration, or of a report, name together, so
 // that a tenant's patterns take no time from others: at most 200 times those of a URI are compared for an event.
 const maxParts = 200
+
+// typesAsking are the types some of whose events can have what a filter looks at, in the order of a form.
+func typesAsking(id ID) (out []event.Type) {
+	for _, s := range SentOf(event.Machine()) {
+		if id.Asks(s.Kind) && !slices.Contains(out, s.Type) {
+			out = append(out, s.Type)
+		}
+	}
+	return out
+}
+
+// PlaceOfIntegration is that of the filters of an integration which takes some types, of those that are offered.
+func PlaceOfIntegration(takes, offered []event.Type) Place {
+	return Place{Sent: SentOf(takes), Offered: SentOf(offered), Passes: true}
+}
 
 // CheckIntegration is Check for an integration with a system that is called of. It takes no regular expressions: what
 // they cost is bounded for triggers alone.

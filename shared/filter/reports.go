@@ -44,5 +44,12 @@ func CheckReport(list []Filter) destination.InvalidParameters {
 			}
 		}
 	}
-	return v
+	if len(v) > 0 {
+		return v
+	}
+	var kinds []event.Kind
+	for _, o := range reported {
+		kinds = append(kinds, event.Kind(o.Value))
+	}
+	return Place{Sent: SentOfKinds(kinds...)}.Check(list)
 }

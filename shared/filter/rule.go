@@ -1,6 +1,10 @@
 package filter
 
-import "slices"
+import (
+	"slices"
+
+	"tocsin/shared/event"
+)
 
 // Rule describes a filter for a form.
 type Rule struct {
@@ -9,6 +13,8 @@ type Rule struct {
 	Kind    string // choice, text or integer
 	Choices []Option
 	Help    string
+	// Events are, of an integration's filter, the event types that can have what it looks at; nil = all have.
+	Events []event.Type
 }
 
 // Option is a value with its name.

@@ -250,6 +250,7 @@ func (s *Service) Create(ctx context.Context, who activity.Actor, d Draft) (Inte
 	problems = append(append(problems, checkName(d.Name)...), d.Check(system, s.Now())...)
 	if system.Name != "" {
 		problems = append(problems, checkSubscriptions(system, d.Subscriptions)...)
+		problems = append(problems, CheckFit(system, d.Filters, d.Subscriptions)...)
 	}
 	unfit, err := s.checkFallback(ctx, who.Tenant, "", d.Fallback)
 	if err != nil {
@@ -292,6 +293,7 @@ func (s *Service) Shape(tenant, systemName string, subs []Subscription, filters 
 		return Integration{}, s.unknownSystem()
 	}
 	problems := append(checkSubscriptions(system, subs), filter.CheckIntegration(filters, system.Title)...)
+	problems = append(problems, CheckFit(system, filters, subs)...)
 	if len(problems) > 0 {
 		return Integration{}, problems
 	}
@@ -319,15 +321,8 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 		i.Name = strings.TrimSpace(*p.Name)
 	}
 	problems = append(problems, p.sent(&i, system)...)
-	if p.Subscriptions != nil {
-		problems = append(problems, checkSubscriptions(system, *p.Subscriptions)...)
-		i.Subscriptions = *p.Subscriptions
-	}
+	problems = append(problems, p.narrow(&i, system)...)
 	problems = append(problems, p.template(&i, system)...)
-	if p.Filters != nil {
-		problems = append(problems, filter.CheckIntegration(*p.Filters, system.Title)...)
-		i.Filters = *p.Filters
-	}
 	if p.Fallback != nil && *p.Fallback != i.Fallback {
 		unfit, err := s.checkFallback(ctx, who.Tenant, i.ID, *p.Fallback)
 		if err != nil {

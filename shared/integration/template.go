@@ -2,7 +2,6 @@ package integration
 
 import (
 	"tocsin/shared/destination"
-	"tocsin/shared/event"
 	"tocsin/shared/messagetemplate"
 )
 
@@ -23,9 +22,5 @@ func checkTemplate(system destination.System, s messagetemplate.Source, subs []S
 	if problems := CheckTemplated(system, s); problems != nil {
 		return problems
 	}
-	types := make([]event.Type, len(subs))
-	for n, sub := range subs {
-		types[n] = sub.Event
-	}
-	return messagetemplate.Check(s, messagetemplate.Kinds(types, system.Triggered))
+	return messagetemplate.Check(s, messagetemplate.Kinds(typesOf(subs), system.Triggered))
 }

@@ -432,7 +432,8 @@ func (s *Service) validate(ctx context.Context, t *Trigger, kept []Action, sameF
 	}
 	v.threshold(template, t.Threshold)
 	if !sameFilters {
-		v.InvalidParameters = append(v.InvalidParameters, filter.Check(t.Filters, template.Filters, template.Title)...)
+		v.InvalidParameters = append(v.InvalidParameters,
+			filter.CheckTrigger(t.Filters, template.Filters, template.Title, template.Kinds)...)
 	}
 	if err := s.actions(ctx, &v, template, t, kept); err != nil {
 		return err

@@ -169,7 +169,7 @@ type createInput struct {
 		Template   *MessageTemplateView   `json:"message_template,omitempty" doc:"its own title and text of messages, where people see them"`
 		Enabled    *bool                  `json:"enabled,omitempty" doc:"true when it is left out"`
 		Events     []SubscriptionChange   `json:"events,omitempty" maxItems:"50" doc:"what to receive; nothing is sent without any"`
-		Filters    []rest.FilterView      `json:"filters,omitempty" maxItems:"6" doc:"all must match; an event of a kind that has nothing of what a filter looks at passes it"`
+		Filters    []rest.FilterView      `json:"filters,omitempty" maxItems:"6" doc:"all must match; an event of a kind that has nothing of what a filter looks at passes it. A filter that could never apply to the chosen types is refused, and so are filters that no event can pass"`
 		Hold       *rest.HoldView         `json:"hold,omitempty" doc:"when what is sent to it waits"`
 		Parameters json.RawMessage        `json:"parameters" doc:"see the system's JSON Schema"`
 	}
@@ -191,7 +191,7 @@ type patchInputBody struct {
 	Template   *MessageTemplateChange  `json:"message_template,omitempty" doc:"its own title and text of messages"`
 	Enabled    *bool                   `json:"enabled,omitempty"`
 	Events     *[]SubscriptionChange   `json:"events,omitempty" maxItems:"50" doc:"replaces all subscriptions"`
-	Filters    *[]rest.FilterView      `json:"filters,omitempty" maxItems:"6" doc:"replaces all"`
+	Filters    *[]rest.FilterView      `json:"filters,omitempty" maxItems:"6" doc:"replaces all; refused, as when it is created, where they do not fit the chosen types"`
 	Hold       *rest.HoldView          `json:"hold,omitempty" doc:"replaces all; {} for none; a mute stays"`
 	Parameters json.RawMessage         `json:"parameters,omitempty" doc:"merged member by member; null removes one, the mask keeps a secret"`
 

@@ -114,7 +114,7 @@ type orderInput struct {
 			From      calendar.Day       `json:"from" example:"2023-02-27"`
 			To        calendar.Day       `json:"to,omitempty" doc:"included; at most 366 days" example:"2023-03-05"`
 		} `json:"period"`
-		Filters    []rest.FilterView `json:"filters,omitempty" maxItems:"6" doc:"select the events that the report tells of: all filters must match, and an event that has nothing of what a filter looks at is selected by ne alone; see GET /v1/report-filters. Without any it tells of all events"`
+		Filters    []rest.FilterView `json:"filters,omitempty" maxItems:"6" doc:"select the events that the report tells of: all filters must match, and an event that has nothing of what a filter looks at is selected by ne alone. Filters that no event can pass, or of which one can never apply, are refused; see GET /v1/report-filters. Without any it tells of all events"`
 		Format     report.Format     `json:"format,omitempty" enum:"pdf,csv" default:"pdf" doc:"pdf: at most 50 attacks, 200 incidents and 200 vulnerabilities. csv: one file for each kind of event with at most 10,000 rows, attacks and incidents with the most hits first, vulnerabilities with the highest risk first; where rows are missing, a text file beside them says how many"`
 		Recipients []string          `json:"recipients,omitempty" maxItems:"50" doc:"addresses that it is mailed to; without any it is only kept for download"`
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"tocsin/shared/event"
 	"tocsin/shared/filter"
 )
 
@@ -16,6 +17,7 @@ type FilterRuleView struct {
 	Kind      string       `json:"kind" enum:"choice,text,integer"`
 	Choices   []ChoiceView `json:"choices,omitempty" doc:"all values of a choice"`
 	Help      string       `json:"help,omitempty" worded:"true"`
+	Events    []event.Type `json:"events,omitempty" doc:"of an integration: the event types some of whose events have what it looks at; what comes of the others passes it. Absent: all have it"`
 }
 
 // ChoiceView is a value with its name.
@@ -35,7 +37,8 @@ type FilterView struct {
 func FilterRules(rules []filter.Rule) []FilterRuleView {
 	out := []FilterRuleView{}
 	for _, r := range rules {
-		v := FilterRuleView{ID: r.ID, Title: r.Title, Operators: r.ID.Operators(), Kind: r.Kind, Help: r.Help}
+		v := FilterRuleView{ID: r.ID, Title: r.Title, Operators: r.ID.Operators(), Kind: r.Kind, Help: r.Help,
+			Events: r.Events}
 		for _, c := range r.Choices {
 			v.Choices = append(v.Choices, ChoiceView(c))
 		}

@@ -98,7 +98,7 @@ func TestAChangeThroughThePlatformsAPIKeepsFilters(t *testing.T) {
 	r := inMemory(t)
 	status, raw := r.call(t, "POST", "/v1/integrations", `{"system":"slack","name":"Ops",`+
 		`"events":[{"event":"vuln_high"}],`+
-		`"filters":[{"id":"country","operator":"eq","values":["NL"]}],`+
+		`"filters":[{"id":"kind","operator":"ne","values":["create_user"]}],`+
 		`"parameters":{"webhook_url":"https://hooks.slack.com/services/T0/B0/x"}}`)
 	require.Equal(t, 201, status, raw)
 	_, raw = r.call(t, "GET", "/v2/integration?clientid=42", "")
@@ -109,7 +109,7 @@ func TestAChangeThroughThePlatformsAPIKeepsFilters(t *testing.T) {
 	require.Equal(t, 200, status, raw)
 	_, raw = r.call(t, "GET", "/v1/integrations", "")
 	require.Contains(t, raw, `"name":"Night"`)
-	require.Contains(t, raw, `"filters":[{"id":"country","operator":"eq","values":["NL"]}]`)
+	require.Contains(t, raw, `"filters":[{"id":"kind","operator":"ne","values":["create_user"]}]`)
 }
 
 // The API knows Slack's webhooks only.

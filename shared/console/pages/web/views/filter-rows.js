@@ -1,4 +1,5 @@
 // The rows in which filters are entered, of triggers and of integrations.
+import { fullName } from "../events.js";
 import { html, useId } from "../html.js";
 import { list, said, t } from "../i18n.js";
 import { Icon } from "../icons.js";
@@ -66,7 +67,25 @@ export function narrowed(f, rules) {
 	return t(`trigger.filter.${f.operator}`, { name: said(of?.title || f.id), values: list(values) });
 }
 
-function Filter({ filter: f, n, rules, taken, set, remove, error }) {
+// offered are the filters that can apply to events of a system, and those that an integration has already.
+export const offered = (rules, system, has) =>
+	rules.filter(
+		(r) =>
+			!r.events || system.events.some(({ event }) => r.events.includes(event)) || has.some((f) => f.id === r.id),
+	);
+
+// asking says which of the chosen events a filter asks, where it does not ask all of them.
+export function asking(rule, system, events) {
+	const chosen = system.events.filter(({ event }) => events[event]?.active);
+	if (!rule?.events || !chosen.length || chosen.every(({ event }) => rule.events.includes(event))) return "";
+	const titles = (all) =>
+		all.filter(({ event }) => rule.events.includes(event)).map((e) => fullName(e.event, system));
+	const [asked, others] = [titles(chosen), titles(system.events)];
+	if (asked.length) return t("filter.asks", { types: list(asked) });
+	return others.length ? t("filter.never", { types: list(others) }) : t("filter.never.here");
+}
+
+function Filter({ filter: f, n, rules, taken, asks, set, remove, error }) {
 	const id = useId();
 	const definition = rules.find((d) => d.id === f.id);
 	const title = said(definition.title);
@@ -156,6 +175,7 @@ function Filter({ filter: f, n, rules, taken, set, remove, error }) {
 				${definition.kind === "choice"
 					? ""
 					: ` ${t(definition.kind === "integer" ? "trigger.values.commas" : "trigger.values.lines")}`}
+				${asks && ` ${asks}`}
 			</p>
 			<${ErrorAt} id=${`${id}-error`} text=${error} />
 		</li>
@@ -163,8 +183,8 @@ function Filter({ filter: f, n, rules, taken, set, remove, error }) {
 }
 
 // FilterRows: rules are the filters that may be chosen, value is what draftFilters made, note says how they count,
-// errors are by place: filters, filters.<n>.
-export function FilterRows({ rules, value, note, errors, onChange, children }) {
+// errors are by place: filters, filters.<n>; asks says what a rule is asked of, where that is not all.
+export function FilterRows({ rules, value, note, errors, asks, onChange, children }) {
 	const taken = value.map((f) => f.id);
 	const left = rules.filter((d) => !taken.includes(d.id));
 	const change = (n, change) => onChange(value.map((f, i) => (i === n ? { ...f, ...change } : f)));
@@ -185,6 +205,7 @@ export function FilterRows({ rules, value, note, errors, onChange, children }) {
 								n=${n}
 								rules=${rules}
 								taken=${taken}
+								asks=${asks?.(rules.find((d) => d.id === f.id))}
 								error=${errors[`filters.${n}`]}
 								set=${(c) => change(n, c)}
 								remove=${() => onChange(value.filter((_, i) => i !== n))}

@@ -13,7 +13,7 @@ import { Admitted } from "./addresses.js";
 import { Fallback } from "./fallback.js";
 import { Faults, focusWrong } from "./faults.js";
 import { Field, Language, Shown } from "./fields.js";
-import { draftFilters, filterMistakes, FilterRows, madeFilters } from "./filter-rows.js";
+import { asking, draftFilters, filterMistakes, FilterRows, madeFilters, offered } from "./filter-rows.js";
 import { Grouping, wrongGrouping } from "./grouping.js";
 import { draftHold, Hold, holdMistakes, holdPlace, madeHold } from "./hold.js";
 import { Rate, wrongRate } from "./rate.js";
@@ -169,6 +169,10 @@ function useDraft(system, start, rules, template) {
 			setEvents(v);
 			narrowed.current?.();
 			mark();
+			// Filters and templates can be refused because of the events.
+			refuse((r) =>
+				Object.fromEntries(Object.entries(r).filter(([key]) => !/^(filters|message_template)\b/.test(key))),
+			);
 		},
 		setFilters: (v) => {
 			setFilters(v);
@@ -435,10 +439,11 @@ export function Form(of) {
 				`}
 				<${Events} system=${system} value=${draft.events} onChange=${draft.setEvents} />
 				<${FilterRows}
-					rules=${rules}
+					rules=${offered(rules, system, draft.filters)}
 					value=${draft.filters}
 					note=${t("filter.note")}
 					errors=${filterErrors}
+					asks=${(rule) => asking(rule, system, draft.events)}
 					onChange=${draft.setFilters}
 				>
 					${draft.filters.length > 0 &&
