@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination/webhook"
 	"tocsin/shared/integration"
 )
@@ -155,4 +156,41 @@ func TestS3AMaskIsNoSecretOfANewIntegration(t *testing.T) {
 		_, err = s.OpenUnsaved(t.Context(), "42", "", d.System, d.Parameters)
 		require.ErrorContains(t, err, field+": is a mask, and no secret is kept")
 	}
+}
+
+// TestWhatIsChosenFromAListIsNotAskedForBeforeTheListIsThere: Slack's channels could be listed only by who had entered
+// one.
+func TestWhatIsChosenFromAListIsNotAskedForBeforeTheListIsThere(t *testing.T) {
+	s, _ := service(t)
+	without := map[string]string{ // what is needed to ask the system, and no more
+		"jira":       `{"url":"https://acme.atlassian.net/","email":"sec@example.com","token":"s3cr3t-token"}`,
+		"servicenow": `{"instance":"acme","username":"ada","password":"s3cr3t","client_id":"c","client_secret":"s3cr3t2"}`,
+		"slack":      `{"authorization":"token","token":"xoxb-123456789012-123456789012-s3cr3ts3cr3ts3cr3ts3cr3t"}`,
+	}
+	for _, of := range catalogue.Default().All() {
+		system := of.System
+		if len(system.Choosable) == 0 {
+			continue
+		}
+		for _, left := range []string{"", `""`, "null"} {
+			parameters := map[string]json.RawMessage{}
+			require.NoError(t, json.Unmarshal([]byte(without[system.Name]), &parameters), system.Name)
+			for _, field := range system.Choosable {
+				if left != "" {
+					parameters[field] = json.RawMessage(left)
+				}
+			}
+			raw, err := json.Marshal(parameters)
+			require.NoError(t, err)
+			_, err = s.OpenIncomplete(t.Context(), "42", "", system.Name, raw)
+			require.NoError(t, err, "%s: %s", system.Name, raw)
+		}
+		_, err := s.OpenIncomplete(t.Context(), "42", "", system.Name, json.RawMessage(`{}`))
+		require.Error(t, err, "%s: what is not chosen must be right", system.Name)
+	}
+	saved, err := s.Create(t.Context(), ada, integration.Draft{System: "slack", Name: "Ops", Parameters: json.RawMessage(
+		`{"authorization":"token","token":"xoxb-123456789012-123456789012-s3cr3ts3cr3ts3cr3ts3cr3t","channel":"C0123456789"}`)})
+	require.NoError(t, err)
+	_, err = s.OpenIncomplete(t.Context(), "42", saved.ID, "", json.RawMessage(`{"channel":""}`))
+	require.NoError(t, err, "a field that was emptied")
 }

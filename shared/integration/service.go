@@ -739,11 +739,11 @@ func (s *Service) OpenIncomplete(ctx context.Context, tenant, id, systemName str
 	if !collect(err, &problems) {
 		return Opened{}, err
 	}
-	problems = slices.DeleteFunc(problems, func(p destination.FieldProblem) bool {
+	toChoose := func(p destination.FieldProblem) bool {
 		return p.Reason == destination.Repeated ||
 			slices.Contains(system.Choosable, strings.TrimPrefix(p.Field, "parameters."))
-	})
-	if len(problems) > 0 {
+	}
+	if problems = slices.DeleteFunc(problems, toChoose); len(problems) > 0 {
 		return Opened{}, problems
 	}
 	opened, err := open(system, full)
@@ -753,7 +753,7 @@ func (s *Service) OpenIncomplete(ctx context.Context, tenant, id, systemName str
 			problems = append(problems, destination.FieldProblem{Field: "parameters." + q.Field, Reason: q.Reason})
 		}
 	}
-	if len(problems) > 0 {
+	if problems = slices.DeleteFunc(problems, toChoose); len(problems) > 0 {
 		return Opened{}, problems
 	}
 	return opened, err
