@@ -17,6 +17,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/mail/address"
 	"tocsin/shared/mail/reply"
+	"tocsin/shared/redact"
 	"tocsin/shared/step"
 )
 
@@ -65,6 +66,7 @@ type server struct {
 	helo           string
 	config         *tls.Config
 	grace          time.Duration // endGrace
+	secrets        *redact.Redactor
 }
 
 // NewSMTP reads the server's address: smtp://user:password@host:port uses STARTTLS where the server offers it,
@@ -114,6 +116,7 @@ func readServer(where string) (server, error) {
 		s.user, s.signIn = u.User.Username(), true
 		s.password, _ = u.User.Password()
 	}
+	s.secrets = redact.New(s.password)
 	if s.helo, err = os.Hostname(); err != nil || s.helo == "" {
 		s.helo = "localhost"
 	}
@@ -159,7 +162,7 @@ func (s *SMTP) attempt(ctx context.Context, t transaction) (answer destination.R
 	text, err := se.send(ctx, t)
 	if err == nil {
 		s.pool.give(se)
-		return destination.Response{Status: destination.MailAccepted, Body: []byte(clean(text))}, false, nil
+		return destination.Response{Status: destination.MailAccepted, Body: s.server.shown(text)}, false, nil
 	}
 	var failed *failure
 	retry = used && errors.As(err, &failed) && failed.stale()
@@ -175,14 +178,26 @@ func (s *SMTP) explain(err error) (destination.Response, error) {
 	isFailure := errors.As(err, &failed)
 	if errors.As(err, &said) {
 		about := isFailure && reply.Read(said.Code, said.Msg).AboutRecipient(failed.at == atRecipient)
-		return destination.Response{Status: said.Code, Body: []byte(clean(said.Msg)), Recipient: about}, nil
+		return destination.Response{Status: said.Code, Body: s.server.shown(said.Msg), Recipient: about}, nil
 	}
 	if isFailure && failed.at == atEnd {
 		return destination.Response{}, fmt.Errorf("the mail server %s did not say whether it took the mail (%s): "+
 			"it is sent again under the same Message-ID",
-			s.server.host, brief(failed.err))
+			s.server.host, s.server.secrets.Text(brief(failed.err)))
 	}
-	return destination.Response{}, fmt.Errorf("the mail server %s could not be used: %w", s.server.host, err)
+	return destination.Response{}, fmt.Errorf("the mail server %s could not be used: %w", s.server.host,
+		s.server.masked(err))
+}
+
+// shown are a server's words without the password: one that refuses it can repeat what it was sent, as base64 too.
+func (s server) shown(words string) []byte { return []byte(s.secrets.Text(clean(words))) }
+
+// masked is an error whose text is without the password.
+func (s server) masked(err error) error {
+	if text := s.secrets.Text(err.Error()); text != err.Error() {
+		return errors.New(text)
+	}
+	return err
 }
 
 // brief is a network's error without addresses of our own.

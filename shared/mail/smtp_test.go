@@ -5,9 +5,12 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"net"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +21,7 @@ import (
 
 	"tocsin/shared/destination"
 	"tocsin/shared/mail"
+	"tocsin/shared/redact"
 )
 
 // script says what a server answers to a verb: each time the next of the list, and the last one from then on. "" is
@@ -33,6 +37,7 @@ type testServer struct {
 	slow   time.Duration
 	tls    *tls.Config // offered by STARTTLS
 	auth   bool        // asked for, PLAIN ada secret
+	any    bool        // whoever signs in may
 
 	mu       sync.Mutex
 	said     map[string]int
@@ -202,7 +207,7 @@ func (d *dialog) answer(line string) {
 		d.conn = tls.Server(d.conn, d.tls)
 		d.in = bufio.NewReader(d.conn)
 	case "AUTH":
-		if strings.Contains(line, "AGFkYQBzZWNyZXQ=") { // \0ada\0secret
+		if d.any || strings.Contains(line, "AGFkYQBzZWNyZXQ=") { // \0ada\0secret
 			d.say("AUTH", "235 2.7.0 welcome")
 		} else {
 			d.say("AUTH", "535 5.7.8 Authentication credentials invalid")
@@ -302,6 +307,41 @@ func TestH1AMailThatTheServerTookIsDeliveredWhateverComesLater(t *testing.T) {
 			require.Equal(t, []string{"<mail-0@example.com>", "<mail-1@example.com>", "<mail-2@example.com>"},
 				ids(seen), "once each")
 		})
+	}
+}
+
+// TestThePasswordIsMaskedInWhatTheMailServerSays: a server can repeat in its refusal what it was sent.
+func TestThePasswordIsMaskedInWhatTheMailServerSays(t *testing.T) {
+	const password, told = "S3cr3t pw/1", "bad credentials "
+	plain := base64.StdEncoding.EncodeToString([]byte("\x00us@er\x00" + password))
+	for name, echo := range map[string]string{
+		"PLAIN": "AUTH PLAIN " + plain, "LOGIN": base64.StdEncoding.EncodeToString([]byte(password)),
+		"as it is": password, "percent": url.QueryEscape(password), "hex": hex.EncodeToString([]byte(password)),
+	} {
+		for verb, code := range map[string]string{"AUTH": "535 5.7.8 ", "MAIL": "451 ", "RCPT": "550 5.1.1 ", "DATA": "554 ",
+			"END": "250 "} {
+			t.Run(name+" "+verb, func(t *testing.T) {
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				require.NoError(t, err)
+				server := serve(t, &testServer{Listener: l, auth: true, any: true, script: script{verb: {code + told + echo}}})
+				user := url.UserPassword("us@er", password)
+				c, err := mail.NewSMTP("smtp+insecure://"+user.String()+"@"+server.Addr().String(), "tocsin@example.com",
+					mail.Sessions{}, now)
+				require.NoError(t, err)
+				t.Cleanup(c.Close)
+				answer, err := c.Send(t.Context(), sample)
+				shown := fmt.Sprint(string(answer.Body), err)
+				if verb == "AUTH" {
+					_, err := c.Look(t.Context())
+					require.ErrorContains(t, err, "bad credentials")
+					shown += err.Error()
+				}
+				require.Contains(t, shown, told)
+				require.Contains(t, shown, redact.Mask)
+				require.NotContains(t, shown, echo)
+				require.NotContains(t, shown, plain[12:], "its part that holds the password")
+			})
+		}
 	}
 }
 

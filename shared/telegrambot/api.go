@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"tocsin/shared/redact"
 )
 
 // maxAnswer is in bytes: 100 updates of the longest messages take about 3 MB.
@@ -35,7 +37,11 @@ type apiError struct {
 }
 
 func (e *apiError) Error() string {
-	return fmt.Sprintf("Telegram answered %d: %s", e.code, e.description)
+	said := fmt.Sprintf("Telegram answered %d: %s", e.code, e.description)
+	if e.code == http.StatusUnauthorized || e.code == http.StatusNotFound { // 404 to a token of another shape
+		said += ": it does not know the bot's token, and whoever runs Tocsin has to set one of @BotFather's that is valid"
+	}
+	return said
 }
 
 // call calls a method of the Bot API. No error of it holds the token.
@@ -68,13 +74,13 @@ func (b *Bot) callFor(ctx context.Context, limit time.Duration, method string, p
 	if err != nil {
 		return fmt.Errorf("read the answer of Telegram's %s: %w", method, err)
 	}
-	if err := decode(r.StatusCode, raw, result); err != nil {
+	if err := b.decode(r.StatusCode, raw, result); err != nil {
 		return fmt.Errorf("call Telegram's %s: %w", method, err)
 	}
 	return nil
 }
 
-func decode(status int, raw []byte, result any) error {
+func (b *Bot) decode(status int, raw []byte, result any) error {
 	var a struct {
 		OK          bool            `json:"ok"`
 		Result      json.RawMessage `json:"result"`
@@ -87,8 +93,12 @@ func decode(status int, raw []byte, result any) error {
 	if err := json.Unmarshal(raw, &a); err != nil {
 		return fmt.Errorf("answered %d, and not as the Bot API does", status)
 	}
+	if !a.OK && a.Code == 0 { // JSON of something before the Bot API
+		return fmt.Errorf("answered %d, and not as the Bot API does", status)
+	}
 	if !a.OK {
-		return &apiError{a.Code, strings.ToValidUTF8(a.Description, "�"),
+		description := redact.New(b.Telegram.Token).Text(strings.ToValidUTF8(a.Description, "�"))
+		return &apiError{a.Code, description,
 			time.Duration(max(0, a.Parameters.RetryAfter)) * time.Second}
 	}
 	if result == nil {

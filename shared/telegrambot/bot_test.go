@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -550,6 +551,43 @@ func TestNoErrorShowsTheToken(t *testing.T) {
 	keeper, ok := any(telegram.New(telegram.Bot{Token: telegramtest.Token})).(destination.SecretHolder)
 	require.True(t, ok)
 	require.Equal(t, []string{telegramtest.Token}, keeper.Secrets())
+}
+
+// TestWhatTheBotAPIRefusesIsToldWithoutTheTokenAndWithWhatToDo: a server before the Bot API can repeat the path.
+func TestWhatTheBotAPIRefusesIsToldWithoutTheTokenAndWithWhatToDo(t *testing.T) {
+	const advice = "whoever runs Tocsin has to set one of @BotFather's"
+	for name, c := range map[string]struct {
+		status     int
+		body, want string
+	}{
+		"the path": {401, `{"ok":false,"error_code":401,"description":"Unauthorized: /bot` + telegramtest.Token +
+			`/getMe"}`, "Telegram answered 401: Unauthorized: /bot********/getMe: it does not know the bot's token, and " + advice},
+		"the path, escaped": {404, `{"ok":false,"error_code":404,"description":"Not Found: %2Fbot` +
+			url.QueryEscape(telegramtest.Token) + `%2FgetMe"}`, advice},
+		"JSON of another":  {400, `{"error":"bad gateway ` + telegramtest.Token + `"}`, "answered 400, and not as the Bot API does"},
+		"a page":           {502, `<html>` + telegramtest.Token, "answered 502, and not as the Bot API does"},
+		"a refusal of Bot": {400, `{"ok":false,"error_code":400,"description":"Bad Request"}`, "Telegram answered 400: Bad Request"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := open(t)
+			i := w.create("Ops")
+			server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
+				out.WriteHeader(c.status)
+				_, _ = out.Write([]byte(c.body))
+			}))
+			defer server.Close()
+			bot, err := telegrambot.New(telegrambot.Config{
+				Telegram: telegram.Bot{Token: telegramtest.Token, API: server.URL}, Integrations: w.service,
+				Now: time.Now, Log: slog.New(slog.DiscardHandler),
+			})
+			require.NoError(t, err)
+			_, err = bot.Link(t.Context(), i)
+			require.ErrorContains(t, err, c.want)
+			for _, form := range []string{telegramtest.Token, url.QueryEscape(telegramtest.Token)} {
+				require.NotContains(t, err.Error(), form)
+			}
+		})
+	}
 }
 
 func FuzzUpdate(f *testing.F) {
