@@ -175,7 +175,7 @@ func compact(ctx context.Context, args []string) error {
 		return err
 	}
 	rewrite := func() error { return db.Compact(ctx) }
-	if err := errors.Join(commandline.Long("rewriting "+*state, nil, rewrite), db.Close()); err != nil {
+	if err := errors.Join(commandline.Long(ctx, "rewriting "+*state, nil, rewrite), db.Close()); err != nil {
 		return err
 	}
 	after, err := os.Stat(*state)

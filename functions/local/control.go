@@ -49,7 +49,7 @@ func administer(ctx context.Context, state string, c call, out io.Writer) error 
 		db, err := sqlite.Open(ctx, state, sqlite.Options{Log: commandline.Log(),
 			KeepLayout: c.changesNothing()})
 		if err == nil {
-			err = commandline.Long(at, nil, func() error {
+			err = commandline.Long(ctx, at, nil, func() error {
 				return newAdministration(db, state, slog.New(slog.DiscardHandler)).run(ctx, c, out)
 			})
 			return errors.Join(err, db.Close())
@@ -61,7 +61,7 @@ func administer(ctx context.Context, state string, c call, out io.Writer) error 
 		if !errors.Is(err, sqlite.ErrInUse) {
 			return commandline.Unreached("state", err)
 		}
-		asked := commandline.Long(at+", which the running Tocsin does", nil, func() error {
+		asked := commandline.Long(ctx, at+", which the running Tocsin does", nil, func() error {
 			return control.Ask(ctx, state, c, out)
 		})
 		if !errors.Is(asked, control.ErrNobody) {

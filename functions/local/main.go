@@ -59,6 +59,8 @@ func main() {
 func start(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		if run, ok := named(args[0]); ok {
+			// The second signal ends a command at once.
+			defer context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })()
 			return commandline.Interrupted(ctx, run(ctx, args[1:]))
 		}
 	}

@@ -113,7 +113,7 @@ func (o order) backup(ctx context.Context) (err error) {
 	case err == nil && !o.replace:
 		return fmt.Errorf("%s is there already: name another file, or say -replace", o.file)
 	}
-	passphrase, err := o.asked.passphrase(true)
+	passphrase, err := o.asked.passphrase(ctx, true)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (o order) backup(ctx context.Context) (err error) {
 	if o.keep == 0 {
 		return nil
 	}
-	return o.rotate(folder, passphrase)
+	return o.rotate(ctx, folder, passphrase)
 }
 
 // write makes the file, in a folder beside it.
@@ -146,10 +146,10 @@ func (o order) write(ctx context.Context, passphrase string) (m backup.Manifest,
 	if err != nil {
 		return m, err
 	}
-	if err := examine(contents, &m); err != nil {
+	if err := examine(ctx, contents, &m); err != nil {
 		return m, err
 	}
-	err = commandline.Long("writing "+o.file+", and reading it back", nil, func() (err error) {
+	err = commandline.Long(ctx, "writing "+o.file+", and reading it back", nil, func() (err error) {
 		m, err = backup.Write(o.file, m, contents, passphrase)
 		return err
 	})
@@ -168,7 +168,7 @@ func (o order) copy(ctx context.Context, to string, m *backup.Manifest) (c backu
 		return c, errors.Join(fmt.Errorf("%w: make the backup with that release", err), s.Close())
 	}
 	c.State = to
-	err = commandline.Long("copying "+o.state, nil, func() error { return s.CopyTo(ctx, to) })
+	err = commandline.Long(ctx, "copying "+o.state, nil, func() error { return s.CopyTo(ctx, to) })
 	if err = errors.Join(err, s.Close()); err != nil {
 		return c, err
 	}
@@ -185,13 +185,13 @@ func (o order) copy(ctx context.Context, to string, m *backup.Manifest) (c backu
 }
 
 // examine looks at what a backup holds: that the state is whole, and that the key opens what is sealed.
-func examine(c backup.Contents, m *backup.Manifest) (err error) {
+func examine(ctx context.Context, c backup.Contents, m *backup.Manifest) (err error) {
 	s, err := sqlite.Look(c.State)
 	if err != nil {
 		return fmt.Errorf("open the copy: %w", err)
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if err := commandline.Long("checking the copy of the state", nil, s.Check); err != nil {
+	if err := commandline.Long(ctx, "checking the copy of the state", nil, s.Check); err != nil {
 		return err
 	}
 	ring, err := keyring.Parse(c.Key)
@@ -224,8 +224,10 @@ func examine(c backup.Contents, m *backup.Manifest) (err error) {
 			"that key is none; name the right key file with -key, or run `tocsin keys forget` first", strange, all)
 	}
 	m.Layout = s.Layout()
-	m.Counts, err = s.Counts()
-	return err
+	if m.Counts, err = s.Counts(); err != nil {
+		return err
+	}
+	return ctx.Err() // what checks the copy does not ask
 }
 
 // counts are those of a manifest, for a person.

@@ -170,7 +170,7 @@ func TestARestoreThatIsRefusedLeavesNoFolder(t *testing.T) {
 	there := filepath.Join(folder, "there")
 	require.NoError(t, os.Mkdir(there, 0o700))
 	o.state = filepath.Join(there, "a", "b", "tocsin.db")
-	require.Error(t, o.restore(time.Now()))
+	require.Error(t, o.restore(t.Context(), time.Now()))
 	require.NoDirExists(t, filepath.Join(there, "a"))
 	require.DirExists(t, there)
 }

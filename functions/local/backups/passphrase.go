@@ -1,6 +1,7 @@
 package backups
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 
 	"golang.org/x/term"
 
+	"tocsin/functions/local/commandline"
 	"tocsin/shared/backup"
 )
 
@@ -21,11 +23,11 @@ type asked struct {
 	file   string // its file; "" = none
 	getenv func(string) string
 	// prompt asks a person; nil = nobody is there.
-	prompt func(question string) (string, error)
+	prompt func(ctx context.Context, question string) (string, error)
 }
 
 // passphrase finds it: in the file, in the environment, or by asking. again has a person say a new one twice.
-func (a asked) passphrase(again bool) (string, error) {
+func (a asked) passphrase(ctx context.Context, again bool) (string, error) {
 	var said string
 	switch {
 	case a.file != "":
@@ -41,13 +43,13 @@ func (a asked) passphrase(again bool) (string, error) {
 			passphraseVariable)
 	default:
 		var err error
-		if said, err = a.prompt("Passphrase of the backup: "); err != nil {
+		if said, err = a.prompt(ctx, "Passphrase of the backup: "); err != nil {
 			return "", err
 		}
 		if !again {
 			break
 		}
-		second, err := a.prompt("The same again: ")
+		second, err := a.prompt(ctx, "The same again: ")
 		if err != nil {
 			return "", err
 		}
@@ -66,15 +68,23 @@ func (a asked) passphrase(again bool) (string, error) {
 }
 
 // terminal asks at the terminal, and shows nothing of what is typed.
-func terminal() func(string) (string, error) {
+func terminal() func(context.Context, string) (string, error) {
 	in := int(os.Stdin.Fd())
 	if !term.IsTerminal(in) {
 		return nil
 	}
-	return func(question string) (string, error) {
+	return func(ctx context.Context, question string) (string, error) {
+		before, err := term.GetState(in)
+		if err != nil {
+			return "", fmt.Errorf("look at the terminal: %w", err)
+		}
 		fmt.Fprint(os.Stderr, question)
-		said, err := term.ReadPassword(in)
+		said, err := commandline.Await(ctx, func() ([]byte, error) { return term.ReadPassword(in) })
 		fmt.Fprintln(os.Stderr)
+		if ctx.Err() != nil {
+			// What reads still waits: it can not give the terminal its echo back.
+			return "", errors.Join(ctx.Err(), term.Restore(in, before))
+		}
 		if err != nil {
 			return "", fmt.Errorf("read the passphrase: %w", err)
 		}

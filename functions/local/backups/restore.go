@@ -21,17 +21,17 @@ const restoreUsage = "usage: tocsin restore FILE   [-state var/tocsin.db] [-key 
 	"[-passphrase-file FILE] [-replace]   (stop Tocsin first)"
 
 // Restore is the command.
-func Restore(_ context.Context, args []string) error {
+func Restore(ctx context.Context, args []string) error {
 	o, err := parse("restore", "move what is there aside", args)
 	if err != nil {
 		return err
 	}
-	return o.restore(time.Now())
+	return o.restore(ctx, time.Now())
 }
 
 // restore puts the files of a backup where the program looks for them. The state comes last: until it is there nothing
 // was restored, and the command can be run again.
-func (o order) restore(now time.Time) (err error) {
+func (o order) restore(ctx context.Context, now time.Time) (err error) {
 	absent := missing(filepath.Dir(o.state))
 	release, err := sqlite.Hold(o.state)
 	if err != nil {
@@ -45,7 +45,7 @@ func (o order) restore(now time.Time) (err error) {
 	if err := o.room(); err != nil {
 		return err
 	}
-	passphrase, err := o.asked.passphrase(false)
+	passphrase, err := o.asked.passphrase(ctx, false)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (o order) restore(now time.Time) (err error) {
 	}
 	defer func() { err = errors.Join(err, remove()) }()
 	var m backup.Manifest
-	if err := commandline.Long("reading "+o.file, nil, func() (err error) {
+	if err := commandline.Long(ctx, "reading "+o.file, nil, func() (err error) {
 		m, err = backup.Read(o.file, passphrase, func(m backup.Manifest) (string, error) { return folder, suits(m) })
 		return err
 	}); err != nil {
@@ -65,7 +65,7 @@ func (o order) restore(now time.Time) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := examine(contents, &m); err != nil {
+	if err := examine(ctx, contents, &m); err != nil {
 		return fmt.Errorf("%s: %w", o.file, err)
 	}
 	aside, err := o.clear(folder, now)

@@ -2,6 +2,7 @@ package backups
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -71,7 +72,7 @@ func ours(name string) bool {
 
 // rotate removes the oldest backups of a folder, so that keep are left which can be opened. A file that this passphrase
 // does not open, or that is damaged, is none of those, and is never removed: a person looks at it.
-func (o order) rotate(folder, passphrase string) error {
+func (o order) rotate(ctx context.Context, folder, passphrase string) error {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return fmt.Errorf("look for older backups: %w", err)
@@ -85,7 +86,10 @@ func (o order) rotate(folder, passphrase string) error {
 	slices.SortFunc(files, func(a, b string) int { return cmp.Compare(b, a) }) // the newest first
 	good := 0
 	for _, file := range files {
-		if err := commandline.Long("reading the older backup "+file, nil, func() error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := commandline.Long(ctx, "reading the older backup "+file, nil, func() error {
 			_, err := backup.Read(file, passphrase, nil)
 			return err
 		}); err != nil {

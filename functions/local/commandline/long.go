@@ -1,6 +1,7 @@
 package commandline
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -12,23 +13,35 @@ const (
 	quiet = 3 * time.Second
 	// again is how long after that the person is told once more.
 	again = 10 * time.Second
+	// ending is how long a step may go on that was interrupted, until a person is told so.
+	ending = time.Second
 )
 
 // Long does a step of a command that can take minutes, and tells on standard error that it goes on. What is done reads
 // behind "still", such as "copying the state file". far says how far it is, such as "120 rows"; nil = nobody knows. It
-// is called beside do.
-func Long(what string, far func() string, do func() error) error {
-	return long(os.Stderr, what, far, do)
+// is called beside do. Not every step ends with the context: the second signal ends the command (main.go).
+func Long(ctx context.Context, what string, far func() string, do func() error) error {
+	return long(ctx, os.Stderr, what, far, do)
 }
 
-func long(out io.Writer, what string, far func() string, do func() error) error {
+func long(ctx context.Context, out io.Writer, what string, far func() string, do func() error) error {
 	began, over, told := time.Now(), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(told)
+		interrupted := ctx.Done()
 		for wait := quiet; ; wait = again {
 			select {
 			case <-over:
 				return
+			case <-interrupted:
+				interrupted = nil
+				select {
+				case <-over:
+					return
+				case <-time.After(ending):
+				}
+				fmt.Fprintln(out, "interrupted: it ends after "+what+"; once more ends it at once")
+				continue
 			case <-time.After(wait):
 			}
 			words := ""

@@ -10,10 +10,8 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -197,7 +195,7 @@ func (c *configuring) compared(plan configuration.Plan) error {
 // plan reads a file and compares it with the account. Nothing is changed before all of it is found to be good.
 func (c *configuring) plan(ctx context.Context, file string, secretsLater bool) (api *client.Client,
 	state configuration.State, plan configuration.Plan, err error) {
-	data, err := c.read(file)
+	data, err := c.read(ctx, file)
 	if err != nil {
 		return nil, state, plan, err
 	}
@@ -246,7 +244,7 @@ func rules(secretsLater bool) configuration.Rules {
 		}}
 }
 
-func (c *configuring) read(file string) ([]byte, error) {
+func (c *configuring) read(ctx context.Context, file string) ([]byte, error) {
 	from := c.In
 	if file != "-" {
 		f, err := os.Open(file)
@@ -256,7 +254,9 @@ func (c *configuring) read(file string) ([]byte, error) {
 		defer f.Close()
 		from = f
 	}
-	data, err := io.ReadAll(io.LimitReader(from, tree.MaxBytes+1))
+	data, err := commandline.Await(ctx, func() ([]byte, error) {
+		return io.ReadAll(io.LimitReader(from, tree.MaxBytes+1))
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", file, err)
 	}
@@ -288,14 +288,14 @@ func Apply(c *configuring, ctx context.Context, args []string) error {
 		return nil
 	}
 	show(c.Out, plan)
-	if err := c.ask(files[0], plan.Removals()); err != nil {
+	if err := c.ask(ctx, files[0], plan.Removals()); err != nil {
 		return err
 	}
 	return c.apply(ctx, api, plan, state)
 }
 
 // ask has a person agree to what is removed.
-func (c *configuring) ask(file string, removals []configuration.Step) error {
+func (c *configuring) ask(ctx context.Context, file string, removals []configuration.Step) error {
 	if len(removals) == 0 || c.yes {
 		return nil
 	}
@@ -304,7 +304,11 @@ func (c *configuring) ask(file string, removals []configuration.Step) error {
 			len(removals))
 	}
 	fmt.Fprintf(c.Out, "Remove these %d for good? What waits to be sent to them is not sent. Type yes: ", len(removals))
-	line, err := bufio.NewReader(c.In).ReadString('\n')
+	line, err := commandline.Await(ctx, func() (string, error) { return bufio.NewReader(c.In).ReadString('\n') })
+	if ctx.Err() != nil {
+		fmt.Fprintln(c.Out)
+		return &commandline.Stopped{Err: ctx.Err(), Done: "nothing was changed"}
+	}
 	if strings.TrimSpace(line) != "yes" || err != nil && !errors.Is(err, io.EOF) {
 		return errors.New("nothing was changed")
 	}
@@ -315,7 +319,6 @@ func (c *configuring) ask(file string, removals []configuration.Step) error {
 func (c *configuring) apply(ctx context.Context, api *client.Client, plan configuration.Plan,
 	state configuration.State) error {
 	defer context.AfterFunc(ctx, func() {
-		signal.Reset(os.Interrupt, syscall.SIGTERM)
 		fmt.Fprintln(c.Err, "stopping after the change that has begun; once more ends at once")
 	})()
 	done, changed := 0, 0

@@ -61,7 +61,7 @@ events show; the EventId that -json has too is that of PutEvents, by which no ev
 			}
 			var entries []json.RawMessage
 			for _, file := range files {
-				more, err := read(s.In, file)
+				more, err := read(ctx, s.In, file)
 				if err != nil {
 					return err
 				}
@@ -77,7 +77,7 @@ events show; the EventId that -json has too is that of PutEvents, by which no ev
 }
 
 // read reads the entries of a file.
-func read(in io.Reader, file string) (entries []json.RawMessage, err error) {
+func read(ctx context.Context, in io.Reader, file string) (entries []json.RawMessage, err error) {
 	name := "the standard input"
 	if file != "-" {
 		f, err := os.Open(file)
@@ -87,7 +87,7 @@ func read(in io.Reader, file string) (entries []json.RawMessage, err error) {
 		defer f.Close()
 		in, name = f, file
 	}
-	raw, err := io.ReadAll(io.LimitReader(in, maxFile+1))
+	raw, err := commandline.Await(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(in, maxFile+1)) })
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}

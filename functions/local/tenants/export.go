@@ -78,11 +78,11 @@ func Export(ctx context.Context, args []string, note func(ctx context.Context, s
 		if err != nil {
 			return err
 		}
-		return o.archive(func(w io.Writer) (erasure.Counts, error) {
+		return o.archive(ctx, func(w io.Writer) (erasure.Counts, error) {
 			return erasure.Archive(ctx, source{c, o.person}, o.tenant, o.person, time.Now(), w)
 		})
 	}
-	return o.archive(func(w io.Writer) (erasure.Counts, error) {
+	return o.archive(ctx, func(w io.Writer) (erasure.Counts, error) {
 		if err := o.known(ctx); err != nil {
 			return nil, err
 		}
@@ -146,14 +146,14 @@ func sizeOf(path string) func() string {
 }
 
 // archive makes the file. What fails leaves none.
-func (o order) archive(write func(io.Writer) (erasure.Counts, error)) error {
+func (o order) archive(ctx context.Context, write func(io.Writer) (erasure.Counts, error)) error {
 	to := o.to
 	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) // it is for nobody else
 	if err != nil {
 		return fmt.Errorf("make the archive: %w", err)
 	}
 	var rows erasure.Counts
-	err = commandline.Long("writing "+to, sizeOf(to), func() (err error) {
+	err = commandline.Long(ctx, "writing "+to, sizeOf(to), func() (err error) {
 		if rows, err = write(f); err != nil {
 			return err
 		}
