@@ -88,6 +88,7 @@ func TestAFilterThatCanNeverApplyIsToldAtItsRow(t *testing.T) {
 		b.act("tick", hits, false)
 		b.sees(word(l, "It can never apply: none of the chosen types has what it looks at",
 			"選択した種類のイベントは、どれも対象の項目を持ちません"))
+		b.expect("422")
 		b.act("clickIn", "form", word(l, "Add integration", "連携を追加"))
 		b.sees(word(l, "only events of siem have what it looks at", "siem のイベントだけで"))
 		b.judgeWhole("filters-never-"+name, l)

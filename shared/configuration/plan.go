@@ -2,6 +2,7 @@ package configuration
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,7 +54,9 @@ type Step struct {
 	// BoundThere: after it is added, somebody at the system's side has to bind a place to it.
 	BoundThere bool
 
-	narrowed bool // its filters or the types of its events are others
+	stored   json.RawMessage // its parameters as the API shows them, of an integration that is there
+	lost     bool            // its secrets can not be read: which it had is not known
+	narrowed bool            // its filters or the types of its events are others
 	body     tree.Value
 	actions  []Action // of a trigger, whose integrations have their ids only when they are there
 	fallback string   // likewise the name of an integration's
@@ -250,7 +253,8 @@ func (p *planner) add(i Integration, replaces, where string) {
 
 func (p *planner) change(i Integration, old StoredIntegration, where string) {
 	system := p.state.Systems[i.System]
-	s := Step{Verb: Change, Kind: IntegrationKind, Name: i.Name, ID: old.ID, Revision: old.Revision}
+	s := Step{Verb: Change, Kind: IntegrationKind, Name: i.Name, ID: old.ID, Revision: old.Revision,
+		stored: old.Parameters, lost: old.Lost}
 	s.body.Kind = tree.Map
 	s.rename(i.Name, old.Name)
 	s.word("language", i.Language, old.Language)

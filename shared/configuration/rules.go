@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/shared/configuration/kept"
 	"tocsin/shared/configuration/tree"
 	"tocsin/shared/destination"
 	"tocsin/shared/event"
@@ -93,20 +94,23 @@ func (c *ruled) integration(i Integration, s Step) {
 	if s.narrowed {
 		c.say(path, integration.CheckFit(system, narrowing(i.Filters), d.Subscriptions))
 	}
-	if s.Verb == Add && !c.SecretsLater {
+	switch {
+	case c.SecretsLater:
+	case s.Verb == Add:
 		c.parameters(path, system, s)
+	default:
+		c.changed(path, system, s)
 	}
 }
 
-// parameters looks at those of a new integration. Of one that is there, the installation has the secrets.
+// parameters looks at those of a new integration.
 func (c *ruled) parameters(path []string, system destination.System, s Step) {
 	given, _ := s.body.Get("parameters")
 	raw := given.JSON()
 	if given.Kind != tree.Map {
 		raw = json.RawMessage("{}")
 	}
-	made, err := system.Parameters.Prepare(nil, raw,
-		destination.Saving{Now: c.Now, Random: bytes.NewReader(make([]byte, 1<<10))}) // a key that is thrown away
+	made, err := system.Parameters.Prepare(nil, raw, c.saving())
 	var problems destination.InvalidParameters
 	if errors.As(err, &problems) {
 		c.say(path, problems)
@@ -114,6 +118,18 @@ func (c *ruled) parameters(path []string, system destination.System, s Step) {
 	if _, err := system.Parameters.Complete(made); made != nil && errors.As(err, &problems) {
 		c.say(path, problems)
 	}
+}
+
+// changed looks at those of an integration that is there. Secrets that stay are the installation's alone.
+func (c *ruled) changed(path []string, system destination.System, s Step) {
+	if given, sent := s.body.Get("parameters"); sent && given.Kind == tree.Map {
+		c.say(path, kept.Problems(system.Parameters, s.stored, given.JSON(), s.lost, c.saving))
+	}
+}
+
+// saving is one whose keys are thrown away.
+func (c *ruled) saving() destination.Saving {
+	return destination.Saving{Now: c.Now, Random: bytes.NewReader(make([]byte, 1<<10))}
 }
 
 func (c *ruled) trigger(t Trigger, s Step) {

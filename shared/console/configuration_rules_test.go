@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -75,6 +76,33 @@ func TestWhatAnInstallationWouldRefuseOfAFileIsToldBeforeTheFirstChange(t *testi
 		})
 	}
 	require.Equal(t, before, r.exportedState())
+}
+
+func TestAWrongParameterOfAnIntegrationThatIsThereIsToldBeforeTheFirstChange(t *testing.T) {
+	r := start(t)
+	var document strings.Builder
+	document.WriteString("version: 1\nintegrations:\n")
+	for n := range 5 {
+		fmt.Fprintf(&document, "  Hook %d:\n    system: web_hooks\n    events: [system]\n    parameters:\n"+
+			"      url: https://hooks.example.com/%d\n      headers: {X-Key: \"${KEY}\"}\n", n, n)
+	}
+	r.applied(document.String(), map[string]string{"KEY": "k3y"}, false)
+	before := r.exportedState()
+	without := strings.ReplaceAll(strings.ReplaceAll(document.String(), "      headers: {X-Key: \"${KEY}\"}\n", ""),
+		"[system]", "[scope]")
+	for name, c := range map[string]struct{ to, says string }{
+		"a certificate": {"https://hooks.example.com/4\n      ca_file: no certificate",
+			`line 28: integration "Hook 4": parameters: ca_file: is not a certificate in PEM form`},
+		"a certificate for the key that stays": {"https://hooks.example.com/4\n      client_certificate: none",
+			`client_certificate: is not a certificate in PEM form`},
+		"who receives the secrets that stay": {"https://other.example.com/4", `line 26: integration "Hook 4": ` +
+			`parameters: headers: X-Key: enter it again: what decides who receives it was changed`},
+	} {
+		_, _, err := r.planned(strings.Replace(without, "https://hooks.example.com/4", c.to, 1), nil, false)
+		require.ErrorContains(t, err, c.says, name)
+	}
+	require.Equal(t, before, r.exportedState())
+	require.Len(t, r.applied(without, nil, false), 5, "the same without the fault")
 }
 
 // TestAFileWithAFilterThatNeverAppliedCanBeAppliedUntilItsFilterOrTypesAreOthers: earlier releases took such filters.
