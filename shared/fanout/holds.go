@@ -196,24 +196,70 @@ func (f *Fanout) send(in *Intake, h *holds, guard *stormGuard, i integration.Int
 
 // gathering has deliveries wait on that gather until a moment at which they would be held: a message that is ready at
 // night waits for the morning, though its events came before. None is dropped for it: they came when nothing held them.
+// What the rules let pass then gathers apart from what they hold: it is told at the end of its minutes.
 func (f *Fanout) gathering(h *holds, i integration.Integration, deliveries []delivery.Delivery) []delivery.Delivery {
 	if !h.some && i.Hold.Zero() {
 		return deliveries
 	}
 	s, _, _ := f.Systems.Lookup(i.System)
 	tenants := rulesFor(h.tenants, i, s)
-	for n := range deliveries {
-		d := &deliveries[n]
+	out := make([]delivery.Delivery, 0, len(deliveries))
+	for _, d := range deliveries {
 		if d.Due.IsZero() {
+			out = append(out, d)
 			continue
 		}
-		by := longest(hold.NewMoment(i.Hold, tenants, d.Due), d.Kinds).AtMost(d.CreatedAt)
-		if by.Until.After(d.Due) {
-			by.Merge = true
-			d.Due, d.Held = by.Until, &by
+		for _, p := range apartBy(hold.NewMoment(i.Hold, tenants, d.Due), d.Events) {
+			one := partOf(d, p.events)
+			if by := p.held.AtMost(d.CreatedAt); by.Until.After(d.Due) {
+				by.Merge = true
+				one.Due, one.Held = by.Until, &by
+			}
+			out = append(out, one)
 		}
 	}
-	return deliveries
+	return out
+}
+
+// heldApart are events of a delivery that one thing holds; nothing does where that is zero.
+type heldApart struct {
+	held   delivery.Held
+	events []event.Event
+}
+
+// apartBy parts the events of a delivery by what holds each at a moment.
+func apartBy(m *hold.Moment, events []event.Event) (out []heldApart) {
+	for n, e := range events {
+		var held delivery.Held
+		if h, ok := m.Hold(e.Kind, e.Type()); ok {
+			held = heldBy(h)
+		}
+		at := slices.IndexFunc(out, func(p heldApart) bool { return p.held == held })
+		switch {
+		case at < 0:
+			out = append(out, heldApart{held, events[n : n+1 : n+1]})
+		case len(out) == 1:
+			out[0].events = events[: n+1 : n+1]
+		default:
+			out[at].events = append(out[at].events, e)
+		}
+	}
+	return out
+}
+
+// partOf is a delivery with some of the events of one, in their order.
+func partOf(d delivery.Delivery, events []event.Event) delivery.Delivery {
+	if len(events) == len(d.Events) {
+		return d
+	}
+	d.ID, d.Events, d.Count = newID(d.Integration, d.CreatedAt, events), events, len(events)
+	d.Kinds = nil
+	for _, e := range events {
+		if !slices.Contains(d.Kinds, e.Kind) {
+			d.Kinds = append(d.Kinds, e.Kind)
+		}
+	}
+	return d
 }
 
 // heldDeliveries are those of events that are held. What may not join a digest is sent by itself after the hold. What

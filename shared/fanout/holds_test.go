@@ -387,3 +387,51 @@ func TestTheHolderSaysWhatTheRulesHoldNow(t *testing.T) {
 		require.Equal(t, map[string]int{"muted": 60}[id], got.Guard, "%s: people have a storm guard", id)
 	}
 }
+
+// A message of a grouping or of a storm has what the account lets pass by its type apart from what it holds.
+func TestWhatTheAccountLetsPassByItsTypeIsNotHeldWhereItGathers(t *testing.T) {
+	dusk := time.Date(2026, 3, 2, 21, 59, 30, 0, time.UTC)
+	for name, at := range map[string]time.Time{"in quiet hours": dusk.Add(time.Hour), "just before": dusk} {
+		for _, i := range []integration.Integration{{Grouping: "50/1m"}, {StormGuard: "1/minute"}} {
+			i.ID, i.Tenant, i.System = "i", "42", "messenger"
+			i.Subscriptions = []integration.Subscription{{Event: event.VulnHigh}, {Event: event.VulnMedium}}
+			s := &intakes{known: map[string]bool{}}
+			f := &fanout.Fanout{Integrations: subscribers{i}, Systems: readAndNot{}, Store: s,
+				Messages: &fanout.MessageCounts{}, Now: func() time.Time { return at },
+				Holds: tenants{Pass: []string{string(event.VulnHigh)},
+					Quiet: []hold.Quiet{{From: "22:00", To: "07:00", Zone: "UTC"}}},
+				Logger: slog.New(slog.DiscardHandler)}
+			var entries []delivery.Entry
+			for n := range 9 {
+				e := entry(event.Vuln, fmt.Sprintf("e%d", n), "42",
+					fmt.Sprintf(`{"vuln":{"id":"v%d","threat":%q}}`, n, []string{"High", "Medium"}[n%2]))
+				e.At = at
+				entries = append(entries, e)
+			}
+			_, err := f.Process(t.Context(), entries)
+			require.NoError(t, err)
+			high := 0
+			minute, morning := at.Truncate(time.Minute).Add(time.Minute), time.Date(2026, 3, 3, 7, 0, 0, 0, time.UTC)
+			ids := map[string]bool{}
+			for _, d := range s.accepted[0].Deliveries {
+				require.False(t, ids[d.ID], "two deliveries have one id")
+				ids[d.ID] = true
+				require.Equal(t, len(d.Events), d.Count)
+				for _, e := range d.Events {
+					switch {
+					case e.Type() != event.VulnHigh:
+						require.Equal(t, d.Due.IsZero(), d.Held == nil && name == "just before", "%s: %s", name, e.ID)
+						require.True(t, d.Held == nil || d.Due.Equal(morning), "%s: %s", name, e.ID)
+						continue
+					case !d.Due.IsZero():
+						require.Equal(t, minute, d.Due, "%s: %s", name, e.ID)
+						require.NotEmpty(t, d.Digest)
+					}
+					require.Nil(t, d.Held, "%s: %s", name, e.ID)
+					high++
+				}
+			}
+			require.Equal(t, 5, high)
+		}
+	}
+}

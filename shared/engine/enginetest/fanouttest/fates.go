@@ -45,7 +45,8 @@ func Fates(t *testing.T, open OpenHolds, seeds uint64) {
 	require.Greater(t, w.seen["storm"], 20)
 	tries := []string{"at once", "group", "quiet", "mute", "held alone", "put off", "left out", "off", "fallback",
 		"fell back: at arrival", "fell back: partly", "fell back: by health", "fell back: held", "gets it anyway",
-		"let go: too many", "long", "gathered into a hold", "set anew", "deleted", "restart", "ended: deleted"}
+		"let go: too many", "long", "gathered into a hold", "gathered and passed by its type", "set anew", "deleted",
+		"restart", "ended: deleted"}
 	for _, why := range append(delivery.NotFallbacks(), "") {
 		tries = append(tries, "fell back: "+string(why))
 	}
@@ -91,11 +92,11 @@ func (p plain) by(at time.Time) string {
 	return ""
 }
 
-func (p plain) passes(k event.Kind) bool {
+func (p plain) passes(k event.Kind, t event.Type) bool {
 	if p.pass == nil {
 		return k == event.IncidentsExceeded
 	}
-	return slices.Contains(p.pass, string(k))
+	return slices.Contains(p.pass, string(k)) || t != "" && slices.Contains(p.pass, string(t))
 }
 
 // receiving is an integration as the oracle sees it.
@@ -137,9 +138,33 @@ func (e of) reaction() bool {
 	return e.kind == event.IncidentsExceeded || e.kind == event.AttacksExceeded
 }
 
+// as is the event's type; "" = it has none.
+func (e of) as() event.Type {
+	switch {
+	case e.reaction():
+		return ""
+	case e.kind != event.Vuln:
+		return event.System
+	}
+	return event.Type("vuln_" + strings.ToLower(e.threat))
+}
+
+// types are those of a kind; a trigger's event has none.
+func types(k event.Kind) []event.Type {
+	switch k {
+	case event.Vuln:
+		return []event.Type{event.VulnHigh, event.VulnMedium, event.VulnLow}
+	case event.CreateUser:
+		return []event.Type{event.System, ""}
+	case event.IncidentsExceeded, event.AttacksExceeded:
+		return []event.Type{""}
+	}
+	return []event.Type{event.System}
+}
+
 // alone reports whether an event is never told with others.
 func (e of) alone(i *receiving) bool {
-	return i.own.passes(e.kind) || e.ends(i)
+	return i.own.passes(e.kind, e.as()) || e.ends(i)
 }
 
 // ends reports whether an event closes an incident: its severity counts no more.
@@ -341,7 +366,8 @@ func (w *fates) drawRules() (p plain) {
 		p.to = (p.from + 1 + w.r.IntN(10)) % 24
 	}
 	if w.r.IntN(3) == 0 {
-		p.pass = [][]string{{}, {string(event.CreateUser)}, {string(event.Vuln)}}[w.r.IntN(3)]
+		p.pass = [][]string{{}, {string(event.CreateUser)}, {string(event.Vuln)}, {string(event.VulnHigh)},
+			{string(event.VulnHigh), string(event.System)}}[w.r.IntN(5)]
 	}
 	return p
 }
@@ -500,7 +526,7 @@ func (w *fates) before(i *receiving, e of) (f fate, goes bool) {
 	if i.system == "files" {
 		f.due = e.at.Truncate(10 * time.Minute).Add(10 * time.Minute)
 	}
-	by, then, until := w.holds(i, e.kind, e.at)
+	by, then, until := w.holds(i, e.kind, e.as(), e.at)
 	switch {
 	case by == "":
 		return f, true
@@ -516,14 +542,15 @@ func (w *fates) before(i *receiving, e of) (f fate, goes bool) {
 	return f, false
 }
 
-// holds is what holds events of a kind at a time, what it says of them, and until when: minute by minute.
-func (w *fates) holds(i *receiving, k event.Kind, at time.Time) (by string, then hold.Then, until time.Time) {
+// holds is what holds events of a kind and type at a time, what it says of them, and until when: minute by minute.
+func (w *fates) holds(i *receiving, k event.Kind, t event.Type, at time.Time) (by string, then hold.Then,
+	until time.Time) {
 	var rules []plain
-	if !i.own.passes(k) {
+	if !i.own.passes(k, t) {
 		rules = append(rules, i.own)
 	}
-	byHand := i.own.pass != nil && i.own.passes(k)
-	if i.people() && !i.own.ownOnly && !w.rules.passes(k) && !byHand {
+	byHand := i.own.pass != nil && i.own.passes(k, t)
+	if i.people() && !i.own.ownOnly && !w.rules.passes(k, t) && !byHand {
 		rules = append(rules, w.rules)
 	}
 	for _, p := range rules {
@@ -576,7 +603,7 @@ func (w *fates) made(in fanout.Intake, want map[string]fate) {
 			key := way(d.Integration, e.ID, u.from)
 			f, ok := want[key]
 			require.True(w, ok, "seed %d: %s is in two deliveries", w.seed, key)
-			f = w.gathers(w.find(u.to), u, f)
+			f = w.gathers(w.find(u.to), u, w.known[e.ID], f)
 			require.True(w, f.left == "" && f.due.Equal(u.due), "seed %d: %s is %+v and not %+v", w.seed, key, u.fate,
 				f)
 			require.Equal(w, [2]string{f.digest, f.held}, [2]string{u.digest, u.held}, "seed %d: %s", w.seed, key)
@@ -601,17 +628,21 @@ func (w *fates) made(in fanout.Intake, want map[string]fate) {
 	}
 }
 
-// gathers is the fate of an event that waits for company: where that ends while one of their kinds is held, all wait
-// on.
-func (w *fates) gathers(i *receiving, u *unit, f fate) fate {
+// gathers is the fate of an event that waits for company: where that ends while it is held, it waits on. What passes
+// waits for none of what is held.
+func (w *fates) gathers(i *receiving, u *unit, e of, f fate) fate {
 	if f.held != "" || f.due.IsZero() || f.left != "" || u.from != "" {
 		return f
 	}
-	end := f.due
-	for _, k := range u.kinds {
-		if by, _, until := w.holds(i, k, end); by != "" && until.After(f.due) {
-			f.due, f.held = until, by
-			w.seen["gathered into a hold"]++
+	if by, _, until := w.holds(i, e.kind, e.as(), f.due); by != "" {
+		f.due, f.held = until, by
+		w.seen["gathered into a hold"]++
+		return f
+	}
+	for _, t := range types(e.kind) {
+		if by, _, _ := w.holds(i, e.kind, t, f.due); by != "" {
+			w.seen["gathered and passed by its type"]++
+			break
 		}
 	}
 	return f
@@ -650,9 +681,11 @@ func (w *fates) keep(i *receiving, u *unit) {
 		u.due = w.now
 	}
 	for _, k := range u.kinds {
-		if by, _, until := w.holds(i, k, w.now); by != "" && !i.idle() && until.After(u.due) {
-			u.due, u.held = until, by
-			w.seen["put off"]++
+		for _, t := range types(k) {
+			if by, _, until := w.holds(i, k, t, w.now); by != "" && !i.idle() && until.After(u.due) {
+				u.due, u.held = until, by
+				w.seen["put off"]++
+			}
 		}
 	}
 }

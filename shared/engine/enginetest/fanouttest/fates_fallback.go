@@ -116,7 +116,7 @@ func (w *fates) instead(out map[string]fate, i *receiving, e of) {
 	if to.people() && !e.alone(to) {
 		f = fate{digest: "fallback/" + i.id, held: "fallback", due: w.now.Truncate(time.Minute).Add(time.Minute)}
 	}
-	if by, _, until := w.holds(to, e.kind, e.at); by != "" {
+	if by, _, until := w.holds(to, e.kind, e.as(), e.at); by != "" {
 		f.held, f.due = by, until
 	}
 	out[way(to.id, e.id, i.id)] = f
@@ -224,8 +224,10 @@ func (w *fates) falling(i, to *receiving, ids []string) (f fate) {
 		f = fate{digest: "fallback/" + i.id, held: "fallback", due: w.now.Truncate(time.Minute).Add(time.Minute)}
 	}
 	for _, id := range ids {
-		if by, _, until := w.holds(to, w.known[id].kind, w.now); by != "" && until.After(f.due) {
-			f.held, f.due = by, until
+		for _, t := range types(w.known[id].kind) {
+			if by, _, until := w.holds(to, w.known[id].kind, t, w.now); by != "" && until.After(f.due) {
+				f.held, f.due = by, until
+			}
 		}
 	}
 	return f
