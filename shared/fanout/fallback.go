@@ -161,11 +161,9 @@ func (f *Fanout) fallBack(ctx context.Context, in *Intake, h *holds, i integrati
 			return err
 		}
 	}
-	own, _ := f.passing(to, events)
+	own := f.gets(h, to, events)
 	events = slices.DeleteFunc(slices.Clone(events), func(e routed) bool {
-		r, reaction := e.Event.Reaction()
-		return reaction && slices.Contains(r.Integrations, to.ID) || about(e.Event, to.ID) ||
-			slices.ContainsFunc(own, func(o routed) bool { return o.Event.ID == e.Event.ID })
+		return about(e.Event, to.ID) || own[e.Event.ID]
 	})
 	from := delivery.From{Integration: i.ID, Name: i.Name, Reason: cut.Keep(i.Off.Ends(), reasonLimit)}
 	if len(events) > 0 {
@@ -188,6 +186,28 @@ func (f *Fanout) fallBack(ctx context.Context, in *Intake, h *holds, i integrati
 		}
 	}
 	return nil
+}
+
+// gets are the ids of the events that an integration is sent or held for itself. What its rules drop it does not get.
+func (f *Fanout) gets(h *holds, to integration.Integration, events []routed) map[string]bool {
+	own, _ := f.passing(to, events)
+	own = slices.Clip(own)
+	for _, e := range events {
+		if r, reaction := e.Event.Reaction(); reaction && slices.Contains(r.Integrations, to.ID) {
+			own = append(own, e)
+		}
+	}
+	p := f.part(h, to, own)
+	ids := map[string]bool{}
+	for _, e := range p.now {
+		ids[e.Event.ID] = true
+	}
+	for _, held := range p.held {
+		for _, e := range held.events {
+			ids[e.Event.ID] = true
+		}
+	}
+	return ids
 }
 
 // heldOf parts events in those that are sent at once and those that the rules of their receiver hold; none is dropped.

@@ -197,6 +197,31 @@ func TestWhatComesWhileAnIntegrationIsDisabledGoesToItsFallback(t *testing.T) {
 	require.Empty(t, process(entry(event.CreateUser, "u4", "42", newUser)), "it was deleted")
 }
 
+func TestWhatTheFallbackDropsOfItsOwnReachesItByFallback(t *testing.T) {
+	takes := []integration.Subscription{{Event: event.System}}
+	off := &integration.Off{By: integration.ByPerson}
+	mute := &hold.Mute{Until: night.Add(time.Hour), Reason: "r", Then: hold.Drop}
+	f, m := newFanout()
+	f.Now = func() time.Time { return night }
+	of := people
+	of.Name, of.Parameters = "plain", destination.ParametersOf[struct{}]()
+	f.Systems = one(of)
+	f.Integrations = subscribers{
+		{ID: "a", Tenant: "42", System: "plain", Fallback: "b", Off: off, Subscriptions: takes},
+		{ID: "b", Tenant: "42", System: "plain", Subscriptions: takes, Hold: hold.Rules{Mute: mute}}}
+	for _, e := range []delivery.Entry{entry(event.CreateUser, "u", "42", newUser), entry(event.AttacksExceeded, "t", "42",
+		`{"trigger_name":"T","count":1,"period":60,"reaction":{"trigger":"t","integrations":["a","b"]}}`)} {
+		m.accepted = nil
+		e.At = night
+		_, err := f.Process(t.Context(), []delivery.Entry{e})
+		require.NoError(t, err)
+		got := m.accepted[0].Deliveries
+		require.Len(t, got, 1, "it would reach nobody")
+		require.Equal(t, [2]string{"b", "a"}, [2]string{got[0].Integration, got[0].From.Integration})
+		require.Equal(t, mute.Until, got[0].Due, "held, and not dropped")
+	}
+}
+
 func TestADisabledIntegrationFloodsNobodyThroughItsFallback(t *testing.T) {
 	f, m := newFanout()
 	now := night

@@ -46,7 +46,7 @@ func Fates(t *testing.T, open OpenHolds, seeds uint64) {
 	tries := []string{"at once", "group", "quiet", "mute", "held alone", "put off", "left out", "off", "fallback",
 		"fell back: at arrival", "fell back: partly", "fell back: by health", "fell back: held", "gets it anyway",
 		"let go: too many", "long", "gathered into a hold", "gathered and passed by its type", "set anew", "deleted",
-		"restart", "ended: deleted"}
+		"dropped, and by fallback", "restart", "ended: deleted"}
 	for _, why := range append(delivery.NotFallbacks(), "") {
 		tries = append(tries, "fell back: "+string(why))
 	}
@@ -387,7 +387,7 @@ func (w *fates) change() {
 		p := w.drawRules()
 		i.own.from, i.own.to, i.own.zone = p.from, p.to, p.zone
 	case 4, 5, 11, 12:
-		w.switchOver(i)
+		looked = append(looked, w.switchOver(i)...)
 	case 6, 7:
 		w.setAnew(i)
 	case 8:

@@ -11,6 +11,7 @@ import (
 	"tocsin/shared/engine/enginetest"
 	"tocsin/shared/event"
 	"tocsin/shared/filter"
+	"tocsin/shared/hold"
 	"tocsin/shared/integration"
 )
 
@@ -50,8 +51,9 @@ func (w *fates) drawNames(e of) (out []string) {
 	return out
 }
 
-// switchOver has a person enable or disable an integration, or its health.
-func (w *fates) switchOver(i *receiving) {
+// switchOver has a person enable or disable an integration, or its health. Somebody may have its fallback drop what it
+// takes itself: that is returned.
+func (w *fates) switchOver(i *receiving) (also []*receiving) {
 	w.seen["off"]++
 	switch {
 	case i.off != nil:
@@ -61,6 +63,12 @@ func (w *fates) switchOver(i *receiving) {
 	default:
 		i.off = &integration.Off{By: integration.ByPlatform, Reason: "too much failed", At: w.now}
 	}
+	if to := w.find(i.fallback); i.off != nil && to != nil && w.r.IntN(2) == 0 {
+		to.own.muted, to.own.then = w.now.Truncate(time.Minute).Add(time.Duration(1+w.r.IntN(9))*time.Hour), hold.Drop
+		to.changes++
+		return []*receiving{to}
+	}
+	return nil
 }
 
 func (i *receiving) ends() string {
@@ -108,15 +116,21 @@ func (w *fates) instead(out map[string]fate, i *receiving, e of) {
 	switch {
 	case to == nil || to.off != nil || e.tellsOf(to):
 		return
-	case e.leftOut(to) == "":
+	}
+	by, then, until := w.holds(to, e.kind, e.as(), e.at)
+	drops := by != "" && then == hold.Drop
+	switch {
+	case e.leftOut(to) == "" && !drops:
 		w.seen["gets it anyway"]++
 		return
+	case e.leftOut(to) == "":
+		w.seen["dropped, and by fallback"]++
 	}
 	var f fate
 	if to.people() && !e.alone(to) {
 		f = fate{digest: "fallback/" + i.id, held: "fallback", due: w.now.Truncate(time.Minute).Add(time.Minute)}
 	}
-	if by, _, until := w.holds(to, e.kind, e.as(), e.at); by != "" {
+	if by != "" {
 		f.held, f.due = by, until
 	}
 	out[way(to.id, e.id, i.id)] = f
