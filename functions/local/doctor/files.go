@@ -47,6 +47,10 @@ func (d *Doctor) state(context.Context) []Finding {
 			all = append(all, Finding{name, Fault, says, "chown it to the owner of its folder"})
 		}
 	}
+	if err := sqlite.Writable(d.State); err != nil {
+		all = append(all, Finding{name, Fault, err.Error(), "run this as the user that Tocsin runs as: if it says so then " +
+			"too, chmod 600 the file, or chown it to that user"})
+	}
 	return append(all, d.contents(info.Size())...)
 }
 

@@ -94,3 +94,6 @@ func (s Snapshot) Parameters(visit func(tenant, id, system string, parameters []
 		return visit(tenant, id, i.System, i.Parameters)
 	})
 }
+
+// Writable says which file of a state this user can not write; nil where all can be.
+func Writable(path string) error { return db.Writable(path) }

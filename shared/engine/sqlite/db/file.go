@@ -87,6 +87,9 @@ func (f *File) open(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	if err := mendRights(f.path); err != nil {
+		return err
+	}
 	if o.RewriteLog == nil {
 		o.RewriteLog = rewrite
 	}
