@@ -75,12 +75,12 @@ func run(ctx context.Context, c config) error {
 	log := c.logger()
 	stdlog.Take(log)
 	c.sayProxy(log)
-	listener, err := listen(c.listen, "listen")
+	listener, err := httpserver.Listen(c.listen, "listen")
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
-	busListener, err := listen(c.listenBus, "listen-bus")
+	busListener, err := httpserver.Listen(c.listenBus, "listen-bus")
 	if err != nil {
 		return err
 	}
@@ -141,14 +141,6 @@ func (p *program) judge() (err error) {
 
 // firstPerson is who a new state knows, to a person.
 const firstPerson = "the person of -email and the flags with it"
-
-func listen(at, flag string) (net.Listener, error) {
-	l, err := net.Listen("tcp", at)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w: stop what uses the port, or choose another with -%s", at, err, flag)
-	}
-	return l, nil
-}
 
 // reportsEvery is how often the schedule of reports is looked at.
 const reportsEvery = 10 * time.Second

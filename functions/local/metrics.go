@@ -87,7 +87,7 @@ func (c config) listensForMetrics() (net.Listener, error) {
 	if c.listenMetrics == "" {
 		return nil, nil
 	}
-	return listen(c.listenMetrics, "listen-metrics")
+	return httpserver.Listen(c.listenMetrics, "listen-metrics")
 }
 
 // metricsServer answers Prometheus; nil when there is no listener.

@@ -284,6 +284,9 @@ func TestPortsThatAreTakenAreTold(t *testing.T) {
 	d.ListenBus, d.ListenMetrics = "127.0.0.1:0", at
 	wants(t, d, "ports", Fault, "choose another with -listen-metrics")
 	d.ListenBus, d.ListenMetrics = at, ""
+	d.Listen = "192.0.2.1:0" // RFC 5737: nobody's
+	wants(t, d, "ports", Fault, "this machine has no such address: name one of its own with -listen")
+	d.Listen = "127.0.0.1:0"
 
 	release, err := sqlite.Hold(d.State) // as a running program does
 	require.NoError(t, err)

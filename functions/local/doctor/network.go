@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tocsin/shared/engine/sqlite"
+	"tocsin/shared/httpserver"
 )
 
 const (
@@ -57,8 +58,14 @@ func (d *Doctor) taken(ctx context.Context, flag, at string, cause error) Findin
 		}
 	}
 	if !running {
-		return Finding{name, Fault, fmt.Sprintf("%s (-%s) can not be used: %s", at, flag, cause),
-			"stop what uses the port, or choose another with -" + flag}
+		mend := map[httpserver.Refusal]string{
+			httpserver.InUse: "stop what uses the port, or choose another with -",
+			httpserver.NotAllowed: "run this as the user that Tocsin runs as: if it says so then too, give that user the right " +
+				"(systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE), or choose a port from 1024 on with -",
+			httpserver.NotHere: "this machine has no such address: name one of its own with -",
+			httpserver.Other:   "name another address with -",
+		}[httpserver.RefusalOf(cause)]
+		return Finding{name, Fault, fmt.Sprintf("%s (-%s) can not be used: %s", at, flag, cause), mend + flag}
 	}
 	if flag != "listen" {
 		return Finding{name, OK, at + " (-" + flag + ") is in use, and a program has the state file", ""}

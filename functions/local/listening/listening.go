@@ -19,6 +19,7 @@ import (
 
 	"tocsin/functions/local/commandline"
 	"tocsin/functions/local/remote"
+	"tocsin/shared/httpserver"
 )
 
 // Group has the command.
@@ -110,9 +111,9 @@ func (r *receiver) serve(ctx context.Context, at string) error {
 	if err != nil || !remote.Loopback(host) {
 		return fmt.Errorf("-at %q: must be an address of this machine, such as 127.0.0.1:9000", at)
 	}
-	l, err := net.Listen("tcp", at)
+	l, err := httpserver.Listen(at, "at")
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w: stop what uses the port, or choose another with -at", at, err)
+		return err
 	}
 	waiting, done := context.WithCancel(ctx)
 	defer done()
