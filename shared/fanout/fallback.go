@@ -119,7 +119,13 @@ func (f *Fallbacks) hold(ctx context.Context, d *delivery.Delivery, to integrati
 		d.Digest = delivery.FallbackDigest(d.From.Integration)
 		held = delivery.Held{By: delivery.HeldByFallback, Until: spanEnd(now, delivery.FallbackSpan), Merge: true}
 	}
-	if by := longest(m, d.Kinds).AtMost(d.CreatedAt); by.Until.After(held.Until) {
+	var by delivery.Held // of the event that is held for longest
+	for _, p := range apartBy(m, d.Events) {
+		if p.held.Until.After(by.Until) {
+			by = p.held
+		}
+	}
+	if by = by.AtMost(d.CreatedAt); by.Until.After(held.Until) {
 		by.Merge = held.Merge
 		held = by
 	}

@@ -93,6 +93,34 @@ func TestQuietHoursOfTheFallbackHoldAndNeverDrop(t *testing.T) {
 	}
 }
 
+func TestWhatTheFallbackLetsPassByItsTypeGoesAtOnce(t *testing.T) {
+	rules := hold.Rules{Pass: []string{string(event.VulnHigh)},
+		Quiet: []hold.Quiet{{From: "22:00", To: "07:00", Zone: "UTC"}}}
+	high, medium := told("h", event.Vuln, `{"vuln":{"threat":"High"}}`), told("m", event.Vuln,
+		`{"vuln":{"threat":"Medium"}}`)
+	morning, minute := time.Date(2023, 3, 2, 7, 0, 0, 0, time.UTC), night.Truncate(time.Minute).Add(time.Minute)
+	for name, c := range map[string]struct {
+		own, account hold.Rules
+		due          time.Time // of what passes
+	}{
+		"its own quiet hours":     {own: rules},
+		"those of the account":    {account: rules, due: minute}, // people get one message a minute
+		"its own, and by default": {own: hold.Rules{Quiet: rules.Quiet}, due: morning},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := aFallsTo(integration.Integration{ID: "b", Tenant: "42", System: "plain", Hold: c.own})
+			f := fallbacks(people, s)
+			f.Tenants = tenants(c.account)
+			to, err := f.Of(t.Context(), s[0], died(high, high))
+			require.NoError(t, err)
+			require.Equal(t, c.due, to.Made.Due)
+			to, err = f.Of(t.Context(), s[0], died(medium))
+			require.NoError(t, err)
+			require.Equal(t, morning, to.Made.Due)
+		})
+	}
+}
+
 func TestWhatDoesNotFallBackSaysWhy(t *testing.T) {
 	b := integration.Integration{ID: "b", Tenant: "42", System: "plain"}
 	off := b

@@ -238,10 +238,9 @@ func (w *fates) falling(i, to *receiving, ids []string) (f fate) {
 		f = fate{digest: "fallback/" + i.id, held: "fallback", due: w.now.Truncate(time.Minute).Add(time.Minute)}
 	}
 	for _, id := range ids {
-		for _, t := range types(w.known[id].kind) {
-			if by, _, until := w.holds(to, w.known[id].kind, t, w.now); by != "" && until.After(f.due) {
-				f.held, f.due = by, until
-			}
+		e := w.known[id]
+		if by, _, until := w.holds(to, e.kind, e.as(), w.now); by != "" && until.After(f.due) {
+			f.held, f.due = by, until
 		}
 	}
 	return f
