@@ -136,8 +136,11 @@ func list() commandline.Command {
 // Row is a line of the log, with tabs between the columns.
 func Row(d client.LogView) string {
 	reason := ""
-	if d.Reason != nil {
+	switch {
+	case d.Reason != nil && *d.Reason != "":
 		reason = *d.Reason
+	case d.Held != nil && d.State == client.LogViewStatePending:
+		reason = "held " + held(*d.Held, true)
 	}
 	return strings.Join([]string{d.CreatedAt.Local().Format(time.DateTime), d.Id, plaintext.Line(d.Integration.Name),
 		string(d.State), plaintext.Line(strings.Join(d.Kinds, ",")), fmt.Sprint(d.Count), plaintext.Line(reason)}, "\t")
@@ -214,6 +217,7 @@ func tell(out io.Writer, to client.LogTarget, d client.DeliveryDetail) {
 	if d.Due != nil {
 		fmt.Fprintf(out, "due          %s\n", d.Due.Local().Format(time.DateTime))
 	}
+	tellWay(out, d)
 	if d.Reason != nil && *d.Reason != "" {
 		fmt.Fprintf(out, "reason       %s\n", plaintext.Line(*d.Reason))
 	}
@@ -237,6 +241,57 @@ func tell(out io.Writer, to client.LogTarget, d client.DeliveryDetail) {
 		fmt.Fprintf(out, "event        %s %s, of %s\n", plaintext.Line(e.Kind), plaintext.Line(e.Id),
 			e.Time.Local().Format(time.DateTime))
 	}
+}
+
+// tellWay writes what waits with a delivery, what is one message with it, and where it comes from and goes to.
+func tellWay(out io.Writer, d client.DeliveryDetail) {
+	if d.Held != nil {
+		fmt.Fprintf(out, "held         %s\n", held(*d.Held, d.State == client.DeliveryDetailStatePending))
+	}
+	if d.Digest != nil {
+		why := map[client.DeliveryDetailDigest]string{client.DeliveryDetailDigestGroup: "they are grouped",
+			client.DeliveryDetailDigestStorm: "there were too many", client.DeliveryDetailDigestQuiet: "quiet hours held them",
+			client.DeliveryDetailDigestMute:     "a mute held them",
+			client.DeliveryDetailDigestFallback: "they fell back within a minute"}[*d.Digest]
+		fmt.Fprintf(out, "one message  of %d events: %s\n", d.Count, why)
+	}
+	if f := d.From; f != nil {
+		fmt.Fprintf(out, "from         %s (%s)%s: %s\n", plaintext.Line(f.Name), f.IntegrationId,
+			delivered(f.DeliveryId), plaintext.Line(f.Reason))
+	}
+	if f := d.Fallback; f != nil {
+		why := ""
+		if f.Why != nil {
+			why = ": its events went nowhere else, because " + map[client.FallbackViewWhy]string{
+				client.FallbackViewWhyDeleted:  "it was deleted",
+				client.FallbackViewWhyDisabled: "it was disabled",
+				client.FallbackViewWhyDirect:   "they are for this integration alone, or tell of the fallback itself",
+				client.FallbackViewWhyOnce:     "they came by fallback, and events fall back once",
+			}[*f.Why]
+		}
+		fmt.Fprintf(out, "fallback     %s%s%s\n", f.IntegrationId, delivered(f.DeliveryId), why)
+	}
+}
+
+// held says by what a delivery is held, or was.
+func held(h client.HeldView, waits bool) string {
+	by := map[client.HeldViewBy]string{client.HeldViewByQuiet: "by quiet hours", client.HeldViewByMute: "by a mute",
+		client.HeldViewByFallback: "for what else falls back within the minute"}[h.By]
+	if h.Account != nil && *h.Account {
+		by += " of the account"
+	}
+	until := ", at the latest until " // when it was sent says more
+	if waits {
+		until = " until "
+	}
+	return by + until + h.Until.Local().Format(time.DateTime)
+}
+
+func delivered(id *string) string {
+	if id == nil {
+		return ""
+	}
+	return ", delivery " + *id
 }
 
 // tellRequests writes requests and mails for a person.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"tocsin/functions/local/commandline"
 	"tocsin/functions/local/remote"
@@ -55,11 +56,24 @@ func list() commandline.Command {
 			}
 			rows := make([]string, len(whole.Items))
 			for n, i := range whole.Items {
-				rows[n] = fmt.Sprintf("%s\t%s\t%s\t%s", i.Id, plaintext.Line(i.Name), i.System, i.State)
+				rows[n] = fmt.Sprintf("%s\t%s\t%s\t%s", i.Id, plaintext.Line(i.Name), i.System, condition(i))
 			}
 			return s.PrintList(whole, "ID\tNAME\tSYSTEM\tSTATE", rows)
 		},
 	}
+}
+
+// condition is the state of an integration, and whether it is muted.
+func condition(i client.IntegrationView) string {
+	m := i.Muted
+	if m == nil {
+		return string(i.State)
+	}
+	then := ""
+	if m.Then != nil && *m.Then == client.MuteViewThenDrop {
+		then = ", what comes is dropped"
+	}
+	return fmt.Sprintf("%s, muted until %s%s", i.State, m.Until.Local().Format(time.DateTime), then)
 }
 
 // All reads every page of the list.

@@ -3,6 +3,7 @@ package integrations
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -29,4 +30,14 @@ func TestAStepThatFailedIsSaidInWordsOfItsOwn(t *testing.T) {
 	var out strings.Builder
 	tell(&out, client.TestStepView{Kind: "teleported", Failed: &failed})
 	require.Equal(t, "  after 0 ms: failed: teleported\n", out.String())
+}
+
+// An integration that drops all that comes was listed as ok and no more.
+func TestAListSaysWhatIsMuted(t *testing.T) {
+	i, drop := client.IntegrationView{State: client.IntegrationViewStateOk}, client.MuteViewThenDrop
+	require.Equal(t, "ok", condition(i))
+	i.Muted = &client.MuteView{Until: time.Date(2026, 3, 1, 15, 0, 0, 0, time.Local)}
+	require.Equal(t, "ok, muted until 2026-03-01 15:00:00", condition(i))
+	i.Muted.Then = &drop
+	require.Equal(t, "ok, muted until 2026-03-01 15:00:00, what comes is dropped", condition(i))
 }
