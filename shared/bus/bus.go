@@ -144,7 +144,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var refused *sigv4.Error
 	if !errors.As(err, &refused) {
-		h.Log.Error("a call could not be checked", "error", err.Error())
+		h.lines.Add(h.Log, h.Now().UTC(), slog.LevelError, logsample.Kind{Class: "not checked"},
+			"a call could not be checked", "error", err.Error())
 		refused = &sigv4.Error{Status: http.StatusInternalServerError, Code: "InternalFailure",
 			Message: "the call could not be checked: make it again"}
 	}
@@ -188,7 +189,9 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request, req request) {
 		if err != nil {
 			fault = "InternalException"
 			h.giveBack(tenants, waits)
-			h.Log.Error("events could not be stored", "entries", len(entries), "error", err.Error())
+			// Publishers call again, and the disk that is full can be that of the log.
+			h.lines.Add(h.Log, now, slog.LevelError, logsample.Kind{Class: "not stored"}, "events could not be stored",
+				"entries", len(entries), "error", err.Error())
 			h.fail(w, http.StatusInternalServerError, "InternalException",
 				"the events could not be stored: send them again")
 			return

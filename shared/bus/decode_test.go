@@ -6,6 +6,7 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -208,6 +209,29 @@ func TestS4CallsInProgressAreBounded(t *testing.T) {
 			require.Equal(t, http.StatusOK, <-codes)
 		}
 		require.Equal(t, http.StatusOK, call(h, strings.NewReader(body)).Code)
+	})
+}
+
+// full is a disk without room.
+type full struct{}
+
+func (full) Put(context.Context, []delivery.Entry) error { return errors.New("disk full") }
+
+// TestAFullDiskIsNoFloodInTheLog: each call that was refused made a line, on a disk that can be that of the log.
+func TestAFullDiskIsNoFloodInTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		h := bus.Handler(bus.Config{Store: full{}, Name: "tocsin", NewID: func() string { return "1" }, Now: time.Now,
+			Log: slog.New(slog.NewTextHandler(&log, nil))})
+		for range 120 { // a minute
+			require.Equal(t, http.StatusInternalServerError, call(h, strings.NewReader(body)).Code)
+			time.Sleep(500 * time.Millisecond)
+		}
+		time.Sleep(2 * time.Minute)
+		said := strings.Split(strings.TrimSpace(log.String()), "\n")
+		require.Len(t, said, 2, "the first, and those of a minute")
+		require.Contains(t, said[0], `level=ERROR msg="events could not be stored" entries=1 error="disk full"`)
+		require.Contains(t, said[1], "count=119")
 	})
 }
 
