@@ -243,8 +243,8 @@ type Response struct {
 	// At is when the answer came, by our own clock: a wait that the system names as a time is measured from it.
 	At time.Time
 	// Recipient says that the answer to a mail is about its receiver alone (a reply to RCPT TO, or what SES says of
-	// that address), and not about the mail service (greeting, MAIL FROM, DATA).
-	Recipient bool
+	// that address), Ours that it is about us (signing in, MAIL FROM), and neither that it is the mail service's.
+	Recipient, Ours bool
 	// Broken: the connection ended, or the time was up, before the whole answer came, and Body holds what came of it.
 	// The status stands. Where the words of a success decide they are not known: see BrokenOff.
 	Broken bool
@@ -264,8 +264,7 @@ type Verdict struct {
 	// throttling of a provider. The part is tried again as any failed one. The lane's pace learns from it, and it
 	// counts neither for nor against the system's health. RetryAfter says how long, 0 when the system did not say.
 	Pace bool
-	// Ours says that the failure is the deployment's own (it has no credentials to ask with): it counts neither for nor
-	// against the system's health.
+	// Ours says that the failure is the deployment's own (it has no credentials to ask with): it counts as Pace does.
 	Ours bool
 	// Apart says that the failure is about this part alone (a receiver's mailbox, one record) and not about the system:
 	// the other parts are tried in the same attempt, and it counts neither for nor against the system's health. Without
@@ -292,8 +291,7 @@ type Verdict struct {
 	// Next is the request that goes on from a success, where it is made of the answer; nil = there is none. See
 	// Follower.
 	Next *Request
-	// Without names a feature of the request that the system did not take, "" for none: the request is sent once more
-	// without it (see Spare).
+	// Without names a feature that the system did not take, "" for none: the request goes once more without it (Spare).
 	Without Feature
 	// Adapt is what the answer changes in the read-only parameters of the integration, as a merge patch (RFC 7396); nil
 	// for nothing: a Telegram group that became another chat.
@@ -301,8 +299,11 @@ type Verdict struct {
 }
 
 // NotReady is the error of Encode when nothing can be sent before something is done at the system's side or in the
-// deployment. Reason tells an administrator what.
-type NotReady struct{ Reason string }
+// deployment (Ours). Reason tells an administrator what.
+type NotReady struct {
+	Reason string
+	Ours   bool
+}
 
 func (e *NotReady) Error() string { return e.Reason }
 

@@ -736,8 +736,7 @@ func overlay(under, over json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(members)
 }
 
-// sentences turns a validation error into one problem for each leaf. No sentence quotes the value: it may be
-// a secret.
+// sentences turns a validation error into one problem for each leaf. No sentence quotes the value: it may be a secret.
 func sentences(e *jsonschema.ValidationError, problems InvalidParameters) InvalidParameters {
 	for _, cause := range e.Causes {
 		problems = sentences(cause, problems)

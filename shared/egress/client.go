@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -97,7 +98,7 @@ func tellFailed(ctx context.Context, err error) {
 
 func (c *Client) do(x *exchange) (response destination.Response, err error) {
 	if x.at, err = c.route(x.request.URL); err != nil {
-		return response, &Failure{Forbidden, "the address " + err.Error()}
+		return response, &Failure{Kind: Forbidden, Reason: "the address " + err.Error(), Ours: c.policy.Local}
 	}
 	at := place{setting: setting(x.request.Transport), host: x.at.url.Host}
 	through, err := c.connections(at)
@@ -118,6 +119,10 @@ func (c *Client) do(x *exchange) (response destination.Response, err error) {
 	}
 	if (err != nil || response.Broken) && x.late() && (x.reused || x.shared) {
 		c.leave(at, through)
+	}
+	if err == nil && response.Status == http.StatusProxyAuthRequired && x.at.url.Scheme == "http" &&
+		c.options.Proxy.leadsTo(x.at.address) {
+		err = &proxyError{proxy: c.options.Proxy.address, status: response.Status} // it is the proxy that asks
 	}
 	if cause := x.caller.Err(); cause != nil && response.Broken {
 		return destination.Response{}, cause
@@ -149,15 +154,15 @@ func (c *Client) route(address string) (*route, error) {
 
 func (c *Client) mail(ctx context.Context, m destination.Mail) (destination.Response, error) {
 	if c.options.Mailer == nil {
-		return destination.Response{}, &Failure{Mail,
-			"this deployment sends no mail: ask its operator to configure a mail server"}
+		return destination.Response{}, &Failure{Kind: Mail, Ours: true,
+			Reason: "this deployment sends no mail: ask its operator to configure a mail server"}
 	}
 	answer, err := c.options.Mailer.Send(ctx, m)
 	if err != nil {
 		if cause := ctx.Err(); cause != nil {
 			return destination.Response{}, cause
 		}
-		return destination.Response{}, &Failure{Mail, err.Error()}
+		return destination.Response{}, &Failure{Kind: Mail, Reason: err.Error()}
 	}
 	if answer.Status != destination.MailNotSent {
 		step.Done(ctx, step.Answered)

@@ -122,16 +122,17 @@ func (c *Client) pool(t destination.Transport) (*pool, error) {
 			roots = x509.NewCertPool()
 		}
 		if !roots.AppendCertsFromPEM([]byte(t.CA)) {
-			return nil, &Failure{TLS,
-				"the CA certificate of this integration can not be read: paste it again, in PEM form"}
+			return nil, &Failure{Kind: TLS,
+				Reason: "the CA certificate of this integration can not be read: paste it again, in PEM form"}
 		}
 		config.RootCAs = roots
 	}
 	if t.Identity != (destination.Identity{}) {
 		own, err := t.Identity.TLS()
 		if err != nil {
-			return nil, &Failure{TLS,
-				"the client certificate of this integration can not be read: paste it and its key again, in PEM form"}
+			return nil, &Failure{Kind: TLS,
+				Reason: "the client certificate of this integration can not be read: paste it and its key again, " +
+					"in PEM form"}
 		}
 		config.GetClientCertificate = func(asked *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			step.Done(asked.Context(), step.Certificate)

@@ -139,16 +139,17 @@ func (x *exchange) explain(ctx context.Context, err error, host string) error {
 	shown := x.request.Transport.Identity != (destination.Identity{})
 	switch {
 	case errors.As(explained, &f) && f.Kind == Forbidden && x.client.policy.Local:
-		return &Failure{Forbidden, host + " leads to an address that is not public: private, loopback and link-local " +
-			"addresses are not allowed: to send there, Tocsin has to be started with -allow " + host}
+		return &Failure{Kind: Forbidden, Ours: true, Reason: host + " leads to an address that is not " +
+			"public: private, loopback and link-local addresses are not allowed: to send there, " +
+			"Tocsin has to be started with -allow " + host}
 	case f == nil || !closed(err):
 	case f.Kind == TLS && shown:
-		return &Failure{TLS, "no secure connection to " + host + ": " + closedHandshake +
+		return &Failure{Kind: TLS, Reason: "no secure connection to " + host + ": " + closedHandshake +
 			": it may not take our client certificate"}
 	case f.Kind == Closed && x.answered.Load():
 		return cutOff(host)
 	case f.Kind == Closed && shown:
-		return &Failure{Closed, f.Reason + ": it may not take our client certificate"}
+		return &Failure{Kind: Closed, Reason: f.Reason + ": it may not take our client certificate"}
 	}
 	return explained
 }

@@ -41,9 +41,15 @@ const (
 type Failure struct {
 	Kind   Kind
 	Reason string
+	// Ours says that it is certainly a fault of this deployment: the integration's settings can be right, and its
+	// system was asked nothing.
+	Ours bool
 }
 
 func (f *Failure) Error() string { return f.Reason }
+
+// CertainlyOurs reports whether only the deployment's operator can do something about it.
+func (f *Failure) CertainlyOurs() bool { return f.Ours }
 
 // MaybeOurs reports whether this deployment's own network can be the reason: DNS, the way out, its proxy.
 func (f *Failure) MaybeOurs() bool {
@@ -76,7 +82,9 @@ func explain(ctx context.Context, err error, host string, open, timeout time.Dur
 	if cause := ctx.Err(); cause != nil {
 		return cause
 	}
-	fail := func(k Kind, format string, args ...any) error { return &Failure{k, fmt.Sprintf(format, args...)} }
+	fail := func(k Kind, format string, args ...any) error {
+		return &Failure{Kind: k, Reason: fmt.Sprintf(format, args...)}
+	}
 	var dns *net.DNSError
 	var late *openTimeout
 	var proxy *proxyError
@@ -84,7 +92,7 @@ func explain(ctx context.Context, err error, host string, open, timeout time.Dur
 	case errors.Is(err, errMalformed):
 		return fail(Protocol, "the request could not be made: check the URL and the headers")
 	case errors.As(err, &proxy):
-		return fail(ByProxy, "no connection to %s: %s", host, proxy.reason())
+		return byProxy(host, proxy)
 	case errors.As(err, &late) && late.connected:
 		return fail(OpenTimeout,
 			"%s took the connection and did not finish the TLS handshake within %s: check scheme and port", host, open)
@@ -128,13 +136,18 @@ func explain(ctx context.Context, err error, host string, open, timeout time.Dur
 	}
 }
 
+// byProxy is a connection that the deployment's proxy does not make.
+func byProxy(host string, e *proxyError) *Failure {
+	return &Failure{Kind: ByProxy, Reason: "no connection to " + host + ": " + e.reason(), Ours: e.ours()}
+}
+
 // closedHandshake are words for the other side's end of a connection before TLS came about.
 const closedHandshake = "it closed the connection during the TLS handshake"
 
 // cutOff is an answer of which only something came.
 func cutOff(host string) *Failure {
-	return &Failure{Protocol, host + " gave an answer that can not be read: it was cut off in its first lines, or " +
-		"breaks the rules of HTTP"}
+	return &Failure{Kind: Protocol, Reason: host + " gave an answer that can not be read: it was cut off in its first " +
+		"lines, or breaks the rules of HTTP"}
 }
 
 // errMalformed is a request that net/http does not take; its own text can quote the address.

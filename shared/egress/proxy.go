@@ -114,6 +114,8 @@ type proxyError struct {
 	proxy  string
 	status int // 0: it could not be reached or did not answer as a proxy
 	cause  error
+	// dialling: the connection to the proxy did not come about. Else it took it, and was asked for a tunnel.
+	dialling bool
 }
 
 func (e *proxyError) Error() string {
@@ -140,6 +142,18 @@ func (e *proxyError) reason() string {
 	}
 }
 
+// ours reports whether the proxy itself is in the way. What it answers else can be about the system: that its name is
+// not known (404 of some proxies, 503 of others), or that it can not be reached.
+func (e *proxyError) ours() bool {
+	switch e.status {
+	case 0:
+		return e.dialling || !closed(e.cause) && !timedOut(e.cause)
+	case http.StatusProxyAuthRequired, http.StatusForbidden, http.StatusMethodNotAllowed:
+		return true
+	}
+	return false
+}
+
 func (e *proxyError) Unwrap() error { return e.cause }
 
 // dial connects to the proxy itself, which may be private: the operator names it. The standard dialer races its
@@ -147,7 +161,7 @@ func (e *proxyError) Unwrap() error { return e.cause }
 func (p *Proxy) dial(ctx context.Context) (net.Conn, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.address)
 	if err != nil {
-		return nil, &proxyError{proxy: p.address, cause: err}
+		return nil, &proxyError{proxy: p.address, cause: err, dialling: true}
 	}
 	if !p.secure {
 		return conn, nil
@@ -155,7 +169,7 @@ func (p *Proxy) dial(ctx context.Context) (net.Conn, error) {
 	secured := tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS12, ServerName: p.host})
 	if err := secured.HandshakeContext(ctx); err != nil {
 		conn.Close()
-		return nil, &proxyError{proxy: p.address, cause: err}
+		return nil, &proxyError{proxy: p.address, cause: err, dialling: true}
 	}
 	return secured, nil
 }

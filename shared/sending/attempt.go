@@ -63,7 +63,7 @@ func (s *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *a
 		if cause := ctx.Err(); cause != nil {
 			return result{}, cause
 		}
-		return result{Verdict: destination.Verdict{Reason: err.Error()}, mark: Ill}, nil
+		return result{Verdict: destination.Verdict{Reason: err.Error(), Ours: true}}, nil // a report of our own
 	}
 	lane := delivery.Lane{Tenant: d.Tenant, Integration: d.Integration}
 	whole := parts.Span{To: len(notifications)}

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/url"
 	"time"
 
 	"tocsin/shared/delivery"
-	"tocsin/shared/destination"
 	"tocsin/shared/logsample"
 )
 
@@ -18,18 +16,6 @@ var ErrEgress = errors.New("nothing can be reached from here: the way out of thi
 
 // EgressPause is how long an integration is left alone then.
 const EgressPause = 10 * time.Second
-
-// lost is the host that an error says could not be reached for a reason that can be our own, "" for every other error.
-func lost(err error, q destination.Request) string {
-	var ours interface{ MaybeOurs() bool }
-	if q.Mail != nil || !errors.As(err, &ours) || !ours.MaybeOurs() {
-		return ""
-	}
-	if u, err := url.Parse(q.URL); err == nil {
-		return u.Host
-	}
-	return ""
-}
 
 // egressGone notes an attempt for the egress breaker, and tells of the loss of the way out once a minute.
 func (s *Sender) egressGone(ctx context.Context, d delivery.Delivery, a attempt) bool {

@@ -10,6 +10,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/integration"
 	"tocsin/shared/redact"
+	"tocsin/shared/sending/reachability"
 )
 
 // request sends one request. One that asks for a feature which the system turns out not to take is sent once more
@@ -78,8 +79,8 @@ func (s *Sender) exchange(ctx context.Context, r *Target, q destination.Request,
 			return destination.Verdict{}, err
 		}
 		a.Status, a.Answer, a.Gone = 0, "", false
-		a.lost = lost(err, q)
-		return destination.Verdict{Reason: err.Error()}, nil
+		a.lost = reachability.Lost(err, q)
+		return reachability.Unsent(err), nil
 	}
 	a.lost = ""
 	response.At = s.Now()

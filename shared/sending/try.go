@@ -143,7 +143,7 @@ func (t *try) unwritten(s parts.Span, err error) {
 	var notReady *destination.NotReady
 	switch {
 	case errors.As(err, &notReady):
-		t.ended = &destination.Verdict{Reason: notReady.Reason}
+		t.ended = &destination.Verdict{Reason: notReady.Reason, Ours: notReady.Ours}
 	case s.Len() > 1:
 		t.halve(s)
 	default:

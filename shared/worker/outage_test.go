@@ -233,3 +233,28 @@ func TestTheWayOutIsGoneForABatchWorker(t *testing.T) {
 		require.Zero(t, s.batches.count(delivery.Pending))
 	})
 }
+
+// TestAFaultThatIsCertainlyOursCountsAgainstNobodyHoweverFewItMeets: one integration behind a proxy that refuses our
+// password.
+func TestAFaultThatIsCertainlyOursCountsAgainstNobodyHoweverFewItMeets(t *testing.T) {
+	for _, ours := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			r := start(t, worker.Limits{}, func(context.Context, destination.Request) (destination.Response, error) {
+				time.Sleep(10 * time.Millisecond)
+				return destination.Response{}, &egress.Failure{Kind: egress.ByProxy, Reason: "407", Ours: ours}
+			})
+			defer r.stop()
+			r.add("a")
+			for n := range 200 {
+				r.send("a", fmt.Sprintf("d%03d", n))
+			}
+			pass(20 * time.Minute)
+			i, err := r.integrations.Get(t.Context(), "42", "a")
+			require.NoError(t, err)
+			require.Equal(t, ours, i.Enabled())
+			if ours {
+				require.NotZero(t, r.queue.count(delivery.Retrying)+r.queue.count(delivery.Pending), "it is tried on")
+			}
+		})
+	}
+}

@@ -153,7 +153,8 @@ func plain(n notification.Notification) string {
 }
 
 // Judge goes by what the mail service answered: 250 is taken, and a mail that is settled without being sent says why.
-// A refusal of the receiver is that receiver's alone; a server that asks to slow down is no failure of it.
+// A refusal of the receiver is that receiver's alone; a server that asks to slow down, or that refuses the platform's
+// own client or sender, is no failure of the integration.
 func (Destination) Judge(r destination.Response) destination.Verdict {
 	switch {
 	case r.Status == destination.MailNotSent:
@@ -175,6 +176,10 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 		v.Pace = true
 		v.Reason += ": the platform's mail server asks to wait or to send less at a time; that is no fault of this " +
 			"integration"
+	case r.Ours || said.AboutUs():
+		v.Ours = true
+		v.Reason += ": the platform's mail server refuses the platform (how it signs in, its host or its sending " +
+			"address); that is no fault of this integration: tell the deployment's operator"
 	}
 	return v
 }

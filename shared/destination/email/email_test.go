@@ -84,6 +84,10 @@ func TestH5AnInternationalisedAddressIsTakenAndGetsOneMail(t *testing.T) {
 		"whoever else is told, a repeat has the same id")
 }
 
+// refusesUs is what is said of a refusal of the platform's own client or sender.
+const refusesUs = ": the platform's mail server refuses the platform (how it signs in, its host or its sending " +
+	"address); that is no fault of this integration: tell the deployment's operator"
+
 func TestH2ARefusedReceiverIsNoFailureOfTheServiceAndPaceIsNone(t *testing.T) {
 	for _, c := range []struct {
 		answer destination.Response
@@ -103,7 +107,12 @@ func TestH2ARefusedReceiverIsNoFailureOfTheServiceAndPaceIsNone(t *testing.T) {
 		{destination.Response{Status: 550, Body: []byte("5.7.1 no")},
 			destination.Verdict{Reason: "the mail server answered 550 5.7.1 no"}},
 		{destination.Response{Status: 535, Body: []byte("5.7.8 who are you")},
-			destination.Verdict{Reason: "the mail server answered 535 5.7.8 who are you"}},
+			destination.Verdict{Ours: true, Reason: "the mail server answered 535 5.7.8 who are you" + refusesUs}},
+		{destination.Response{Status: 550, Body: []byte("5.7.1 no"), Ours: true}, // to MAIL FROM
+			destination.Verdict{Ours: true, Reason: "the mail server answered 550 5.7.1 no" + refusesUs}},
+		{destination.Response{Status: 554, Body: []byte("5.7.1 <ada@example.com>: Relay access denied")},
+			destination.Verdict{Ours: true,
+				Reason: "the mail server answered 554 5.7.1 <ada@example.com>: Relay access denied" + refusesUs}},
 		{destination.Response{Status: 451, Body: []byte("Temporary local problem")},
 			destination.Verdict{Reason: "the mail server answered 451 Temporary local problem"}},
 		{destination.Response{Status: 554}, destination.Verdict{Reason: "the mail server answered 554"}},

@@ -179,7 +179,7 @@ func (d Destination) Prepare(ctx context.Context) {
 func (d Destination) Encode(t destination.Target, ns []notification.Notification) ([]destination.Request, error) {
 	p := t.Parameters.(*Parameters)
 	if p.Access == byRole && d.platform.Identity == nil {
-		return nil, &destination.NotReady{Reason: noIdentity}
+		return nil, &destination.NotReady{Reason: noIdentity, Ours: true}
 	}
 	if why := d.platform.refuses(p.Role); p.Access == byRole && why != "" {
 		return nil, &destination.NotReady{Reason: why}

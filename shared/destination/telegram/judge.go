@@ -154,7 +154,9 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 		}
 		return v
 	case !ok:
-		return destination.JudgeSaid(r, map[int]string{404: noAPI}, "")
+		v := destination.JudgeSaid(r, map[int]string{404: noAPI}, "")
+		v.Ours = r.Status == http.StatusNotFound
+		return v
 	}
 	if a.Code == 0 {
 		a.Code = r.Status
@@ -171,6 +173,8 @@ func (Destination) Judge(r destination.Response) destination.Verdict {
 	}
 	v.RetryAfter = max(v.RetryAfter, destination.WaitOf(r, a.RetryAfter.String()))
 	v.Pace = v.Pace || a.RetryAfter != "" // slow mode of a group says 429; a flood of documents can say 400
+	// The token is the deployment's.
+	v.Ours = a.Code == http.StatusUnauthorized || a.Code == http.StatusNotFound
 	v.Gone, v.Unread = known.gone, known.unread || a.Code == http.StatusRequestEntityTooLarge
 	if a.MigrateTo != 0 {
 		v.Adapt = Moved(a.MigrateTo)

@@ -119,7 +119,7 @@ func (d Destination) Encode(t destination.Target, ns []notification.Notification
 	p := t.Parameters.(*Parameters)
 	switch {
 	case d.bot.Token == "":
-		return nil, &destination.NotReady{Reason: NoBot}
+		return nil, &destination.NotReady{Reason: NoBot, Ours: true}
 	case p.ChatID == 0:
 		return nil, &destination.NotReady{
 			Reason: "no Telegram chat is bound to this integration yet: ask for its links and open one in Telegram"}

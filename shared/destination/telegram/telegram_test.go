@@ -220,6 +220,7 @@ func TestAnswers(t *testing.T) {
 			require.Contains(t, v.Reason, c.says)
 			require.Equal(t, c.retry, v.RetryAfter.String())
 			require.Equal(t, c.adapt, string(v.Adapt))
+			require.Equal(t, c.status == 401 || c.status == 404, v.Ours, "the bot's token is the deployment's")
 			agrees(t, c.status, c.body, v)
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -103,6 +104,8 @@ func TestH2WhatSESSaysOfTheReceiverIsTheReceivers(t *testing.T) {
 		require.NoError(t, err, c.code)
 		require.Equal(t, c.status, said.Status, "%s %s", c.code, c.words)
 		require.Equal(t, c.recipient, said.Recipient, "%s %s", c.code, c.words)
+		require.Equal(t, c.http == 403 || c.http == 404 || !c.recipient && strings.Contains(c.words, "is not verified"),
+			said.Ours, "the role, the configuration set and the sender are the stack's: %s %s", c.code, c.words)
 		require.Contains(t, string(said.Body), c.words)
 		require.Equal(t, c.slow, reply.Read(said.Status, string(said.Body)).SlowDown(), "%s %s", c.code, c.words)
 	}

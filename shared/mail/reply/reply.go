@@ -79,6 +79,19 @@ func (r Reply) AboutRecipient(atRCPT bool) bool {
 	return !ours.MatchString(r.Text) && !r.SlowDown()
 }
 
+// AboutUs reports whether a refusal that is not about the receiver is about whoever sends: signing in, the client's
+// host, the sender's address.
+func (r Reply) AboutUs() bool {
+	if r.Code < 400 || r.SlowDown() {
+		return false
+	}
+	switch r.Code {
+	case 530, 534, 535, 538, 454: // RFC 4954, 6, and its predecessor; 454 is also RFC 3207's: no TLS for now
+		return true
+	}
+	return r.Subject == 1 && (r.Detail == 7 || r.Detail == 8) || ours.MatchString(r.Text)
+}
+
 // SlowDown reports whether the server asks for less at a time, or says that our quota is used up: 421 (RFC 5321,
 // 3.8), its own troubles (4.3.z), congestion (4.4.5), too many receivers (4.5.3), a policy of the moment (4.7.z), or
 // its words.

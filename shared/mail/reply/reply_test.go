@@ -1,6 +1,8 @@
 package reply_test
 
 import (
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -81,5 +83,30 @@ func TestH2WhomARefusalIsAbout(t *testing.T) {
 		require.Equal(t, c.about, r.AboutRecipient(c.rcpt), "%d %s", c.code, c.text)
 		require.Equal(t, c.slow, r.SlowDown(), "%d %s", c.code, c.text)
 		require.Equal(t, c.noSuch, r.NoSuchMailbox(), "%d %s", c.code, c.text)
+	}
+}
+
+func TestARefusalOfTheSenderIsAboutUs(t *testing.T) {
+	for said, us := range map[string]bool{
+		"535 5.7.8 Authentication credentials invalid":                                 true,
+		"530 5.7.0 Must issue a STARTTLS command first":                                true,
+		"534 5.7.9 Application-specific password required":                             true,
+		"538 5.7.11 Encryption required for requested authentication mechanism":        true,
+		"454 4.7.0 Temporary authentication failure":                                   true,
+		"554 5.7.1 <bob@x.org>: Relay access denied":                                   true,
+		"550 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.x.y": true,
+		"553 5.7.1 <tocsin@y.org>: Sender address rejected: not owned by user ada":     true,
+		"550 5.1.8 Bad sender's system address":                                        true,
+		"454 Throttling failure: Maximum sending rate exceeded.":                       false,
+		"421 4.3.2 Service shutting down":                                              false,
+		"554 5.7.1 Message rejected as spam":                                           false,
+		"550 5.7.1 no":                                                                 false,
+		"451 Temporary local problem":                                                  false,
+		"250 2.0.0 authenticated":                                                      false,
+	} {
+		code, text, _ := strings.Cut(said, " ")
+		n, err := strconv.Atoi(code)
+		require.NoError(t, err)
+		require.Equal(t, us, reply.Read(n, text).AboutUs(), said)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"tocsin/shared/destination"
+	"tocsin/shared/sending/reachability"
 	"tocsin/shared/step"
 )
 
@@ -99,7 +100,9 @@ func (p *Cache) ask(ctx context.Context, via Transport, now func() time.Time, g 
 	}
 	response, err := via.Do(ctx, q)
 	if err != nil {
-		return Granted{Verdict: destination.Verdict{Reason: "no credential: " + err.Error()}}
+		unsent := reachability.Unsent(err)
+		unsent.Reason = "no credential: " + unsent.Reason
+		return Granted{Verdict: unsent}
 	}
 	at := now()
 	response.At = at

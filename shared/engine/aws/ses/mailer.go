@@ -126,8 +126,9 @@ func answered(err error, to string) (destination.Response, error) {
 	}
 	answer := destination.Response{Status: 554, Body: []byte(api.ErrorCode() + ": " + words),
 		Recipient: aboutAddress(words, to)}
+	answer.Ours = !answer.Recipient && aboutUs(api.ErrorCode(), words)
 	if api.ErrorFault() == smithy.FaultServer {
-		answer.Status, answer.Recipient = 451, false
+		answer.Status, answer.Recipient, answer.Ours = 451, false, false
 	}
 	return answer, nil
 }
@@ -137,6 +138,19 @@ func answered(err error, to string) (destination.Response, error) {
 var throttling = []string{
 	"Throttling", "ThrottlingException", "ThrottledException",
 	"RequestThrottled", "RequestThrottledException", "SlowDown", "RequestLimitExceeded",
+}
+
+// aboutUs reports whether SES refuses the stack: its role, its credentials, its configuration set or its sender. AWS,
+// "Common errors"; API reference, "SendEmail", errors.
+func aboutUs(code, words string) bool {
+	switch code {
+	case "AccessDenied", "AccessDeniedException", "NotAuthorized", "OptInRequired", "NotFoundException",
+		"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch",
+		"ExpiredToken", "ExpiredTokenException", "MissingAuthenticationToken", "IncompleteSignature":
+		return true
+	}
+	words = strings.ToLower(words)
+	return strings.Contains(words, "not verified") || strings.Contains(words, "failed the check")
 }
 
 // aboutAddress reports whether SES refuses the receiver, and not the sender or the mail: an account in the sandbox
