@@ -414,6 +414,49 @@ const (
 	UntakenViewKindIpMarkRequested     UntakenViewKind = "ip_mark_requested"
 )
 
+// Defines values for ListActivityParamsObject.
+const (
+	ListActivityParamsObjectAPIToken              ListActivityParamsObject = "API token"
+	ListActivityParamsObjectCommand               ListActivityParamsObject = "Command"
+	ListActivityParamsObjectDeadLetter            ListActivityParamsObject = "Dead letter"
+	ListActivityParamsObjectEmailIntegration      ListActivityParamsObject = "Email integration"
+	ListActivityParamsObjectIntegration           ListActivityParamsObject = "Integration"
+	ListActivityParamsObjectLinkedTenant          ListActivityParamsObject = "Linked tenant"
+	ListActivityParamsObjectPersonalNotifications ListActivityParamsObject = "Personal notifications"
+	ListActivityParamsObjectReport                ListActivityParamsObject = "Report"
+	ListActivityParamsObjectReportSettings        ListActivityParamsObject = "Report settings"
+	ListActivityParamsObjectSession               ListActivityParamsObject = "Session"
+	ListActivityParamsObjectSuppressedAddress     ListActivityParamsObject = "Suppressed address"
+	ListActivityParamsObjectTenant                ListActivityParamsObject = "Tenant"
+	ListActivityParamsObjectTrigger               ListActivityParamsObject = "Trigger"
+	ListActivityParamsObjectUser                  ListActivityParamsObject = "User"
+)
+
+// Defines values for ListActivityParamsAction.
+const (
+	ListActivityParamsActionAcknowledge  ListActivityParamsAction = "acknowledge"
+	ListActivityParamsActionCreate       ListActivityParamsAction = "create"
+	ListActivityParamsActionDelete       ListActivityParamsAction = "delete"
+	ListActivityParamsActionDisable      ListActivityParamsAction = "disable"
+	ListActivityParamsActionEnable       ListActivityParamsAction = "enable"
+	ListActivityParamsActionErase        ListActivityParamsAction = "erase"
+	ListActivityParamsActionExport       ListActivityParamsAction = "export"
+	ListActivityParamsActionFail         ListActivityParamsAction = "fail"
+	ListActivityParamsActionLink         ListActivityParamsAction = "link"
+	ListActivityParamsActionMute         ListActivityParamsAction = "mute"
+	ListActivityParamsActionRecover      ListActivityParamsAction = "recover"
+	ListActivityParamsActionRefuseSignIn ListActivityParamsAction = "refuse sign-in"
+	ListActivityParamsActionReplay       ListActivityParamsAction = "replay"
+	ListActivityParamsActionRevoke       ListActivityParamsAction = "revoke"
+	ListActivityParamsActionSignIn       ListActivityParamsAction = "sign in"
+	ListActivityParamsActionSignOut      ListActivityParamsAction = "sign out"
+	ListActivityParamsActionTest         ListActivityParamsAction = "test"
+	ListActivityParamsActionUnlink       ListActivityParamsAction = "unlink"
+	ListActivityParamsActionUnmute       ListActivityParamsAction = "unmute"
+	ListActivityParamsActionUpdate       ListActivityParamsAction = "update"
+	ListActivityParamsActionWork         ListActivityParamsAction = "work"
+)
+
 // Defines values for ListActivityParamsSource.
 const (
 	ListActivityParamsSourceApiToken ListActivityParamsSource = "api_token"
@@ -421,6 +464,49 @@ const (
 	ListActivityParamsSourceMail     ListActivityParamsSource = "mail"
 	ListActivityParamsSourcePlatform ListActivityParamsSource = "platform"
 	ListActivityParamsSourceSystem   ListActivityParamsSource = "system"
+)
+
+// Defines values for ExportActivityParamsObject.
+const (
+	ExportActivityParamsObjectAPIToken              ExportActivityParamsObject = "API token"
+	ExportActivityParamsObjectCommand               ExportActivityParamsObject = "Command"
+	ExportActivityParamsObjectDeadLetter            ExportActivityParamsObject = "Dead letter"
+	ExportActivityParamsObjectEmailIntegration      ExportActivityParamsObject = "Email integration"
+	ExportActivityParamsObjectIntegration           ExportActivityParamsObject = "Integration"
+	ExportActivityParamsObjectLinkedTenant          ExportActivityParamsObject = "Linked tenant"
+	ExportActivityParamsObjectPersonalNotifications ExportActivityParamsObject = "Personal notifications"
+	ExportActivityParamsObjectReport                ExportActivityParamsObject = "Report"
+	ExportActivityParamsObjectReportSettings        ExportActivityParamsObject = "Report settings"
+	ExportActivityParamsObjectSession               ExportActivityParamsObject = "Session"
+	ExportActivityParamsObjectSuppressedAddress     ExportActivityParamsObject = "Suppressed address"
+	ExportActivityParamsObjectTenant                ExportActivityParamsObject = "Tenant"
+	ExportActivityParamsObjectTrigger               ExportActivityParamsObject = "Trigger"
+	ExportActivityParamsObjectUser                  ExportActivityParamsObject = "User"
+)
+
+// Defines values for ExportActivityParamsAction.
+const (
+	ExportActivityParamsActionAcknowledge  ExportActivityParamsAction = "acknowledge"
+	ExportActivityParamsActionCreate       ExportActivityParamsAction = "create"
+	ExportActivityParamsActionDelete       ExportActivityParamsAction = "delete"
+	ExportActivityParamsActionDisable      ExportActivityParamsAction = "disable"
+	ExportActivityParamsActionEnable       ExportActivityParamsAction = "enable"
+	ExportActivityParamsActionErase        ExportActivityParamsAction = "erase"
+	ExportActivityParamsActionExport       ExportActivityParamsAction = "export"
+	ExportActivityParamsActionFail         ExportActivityParamsAction = "fail"
+	ExportActivityParamsActionLink         ExportActivityParamsAction = "link"
+	ExportActivityParamsActionMute         ExportActivityParamsAction = "mute"
+	ExportActivityParamsActionRecover      ExportActivityParamsAction = "recover"
+	ExportActivityParamsActionRefuseSignIn ExportActivityParamsAction = "refuse sign-in"
+	ExportActivityParamsActionReplay       ExportActivityParamsAction = "replay"
+	ExportActivityParamsActionRevoke       ExportActivityParamsAction = "revoke"
+	ExportActivityParamsActionSignIn       ExportActivityParamsAction = "sign in"
+	ExportActivityParamsActionSignOut      ExportActivityParamsAction = "sign out"
+	ExportActivityParamsActionTest         ExportActivityParamsAction = "test"
+	ExportActivityParamsActionUnlink       ExportActivityParamsAction = "unlink"
+	ExportActivityParamsActionUnmute       ExportActivityParamsAction = "unmute"
+	ExportActivityParamsActionUpdate       ExportActivityParamsAction = "update"
+	ExportActivityParamsActionWork         ExportActivityParamsAction = "work"
 )
 
 // Defines values for ExportActivityParamsSource.
@@ -478,6 +564,12 @@ const (
 	ListDeliveriesParamsStateDelivered ListDeliveriesParamsState = "delivered"
 	ListDeliveriesParamsStatePending   ListDeliveriesParamsState = "pending"
 	ListDeliveriesParamsStateRetrying  ListDeliveriesParamsState = "retrying"
+)
+
+// Defines values for ListSystemsParamsLanguages.
+const (
+	ListSystemsParamsLanguagesEn ListSystemsParamsLanguages = "en"
+	ListSystemsParamsLanguagesJa ListSystemsParamsLanguages = "ja"
 )
 
 // Defines values for ListTriggersParamsStatus.
@@ -3339,12 +3431,12 @@ type ListActivityParams struct {
 	// Person e-mail address of who did it, or by of an entry without one
 	Person *string `form:"person,omitempty" json:"person,omitempty"`
 
-	// Object type of object, such as Integration
-	Object   *string `form:"object,omitempty" json:"object,omitempty"`
-	ObjectId *string `form:"object_id,omitempty" json:"object_id,omitempty"`
+	// Object type of object
+	Object   *ListActivityParamsObject `form:"object,omitempty" json:"object,omitempty"`
+	ObjectId *string                   `form:"object_id,omitempty" json:"object_id,omitempty"`
 
-	// Action such as update
-	Action *string `form:"action,omitempty" json:"action,omitempty"`
+	// Action what was done
+	Action *ListActivityParamsAction `form:"action,omitempty" json:"action,omitempty"`
 
 	// Source through what
 	Source *ListActivityParamsSource `form:"source,omitempty" json:"source,omitempty"`
@@ -3365,6 +3457,12 @@ type ListActivityParams struct {
 	Tenant *Tenant `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
+// ListActivityParamsObject defines parameters for ListActivity.
+type ListActivityParamsObject string
+
+// ListActivityParamsAction defines parameters for ListActivity.
+type ListActivityParamsAction string
+
 // ListActivityParamsSource defines parameters for ListActivity.
 type ListActivityParamsSource string
 
@@ -3373,12 +3471,12 @@ type ExportActivityParams struct {
 	// Person e-mail address of who did it, or by of an entry without one
 	Person *string `form:"person,omitempty" json:"person,omitempty"`
 
-	// Object type of object, such as Integration
-	Object   *string `form:"object,omitempty" json:"object,omitempty"`
-	ObjectId *string `form:"object_id,omitempty" json:"object_id,omitempty"`
+	// Object type of object
+	Object   *ExportActivityParamsObject `form:"object,omitempty" json:"object,omitempty"`
+	ObjectId *string                     `form:"object_id,omitempty" json:"object_id,omitempty"`
 
-	// Action such as update
-	Action *string `form:"action,omitempty" json:"action,omitempty"`
+	// Action what was done
+	Action *ExportActivityParamsAction `form:"action,omitempty" json:"action,omitempty"`
 
 	// Source through what
 	Source *ExportActivityParamsSource `form:"source,omitempty" json:"source,omitempty"`
@@ -3395,6 +3493,12 @@ type ExportActivityParams struct {
 	// Tenant The tenant that the call is for, when a global role acts for one that is linked to its own (`GET /v1/tenants` lists them); without it your own, or the only one that your API token is for. A plain role, and a tenant that is not linked or does not exist, are answered 403. What belongs to a person (`/v1/profile/…`) stays that of the home tenant.
 	Tenant *Tenant `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
+
+// ExportActivityParamsObject defines parameters for ExportActivity.
+type ExportActivityParamsObject string
+
+// ExportActivityParamsAction defines parameters for ExportActivity.
+type ExportActivityParamsAction string
 
 // ExportActivityParamsSource defines parameters for ExportActivity.
 type ExportActivityParamsSource string
@@ -3945,7 +4049,7 @@ type ListSystemsParams struct {
 	Brief *bool `form:"brief,omitempty" json:"brief,omitempty"`
 
 	// Languages languages, beside English, in which the steps at the systems' sides are answered, such as ja
-	Languages []string `form:"languages,omitempty" json:"languages,omitempty"`
+	Languages []ListSystemsParamsLanguages `form:"languages,omitempty" json:"languages,omitempty"`
 
 	// Tenant The tenant that the call is for, when a global role acts for one that is linked to its own (`GET /v1/tenants` lists them); without it your own, or the only one that your API token is for. A plain role, and a tenant that is not linked or does not exist, are answered 403. What belongs to a person (`/v1/profile/…`) stays that of the home tenant.
 	Tenant *Tenant `form:"tenant,omitempty" json:"tenant,omitempty"`
@@ -3953,6 +4057,9 @@ type ListSystemsParams struct {
 	// AcceptLanguage the language of the titles and helps, those of the fields included: English or Japanese
 	AcceptLanguage *string `json:"Accept-Language,omitempty"`
 }
+
+// ListSystemsParamsLanguages defines parameters for ListSystems.
+type ListSystemsParamsLanguages string
 
 // ListTenantsParams defines parameters for ListTenants.
 type ListTenantsParams struct {

@@ -59,7 +59,7 @@ func TestWhatAnInstallationWouldRefuseOfAFileIsToldBeforeTheFirstChange(t *testi
 		"a filter that can never apply": {replace("    events: [system]\n", "    events: [system]\n    filters: "+
 			"[{id: severity, operator: eq, values: [high]}]\n"), `line 6: integration "Ops": filters: id: can never ` +
 			"apply: only events of vuln_high, "},
-		"filters of a trigger that leave everything out": {replace("user_created\n", "user_created\n    filters: [{id: "+
+		"filters of a trigger that leave all out": {replace("user_created\n", "user_created\n    filters: [{id: "+
 			"role, operator: eq, values: [admin]}]\n") + "  Burst:\n    template_id: " +
 			"attacks_exceeded\n    threshold: {count: 1, period: 60}\n    filters:\n" +
 			"      - {id: target, operator: eq, values: [server]}\n" +

@@ -241,7 +241,7 @@ func TestTheCatalogueIsGroupedAsInTheFacts(t *testing.T) {
 // Set-up texts are long: those of further languages are answered to who asks for them.
 func TestSetUpTextsAreAnsweredInTheLanguagesThatWereAskedFor(t *testing.T) {
 	r := start(t)
-	for query, want := range map[string][]string{"": nil, "?languages=fr": nil, "?languages=fr,ja": {"ja"}} {
+	for query, want := range map[string][]string{"": nil, "?languages=en": nil, "?languages=en,ja": {"ja"}} {
 		var got struct {
 			Groups []struct {
 				Systems []struct {

@@ -32,14 +32,14 @@ func TestAFilterThatCanNeverApplyToAnIntegrationIsRefused(t *testing.T) {
 		takes, offered []event.Type
 		filters, want  string
 	}{
-		{[]event.Type{event.System}, event.Advanced(), fromNL, "filters.0.id can never apply: only events of siem have " +
-			"what it looks at, and none of these types is chosen"},
+		{[]event.Type{event.System}, event.Advanced(), fromNL, "filters.0.id can never apply: only events of siem " +
+			"have what it looks at, and none of these types is chosen"},
 		{[]event.Type{event.System}, event.Advanced(), notNL, "filters.0.id can never apply: only events of siem"},
 		{[]event.Type{event.System}, event.Basic(), fromNL, "filters.0.id can never apply: no event that comes here"},
-		{[]event.Type{event.Scope}, event.Basic(), critical, "filters.0.id can never apply: only events of vuln_high, " +
-			"vuln_medium, vuln_low, security_issue_critical, security_issue_high, security_issue_medium, " +
+		{[]event.Type{event.Scope}, event.Basic(), critical, "filters.0.id can never apply: only events of " +
+			"vuln_high, vuln_medium, vuln_low, security_issue_critical, security_issue_high, security_issue_medium, " +
 			"security_issue_low, security_issue_info have"},
-		{[]event.Type{event.ReportDaily}, event.Mailed(), critical, "filters.0.id can never apply: only events of vuln"},
+		{[]event.Type{event.ReportDaily}, event.Mailed(), critical, "filters.0.id can never apply: only events of v"},
 		{[]event.Type{event.VulnLow}, event.Basic(), critical, "filters.0.values " + all + "only events of " +
 			"security_issue_critical can pass it, and none of these types is chosen"},
 		{[]event.Type{event.System}, event.Basic(), `{"id":"kind","operator":"eq","values":["vuln"]}`,
@@ -78,9 +78,9 @@ func TestAReportOrATriggerWhoseFiltersSelectNothingIsRefused(t *testing.T) {
 	for filters, want := range map[string]string{
 		fromNL + "," + critical: "filters.1.values leaves everything out for ever: no event can pass it together",
 		notNL + "," + critical:  "filters.0.id can never apply: the other filters",
-		`{"id":"kind","operator":"eq","values":["vuln"]},{"id":"pool","operator":"eq","values":[7]}`: "filters.1.values",
-		`{"id":"kind","operator":"eq","values":["vuln"]},{"id":"pool","operator":"ne","values":[-1]}`: "filters.1." +
-			"values leaves everything out",
+		`{"id":"kind","operator":"eq","values":["vuln"]},{"id":"pool","operator":"eq","values":[7]}`: "filters.1.value",
+		`{"id":"kind","operator":"eq","values":["vuln"]},{"id":"pool","operator":"ne","values":[-1]}`: "filters." +
+			"1.values leaves everything out",
 		`{"id":"attack_type","operator":"eq","values":["sqli"]},` + critical: "", // an incident has both
 		fromNL: "",
 	} {
@@ -92,7 +92,8 @@ func TestAReportOrATriggerWhoseFiltersSelectNothingIsRefused(t *testing.T) {
 		require.NotEmpty(t, problems, filters)
 		require.Contains(t, problems[0].Field+" "+problems[0].Reason, want)
 	}
-	both := `[{"id":"attack_type","operator":"eq","values":["sqli"]},{"id":"attack_type","operator":"ne","values":["sqli"]}]`
+	both := `[{"id":"attack_type","operator":"eq","values":["sqli"]},` +
+		`{"id":"attack_type","operator":"ne","values":["sqli"]}]`
 	problems := CheckTrigger(listOf(t, both), []ID{ByType}, "Hits", []event.Kind{event.NewHits})
 	require.Len(t, problems, 1)
 	require.Equal(t, "filters.1.values", problems[0].Field)

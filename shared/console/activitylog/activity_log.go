@@ -37,9 +37,9 @@ type EntryView struct {
 // Filter narrows the log.
 type Filter struct {
 	Person   string          `query:"person" maxLength:"320" doc:"e-mail address of who did it, or by of an entry without one"`
-	Object   activity.Object `query:"object" maxLength:"64" doc:"type of object, such as Integration"`
+	Object   activity.Object `query:"object" enum:"Integration,Email integration,Trigger,Report,Report settings,Personal notifications,Suppressed address,Command,Dead letter,API token,Session,User,Linked tenant,Tenant" doc:"type of object"`
 	ObjectID string          `query:"object_id" maxLength:"256"`
-	Action   activity.Action `query:"action" maxLength:"64" doc:"such as update"`
+	Action   activity.Action `query:"action" enum:"create,update,delete,enable,disable,fail,work,mute,unmute,test,replay,recover,acknowledge,revoke,sign in,sign out,refuse sign-in,link,unlink,erase,export" doc:"what was done"`
 	Source   access.Source   `query:"source" enum:"console,api_token,platform,system,mail" doc:"through what"`
 	From     time.Time       `query:"from" doc:"at this time or later"`
 	To       time.Time       `query:"to" doc:"before this time"`

@@ -65,7 +65,7 @@ type EventTypeView struct {
 type systemsInput struct {
 	Brief     bool     `query:"brief" doc:"without what a form shows: parameters, choosable and set_up"`
 	Accept    string   `header:"Accept-Language" doc:"the language of the titles and helps, those of the fields included: English or Japanese" example:"ja"`
-	Languages []string `query:"languages" doc:"languages, beside English, in which the steps at the systems' sides are answered, such as ja" example:"[\"ja\"]"`
+	Languages []string `query:"languages" enum:"en,ja" doc:"languages, beside English, in which the steps at the systems' sides are answered, such as ja" example:"[\"ja\"]"`
 }
 
 type systemsOutput struct {
@@ -80,7 +80,7 @@ type systemsOutput struct {
 func (s *API) systems(api huma.API) {
 	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-systems", Method: http.MethodGet, Path: "/v1/systems", Tags: []string{"Systems"},
-		Summary: "List the systems", Description: "The catalogue in page order: groups, systems, the parameters that " +
+		Errors: []int{422}, Summary: "List the systems", Description: "The catalogue in page order: groups, systems, the parameters that " +
 			"each asks for and the event types that it can receive, with the number of integrations of the tenant.",
 	}), func(ctx context.Context, in *systemsInput) (*systemsOutput, error) {
 		counts, err := s.Integrations.Count(ctx, rest.Principal(ctx).Tenant)
