@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -78,15 +79,18 @@ func (d *dialer) secure(ctx context.Context, _, address string) (net.Conn, error
 	ctx, cancel := context.WithTimeout(ctx, d.open)
 	defer cancel()
 	through := d.direct
+	var taken atomic.Bool // the proxy took a connection
 	proxied := d.proxy.leadsTo(address)
 	if proxied {
-		through = func(ctx context.Context, _, way string) (net.Conn, error) { return d.proxy.connect(ctx, way) }
+		through = func(ctx context.Context, _, way string) (net.Conn, error) {
+			return d.proxy.connect(ctx, way, func() { taken.Store(true) })
+		}
 	}
 	ways, err := d.ways(ctx, address, proxied)
 	if err != nil {
 		return nil, err
 	}
-	return d.first(ctx, ways, func(ctx context.Context, way string, connected func()) (net.Conn, error) {
+	conn, err := d.first(ctx, ways, func(ctx context.Context, way string, connected func()) (net.Conn, error) {
 		conn, err := through(ctx, address, way)
 		if err != nil {
 			return nil, err
@@ -103,6 +107,11 @@ func (d *dialer) secure(ctx context.Context, _, address string) (net.Conn, error
 		step.Done(ctx, step.TLS)
 		return secured, nil
 	})
+	var late *openTimeout
+	if proxied && errors.As(err, &late) && !late.connected { // the tunnel is what did not come about
+		err = &proxyError{proxy: d.proxy.address, cause: context.DeadlineExceeded, dialling: !taken.Load()}
+	}
+	return conn, err
 }
 
 // ways are the ip:port at which an address is reached, those that the policy forbids left out. A proxy is given the

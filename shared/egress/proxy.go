@@ -136,6 +136,9 @@ func (e *proxyError) reason() string {
 	case e.status != 0:
 		return "the proxy of this deployment (" + e.proxy + ") does not lead there (" + said +
 			"): ask the deployment's operator to admit it"
+	case !e.dialling && errors.Is(e.cause, context.DeadlineExceeded):
+		return "the proxy of this deployment (" + e.proxy + ") took the connection and made no tunnel in time: it " +
+			"hangs, or does not reach it: tell the deployment's operator"
 	default:
 		return "the proxy of this deployment (" + e.proxy +
 			") can not be reached, or is none: tell the deployment's operator"
@@ -174,12 +177,13 @@ func (p *Proxy) dial(ctx context.Context) (net.Conn, error) {
 	return secured, nil
 }
 
-// connect asks for a tunnel to host:port.
-func (p *Proxy) connect(ctx context.Context, to string) (net.Conn, error) {
+// connect asks for a tunnel to host:port; taken is called when the proxy has taken the connection.
+func (p *Proxy) connect(ctx context.Context, to string, taken func()) (net.Conn, error) {
 	conn, err := p.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
+	taken()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	err = p.ask(conn, to)
 	if !stop() && err == nil {

@@ -199,6 +199,12 @@ func answering(t *testing.T, answer string) *url.URL {
 	return &url.URL{Scheme: "http", Host: host, User: url.UserPassword("tocsin", "pr0xyp4ss")}
 }
 
+// What is said of a proxy that does not do its part in time: it is not the receiver's firewall.
+const (
+	hangs          = ") took the connection and made no tunnel in time: it hangs, or does not reach it: tell the"
+	unreachedProxy = ") can not be reached, or is none: tell the"
+)
+
 func TestH26WhatAProxyDoesWrong(t *testing.T) {
 	_, wrong := newProxy(t, false, "127.0.0.1:1")
 	wrong.User = url.UserPassword("tocsin", "pr0xyp4ss")
@@ -223,8 +229,8 @@ func TestH26WhatAProxyDoesWrong(t *testing.T) {
 			"none"},
 		"it speaks in the tunnel first": {answering(t, "HTTP/1.1 200 OK\r\n\r\nhello"), egress.ByProxy,
 			"can not be reached, or is none"},
-		"it does not answer": {answering(t, ""), egress.OpenTimeout,
-			"no connection to hooks.example.com within"},
+		"it does not answer":               {answering(t, ""), egress.ByProxy, hangs},
+		"it takes no TLS":                  {&url.URL{Scheme: "https", Host: accepts(t, hold)}, egress.ByProxy, unreachedProxy},
 		"nothing listens":                  {closed, egress.ByProxy, "can not be reached, or is none"},
 		"its certificate is of an unknown": {private, egress.ByProxy, "can not be reached, or is none"},
 		"the tunnel leads nowhere": {answering(t, "HTTP/1.1 200 OK\r\n\r\n"), egress.TLS,
@@ -236,7 +242,7 @@ func TestH26WhatAProxyDoesWrong(t *testing.T) {
 			c := egress.New(egress.Policy{}, egress.Options{Proxy: p, Lookup: public})
 			q := post("https://hooks.example.com")
 			q.Transport.OpenTimeout = patience.Long
-			if f.kind == egress.OpenTimeout {
+			if f.says == hangs || f.says == unreachedProxy {
 				q.Transport.OpenTimeout = 500 * time.Millisecond
 			}
 			_, err = c.Do(t.Context(), q)
