@@ -157,8 +157,9 @@ func compact(ctx context.Context, args []string) error {
 	f, parse := commandline.Flags("compact")
 	state := f.String("state", commandline.DefaultState, "the state file")
 	commandline.Page{Summary: "rewrite the state file of a stopped program without its free pages",
-		Usage:    "usage: tocsin compact [-state " + commandline.DefaultState + "]   (stop Tocsin first)",
-		Help:     "What is removed leaves free pages, which are used again: the file grows to what was needed at most.",
+		Usage: "usage: tocsin compact [-state " + commandline.DefaultState + "]   (stop Tocsin first)",
+		Help: "What is removed leaves free pages, which are used again: the file grows to what was needed at most.\n" +
+			"Rewriting takes as much room on the disk again as what is kept, twice, until it is done.",
 		Examples: []string{"tocsin compact", "sudo tocsin compact -state /var/lib/tocsin/tocsin.db"}}.Of(f)
 	if err := parse(args); err != nil {
 		return err

@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -99,4 +100,29 @@ func TestCompactingSaysWhoKeepsTheFileFromShrinking(t *testing.T) {
 	require.ErrorContains(t, db.Compact(t.Context()), "`tocsin backup`")
 	require.NoError(t, reader.Close())
 	require.NoError(t, db.Compact(t.Context()))
+}
+
+func TestCompactingIsRefusedWhereItWouldFillTheDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	left := uint64(1 << 20)
+	db, err := sqlite.Open(t.Context(), path, sqlite.Options{
+		DiskFree: func(folder string) (uint64, bool) { return left, folder == filepath.Dir(path) }})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	fill(t, db, 1000)
+	require.ErrorContains(t, db.Compact(t.Context()), "MB more on its disk for a while, and 1 MB are free there")
+	left = 1 << 30
+	require.NoError(t, db.Compact(t.Context()))
+}
+
+func TestCompactingEndsWithItsContextAndLeavesTheFileAsItWas(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	db := reopen(t, path)
+	fill(t, db, 1000)
+	before := bytesOf(t, path)
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	require.ErrorIs(t, db.Compact(ctx), context.Canceled)
+	require.Equal(t, before, bytesOf(t, path))
+	require.NoError(t, db.Compact(t.Context()), "what it was told is undone")
 }

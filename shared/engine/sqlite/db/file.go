@@ -32,6 +32,8 @@ type Options struct {
 	KeepLayout bool
 	// ClearLimit is as clearLimit, for tests; 0 = that.
 	ClearLimit int64
+	// DiskFree is what is free on the disk of a folder, for tests; nil = what the system says.
+	DiskFree func(folder string) (free uint64, ok bool)
 	// Steps is how many steps of the schema are known, for tests of what an earlier program does; 0 = all.
 	Steps int
 }
@@ -59,6 +61,7 @@ type File struct {
 	begun, ended atomic.Int64 // writes of Write: see Quiet
 	overwriting  atomic.Int64 // how many are in Overwriting
 	clearLimit   int64        // bytes
+	diskFree     func(folder string) (free uint64, ok bool)
 }
 
 // Open opens the state file and makes a new one where there is none; the folder too. It is the only process that may:
@@ -72,7 +75,11 @@ func Open(ctx context.Context, path string, o Options) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{path: path, lock: lock, log: o.Log, clearLimit: cmp.Or(o.ClearLimit, clearLimit)}
+	f := &File{path: path, lock: lock, log: o.Log, clearLimit: cmp.Or(o.ClearLimit, clearLimit),
+		diskFree: o.DiskFree}
+	if f.diskFree == nil {
+		f.diskFree = diskFree
+	}
 	if err := f.open(ctx, o); err != nil {
 		return nil, errors.Join(f.told(err), f.closeAll())
 	}

@@ -28,7 +28,7 @@ func (f *File) Collect(_ context.Context, g *metrics.Gathering) {
 		wal = float64(info.Size())
 	}
 	g.Set(metrics.WALSize, wal)
-	if free, ok := diskFree(filepath.Dir(f.path)); ok {
+	if free, ok := f.diskFree(filepath.Dir(f.path)); ok {
 		g.Set(metrics.DiskFree, float64(free))
 	}
 }

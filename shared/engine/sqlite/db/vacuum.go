@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"time"
 
 	driver "zombiezen.com/go/sqlite"
@@ -17,7 +19,7 @@ const (
 	// (some seconds for this size, and as much room on the disk again). A larger one is left until `tocsin compact`.
 	convertLimit = 256 << 20 // bytes
 	// clearLimit is the size up to which the file is rewritten at the end of an erasure: nothing else is written
-	// meanwhile (about a second for this size), and the new file is in memory until it is written.
+	// meanwhile (about a second for this size).
 	clearLimit = 64 << 20 // bytes
 	// shrinkStep is how many pages of 4 KiB one write gives back: some milliseconds, others get their turn in between.
 	shrinkStep = 200
@@ -45,7 +47,7 @@ func (f *File) shrinkable(conn *driver.Conn, size, limit int64) error {
 			size)
 	}
 	begin := time.Now()
-	if err := vacuum(conn); err != nil {
+	if err := f.vacuum(conn); err != nil {
 		return fmt.Errorf("rewrite the state file %s so that it can shrink: %w", f.path, err)
 	}
 	// Who reads an older state, such as a backup, keeps the log; it is emptied after that by itself.
@@ -58,12 +60,47 @@ func (f *File) shrinkable(conn *driver.Conn, size, limit int64) error {
 	return nil
 }
 
-// vacuum makes the file anew without free pages, so that it can shrink from now on. What is new is in its log.
-func vacuum(conn *driver.Conn) error {
-	for _, sql := range []string{fmt.Sprintf("PRAGMA auto_vacuum = %d", incremental), "VACUUM"} {
-		if err := sqlitex.ExecuteTransient(conn, sql, nil); err != nil {
+// vacuum makes the file anew without free pages, so that it can shrink from now on. What is new is in its log. It is
+// made in a file without a name beside the state file, which is SQLite's: the folder for temporary files that others
+// have can be memory (tmpfs), or have less room.
+func (f *File) vacuum(conn *driver.Conn) error {
+	if err := f.room(conn); err != nil {
+		return err
+	}
+	folder, err := filepath.Abs(filepath.Dir(f.path))
+	if err != nil {
+		return err
+	}
+	run := func(all ...string) error {
+		for _, sql := range all {
+			if err := sqlitex.ExecuteTransient(conn, sql, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	err = run("PRAGMA temp_store_directory = '"+strings.ReplaceAll(folder, "'", "''")+"'", "PRAGMA temp_store = FILE",
+		fmt.Sprintf("PRAGMA auto_vacuum = %d", incremental), "VACUUM")
+	conn.SetInterrupt(nil) // of Compact
+	return errors.Join(err, run("PRAGMA temp_store = MEMORY", "PRAGMA temp_store_directory = ''"))
+}
+
+// room refuses where the disk has not enough for a rewriting: what is kept is written twice, into a file of its own and
+// into the log, before the file gets smaller.
+func (f *File) room(conn *driver.Conn) error {
+	var of [3]int64
+	for n, what := range []string{"page_count", "freelist_count", "page_size"} {
+		var err error
+		if of[n], err = Number(conn, "PRAGMA "+what); err != nil {
 			return err
 		}
+	}
+	need := uint64(of[0]-of[1]) * uint64(of[2]) * 2
+	need += need / 100 // the log has 24 bytes more for each page of 4 KiB
+	free, known := f.diskFree(filepath.Dir(f.path))
+	if known && free < need {
+		return fmt.Errorf("nothing was changed: it needs up to %d MB more on its disk for a while, and %d MB are free "+
+			"there: make room first", need/1e6+1, free/1e6)
 	}
 	return nil
 }
@@ -82,13 +119,19 @@ func emptyLog(conn *driver.Conn) error {
 	return err
 }
 
-// Compact rewrites the file without its free pages, whatever its size. It needs as much room on the disk again.
+// Compact rewrites the file without its free pages, whatever its size. It needs room on the disk (see room), and some
+// 32 MiB of memory.
 func (f *File) Compact(ctx context.Context) error {
 	return f.Reading(ctx, func(conn *driver.Conn) error {
-		if err := vacuum(conn); err != nil {
+		conn.SetInterrupt(ctx.Done())
+		err := f.vacuum(conn)
+		if ctx.Err() != nil && err != nil {
+			return fmt.Errorf("rewrite the state file %s: it is as it was: %w", f.path, ctx.Err())
+		}
+		if err != nil {
 			return fmt.Errorf("rewrite the state file %s: %w", f.path, f.told(err))
 		}
-		err := emptyLog(conn)
+		err = emptyLog(conn)
 		if errors.Is(err, errRead) {
 			return fmt.Errorf("the state file %s is rewritten, and not smaller yet: %w; run the command again when "+
 				"that has ended", f.path, err)
