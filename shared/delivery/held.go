@@ -20,9 +20,15 @@ type Held struct {
 	// Join: it goes as it is, and may become one message for people with others where more are let go together than
 	// their storm guard lets through.
 	Join bool `json:"join,omitempty"`
+	// Gathers is when it would have been told if nothing held it then: it gathers until that moment, which may still
+	// come. Zero = it did not gather.
+	Gathers time.Time `json:"gathers,omitzero"`
 	// Guard is how many such messages are sent at once, 0 = as many as there are. A Holding says it; it is not kept.
 	Guard int `json:"-"`
 }
+
+// HeldByGathering is Held.By of what nothing holds any more and that still gathers: the rules were changed meanwhile.
+const HeldByGathering = "gathering"
 
 // HeldAtMost bounds how long a delivery is held, however often its hold is made longer: what is kept of it and of its
 // events is kept for longer than that.
@@ -35,9 +41,9 @@ type Holder interface {
 	Holding(ctx context.Context, tenant, integration string) (Holding, error)
 }
 
-// Holding says what holds a delivery of some kinds of events, and until when; the zero value = nothing does. Merge and
-// Join are not its business.
-type Holding func(kinds []event.Kind) Held
+// Holding says what holds a delivery of some kinds of events at a moment, now or later, and until when; the zero value =
+// nothing does. Merge, Join and Gathers are not its business.
+type Holding func(kinds []event.Kind, at time.Time) Held
 
 // HoldingOf asks a Holder, of whom there may be none.
 func HoldingOf(ctx context.Context, h Holder, tenant, integration string) (Holding, error) {
@@ -48,23 +54,32 @@ func HoldingOf(ctx context.Context, h Holder, tenant, integration string) (Holdi
 }
 
 // keeps tells whether a delivery that is held stays so at a moment, and by what. That is decided by the rules as they
-// are then, and not as they were when it came: a hold can end early, and be made longer. What gathers for a fallback
-// does so to its end, whatever else is looked at.
+// are then, and not as they were when it came: a hold can end early, and be made longer. What gathers does so to its
+// end, whatever else is looked at, and what counts is whether it is held then.
 func (h Holding) keeps(d Delivery, now time.Time) (held Held, ok bool) {
 	if h == nil {
 		return held, false
 	}
-	held = h(d.Kinds)
+	end, at := d.Held.Gathers, now
+	if end.After(now) {
+		at = end
+	}
+	held = h(d.Kinds, at)
 	if d.Held.By == HeldByFallback && !held.Until.After(d.Due) {
 		guard := held.Guard
 		held = *d.Held
 		held.Guard = guard
 		return held, d.Due.After(now)
 	}
-	held.Merge, held.Join = d.Held.Merge, d.Held.Join
-	held = held.AtMost(d.CreatedAt)
+	held.Merge, held.Join, held.Gathers = d.Held.Merge, d.Held.Join, end
+	if held = held.AtMost(d.CreatedAt); end.After(now) && !held.Until.After(end) {
+		held.By, held.Until, held.Zone, held.Tenant = HeldByGathering, end, "", false
+	}
 	return held, held.Until.After(now)
 }
+
+// WasHeld reports whether something holds or held a delivery that does not only gather.
+func (d *Delivery) WasHeld() bool { return d.Held != nil && d.Held.By != HeldByGathering }
 
 // AtMost is what holds a delivery that was made at a time, for no longer than anything is held.
 func (h Held) AtMost(created time.Time) Held {

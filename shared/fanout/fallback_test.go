@@ -270,7 +270,7 @@ func TestADisabledIntegrationFloodsNobodyThroughItsFallback(t *testing.T) {
 		held = append(held, m.accepted[0].Deliveries...)
 	}
 	require.Len(t, held, 75)
-	none := delivery.Holding(func([]event.Kind) delivery.Held { return delivery.Held{} })
+	none := delivery.Holding(func([]event.Kind, time.Time) delivery.Held { return delivery.Held{} })
 	size := func(delivery.Delivery) int { return 1 }
 	end := night.Truncate(time.Minute).Add(time.Minute)
 	require.Empty(t, none.LetGo(held, end.Add(-time.Second), size).Merged)

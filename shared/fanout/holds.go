@@ -212,7 +212,7 @@ func (f *Fanout) gathering(h *holds, i integration.Integration, deliveries []del
 		for _, p := range apartBy(hold.NewMoment(i.Hold, tenants, d.Due), d.Events) {
 			one := partOf(d, p.events)
 			if by := p.held.AtMost(d.CreatedAt); by.Until.After(d.Due) {
-				by.Merge = true
+				by.Merge, by.Gathers = true, d.Due
 				one.Due, one.Held = by.Until, &by
 			}
 			out = append(out, one)
@@ -334,12 +334,18 @@ func (h *Holder) Holding(ctx context.Context, tenant, id string) (delivery.Holdi
 		}
 	}
 	s, _, _ := h.Systems.Lookup(i.System)
-	m := hold.NewMoment(i.Hold, rulesFor(tenants, i, s), h.Now())
+	m, of, now := (*hold.Moment)(nil), time.Time{}, h.Now()
 	guard := 0
 	if s.Class.Read() {
 		guard = i.StormGuard.Limit()
 	}
-	return func(kinds []event.Kind) delivery.Held {
+	return func(kinds []event.Kind, at time.Time) delivery.Held {
+		if at.Before(now) {
+			at = now
+		}
+		if m == nil || !at.Equal(of) {
+			m, of = hold.NewMoment(i.Hold, rulesFor(tenants, i, s), at), at
+		}
 		held := longest(m, kinds)
 		held.Guard = guard
 		return held

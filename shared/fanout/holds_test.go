@@ -304,7 +304,8 @@ func TestAMessageThatGathersIntoQuietHoursWaitsForTheirEnd(t *testing.T) {
 	require.Nil(t, made[0].Held)
 	morning := time.Date(2026, 3, 3, 7, 0, 0, 0, time.UTC)
 	require.Equal(t, morning, made[1].Due)
-	require.Equal(t, delivery.Held{By: "quiet", Until: morning, Zone: "UTC", Merge: true}, *made[1].Held)
+	require.Equal(t, delivery.Held{By: "quiet", Until: morning, Zone: "UTC", Merge: true,
+		Gathers: time.Date(2026, 3, 2, 22, 0, 0, 0, time.UTC)}, *made[1].Held)
 	require.Empty(t, s.accepted[0].LeftOut, "it came before: it is not dropped")
 }
 
@@ -361,7 +362,7 @@ func TestAnEventTypeThatPassesLetsGoWhatIsHeldOfIt(t *testing.T) {
 		h := &fanout.Holder{Integrations: subscribers{i}, Systems: readAndNot{}, Now: func() time.Time { return now }}
 		holding, err := h.Holding(t.Context(), "42", "i")
 		require.NoError(t, err)
-		require.Equal(t, c.held, !holding([]event.Kind{c.kind}).Until.IsZero(), "%s, pass %s", c.kind, c.pass)
+		require.Equal(t, c.held, !holding([]event.Kind{c.kind}, now).Until.IsZero(), "%s, pass %s", c.kind, c.pass)
 	}
 }
 
@@ -380,8 +381,8 @@ func TestTheHolderSaysWhatTheRulesHoldNow(t *testing.T) {
 		require.NoError(t, err, id)
 		var got delivery.Held
 		if holding != nil {
-			require.Zero(t, holding([]event.Kind{event.IncidentsExceeded}).Until, "they pass")
-			got = holding([]event.Kind{event.IncidentsExceeded, event.CreateUser})
+			require.Zero(t, holding([]event.Kind{event.IncidentsExceeded}, now).Until, "they pass")
+			got = holding([]event.Kind{event.IncidentsExceeded, event.CreateUser}, now)
 		}
 		require.True(t, want.Equal(got.Until), "%s: %s", id, got.Until)
 		require.Equal(t, map[string]int{"muted": 60}[id], got.Guard, "%s: people have a storm guard", id)
@@ -434,4 +435,48 @@ func TestWhatTheAccountLetsPassByItsTypeIsNotHeldWhereItGathers(t *testing.T) {
 			require.Equal(t, 5, high)
 		}
 	}
+}
+
+func TestAChangeOfRulesEndsNothingThatStillGathers(t *testing.T) {
+	at := time.Date(2026, 3, 2, 9, 15, 0, 0, time.UTC)
+	end, quiet := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC), hold.Quiet{From: "09:50", To: "10:30", Zone: "UTC"}
+	i := integration.Integration{ID: "i", Tenant: "42", System: "messenger", Grouping: "1000/60m",
+		Subscriptions: []integration.Subscription{{Event: event.System}}, Hold: hold.Rules{Quiet: []hold.Quiet{quiet}}}
+	s := &intakes{known: map[string]bool{}}
+	f := &fanout.Fanout{Integrations: subscribers{i}, Systems: readAndNot{}, Store: s, Now: func() time.Time { return at },
+		Logger: slog.New(slog.DiscardHandler)}
+	e := entry(event.CreateUser, "u", "42", newUser)
+	e.At = at
+	_, err := f.Process(t.Context(), []delivery.Entry{e})
+	require.NoError(t, err)
+	group := s.accepted[0].Deliveries
+	require.Len(t, group, 1)
+	require.Equal(t, end.Add(30*time.Minute), group[0].Due)
+
+	saturdays := hold.Rules{Quiet: []hold.Quiet{{Days: []hold.Day{"sat"}, Zone: "UTC"}}}
+	look := func(rules, account hold.Rules, now time.Time) delivery.LetGo {
+		i.Hold = rules
+		h := &fanout.Holder{Integrations: subscribers{i}, Systems: readAndNot{}, Tenants: tenants(account),
+			Now: func() time.Time { return now }}
+		holding, err := h.Holding(t.Context(), "42", "i")
+		require.NoError(t, err)
+		return holding.LetGo(group, now, func(delivery.Delivery) int { return 1 })
+	}
+	same := look(i.Hold, saturdays, at)
+	require.Equal(t, delivery.LetGo{Next: group[0].Due}, same, "the rules hold it at its end as they did")
+
+	later := quiet
+	later.To = "11:00"
+	off := look(hold.Rules{Quiet: []hold.Quiet{later}}, saturdays, at).Off
+	require.Len(t, off, 1)
+	require.Equal(t, time.Date(2026, 3, 2, 11, 0, 0, 0, time.UTC), off[0].Due)
+
+	none := look(hold.Rules{}, saturdays, at)
+	require.Empty(t, none.Merged, "it still gathers")
+	require.Len(t, none.Off, 1)
+	group = none.Off
+	require.Equal(t, end, group[0].Due)
+	require.False(t, group[0].WasHeld(), "nothing holds it")
+	require.Equal(t, delivery.LetGo{Next: end}, look(hold.Rules{}, saturdays, at), "looked at again it is the same")
+	require.Len(t, look(hold.Rules{}, saturdays, end).Merged, 1)
 }

@@ -161,7 +161,7 @@ func (s *Sender) notifications(
 	ns = make([]notification.Notification, len(d.Events))
 	for k, e := range d.Events {
 		ns[k] = notification.Notification{Event: e, Platform: s.Platform, Headers: hits.WithHeaders, Late: late,
-			Again: again, Held: d.Held != nil && len(before) == 0, Language: l.Language, Zone: l.Zone,
+			Again: again, Held: d.WasHeld() && len(before) == 0, Language: l.Language, Zone: l.Zone,
 			FellBack: fellBack(d)}
 		if e.Kind != event.Report {
 			if r.template != nil && !r.joins(d) { // a digest has our words

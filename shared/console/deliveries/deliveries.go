@@ -294,7 +294,7 @@ func deliveryView(d delivery.Delivery) DeliveryView {
 	if f := d.From; f != nil {
 		v.From = &FromView{Integration: f.Integration, Name: f.Name, Delivery: f.Delivery, Reason: f.Reason}
 	}
-	if h := d.Held; h != nil {
+	if h := d.Held; d.WasHeld() {
 		v.Held = &HeldView{By: h.By, Until: h.Until, Zone: h.Zone, Account: h.Tenant}
 		if len(d.Attempts) > 0 && d.Attempts[0].At.Before(h.Until) {
 			v.Held.Until = d.Attempts[0].At // the hold was ended early

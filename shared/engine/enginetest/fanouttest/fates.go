@@ -46,7 +46,7 @@ func Fates(t *testing.T, open OpenHolds, seeds uint64) {
 	tries := []string{"at once", "group", "quiet", "mute", "held alone", "put off", "left out", "off", "fallback",
 		"fell back: at arrival", "fell back: partly", "fell back: by health", "fell back: held", "gets it anyway",
 		"let go: too many", "long", "gathered into a hold", "gathered and passed by its type", "set anew", "deleted",
-		"dropped, and by fallback", "restart", "ended: deleted"}
+		"dropped, and by fallback", "gathered on", "restart", "ended: deleted"}
 	for _, why := range append(delivery.NotFallbacks(), "") {
 		tries = append(tries, "fell back: "+string(why))
 	}
@@ -178,6 +178,7 @@ type fate struct {
 	digest string
 	held   string
 	due    time.Time
+	ends   time.Time // when it would have been told if nothing held it then: it gathered
 }
 
 // unit is a delivery that is not sent yet.
@@ -318,7 +319,7 @@ func (w *fates) run(from time.Time) {
 	w.f = &fanout.Fanout{Integrations: w, Systems: w, Store: w.store, Holds: w, Messages: &fanout.MessageCounts{},
 		Now: now, Logger: slog.New(slog.DiscardHandler)}
 	w.falls = &fanout.Fallbacks{Integrations: w, Systems: w, Tenants: w, Now: now}
-	for range 14 {
+	for range 20 {
 		switch w.r.IntN(8) {
 		case 0:
 			w.change()
@@ -327,6 +328,7 @@ func (w *fates) run(from time.Time) {
 		default:
 			w.now = w.now.Add(time.Duration(w.r.IntN(40)) * time.Second)
 			w.publish()
+			w.changeWhatGathers()
 		}
 		w.poll()
 	}
@@ -402,6 +404,23 @@ func (w *fates) change() {
 	for _, i := range looked {
 		require.NoError(w, w.engine.Reconsider(w.Context(), w.tenant, i.id))
 		w.reconsidered(i)
+	}
+}
+
+// changeWhatGathers has a person change the quiet hours of an integration while something gathers for it that will be
+// held.
+func (w *fates) changeWhatGathers() {
+	for _, u := range w.waiting {
+		i := w.find(u.to)
+		if i == nil || i.idle() || !u.ends.After(w.now) {
+			continue
+		}
+		p := w.drawRules()
+		i.own.from, i.own.to, i.own.zone, i.own.muted = p.from, p.to, p.zone, time.Time{}
+		i.changes++
+		require.NoError(w, w.engine.Reconsider(w.Context(), w.tenant, i.id))
+		w.reconsidered(i)
+		return
 	}
 }
 
@@ -607,6 +626,7 @@ func (w *fates) made(in fanout.Intake, want map[string]fate) {
 			require.True(w, f.left == "" && f.due.Equal(u.due), "seed %d: %s is %+v and not %+v", w.seed, key, u.fate,
 				f)
 			require.Equal(w, [2]string{f.digest, f.held}, [2]string{u.digest, u.held}, "seed %d: %s", w.seed, key)
+			require.True(w, f.ends.Equal(u.ends), "seed %d: %s", w.seed, key)
 			delete(want, key)
 		}
 		w.waiting = append(w.waiting, u)
@@ -635,7 +655,7 @@ func (w *fates) gathers(i *receiving, u *unit, e of, f fate) fate {
 		return f
 	}
 	if by, _, until := w.holds(i, e.kind, e.as(), f.due); by != "" {
-		f.due, f.held = until, by
+		f.due, f.held, f.ends = until, by, f.due
 		w.seen["gathered into a hold"]++
 		return f
 	}
@@ -675,14 +695,22 @@ func (w *fates) reconsidered(i *receiving) {
 	}
 }
 
-// keep puts a unit off, or lets it go.
+// keep puts a unit off, or lets it go. What gathers goes on with it to its end, and is held as the rules say of that.
 func (w *fates) keep(i *receiving, u *unit) {
+	at := w.now
+	if u.ends.After(at) && !i.idle() {
+		at = u.ends
+		w.seen["gathered on"]++
+	}
 	if u.held != delivery.HeldByFallback || i.idle() || u.due.Before(w.now) {
-		u.due = w.now
+		u.due = at
+	}
+	if at.After(w.now) {
+		u.held = delivery.HeldByGathering
 	}
 	for _, k := range u.kinds {
 		for _, t := range types(k) {
-			if by, _, until := w.holds(i, k, t, w.now); by != "" && !i.idle() && until.After(u.due) {
+			if by, _, until := w.holds(i, k, t, at); by != "" && !i.idle() && until.After(u.due) {
 				u.due, u.held = until, by
 				w.seen["put off"]++
 			}

@@ -253,7 +253,7 @@ func unitOf(d delivery.Delivery) *unit {
 		u.events = append(u.events, e.ID)
 	}
 	if d.Held != nil {
-		u.held, u.merge, u.join = d.Held.By, d.Held.Merge, d.Held.Join
+		u.held, u.merge, u.join, u.ends = d.Held.By, d.Held.Merge, d.Held.Join, d.Held.Gathers
 	}
 	if d.From != nil {
 		u.from = d.From.Integration

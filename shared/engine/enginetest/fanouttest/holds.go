@@ -107,7 +107,7 @@ func (h *holding) Holding(_ context.Context, tenant, id string) (delivery.Holdin
 	if tenant != "42" || id != "i" || h.off {
 		return nil, nil
 	}
-	return func(kinds []event.Kind) delivery.Held {
+	return func(kinds []event.Kind, _ time.Time) delivery.Held {
 		out := delivery.Held{By: "mute", Guard: guard}
 		for _, k := range kinds {
 			if until[k].After(out.Until) {

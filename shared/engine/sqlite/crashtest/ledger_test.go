@@ -35,7 +35,7 @@ func newLedger() *ledger {
 // Holding makes the ledger what knows of holds.
 func (l *ledger) Holding(_ context.Context, _, id string) (delivery.Holding, error) {
 	until := l.muted[id]
-	return func([]event.Kind) delivery.Held {
+	return func([]event.Kind, time.Time) delivery.Held {
 		if until.IsZero() {
 			return delivery.Held{}
 		}

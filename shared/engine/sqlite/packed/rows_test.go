@@ -56,9 +56,29 @@ func TestARowOfAnOlderReleaseIsRead(t *testing.T) {
 		require.Equal(t, want, read)
 	}
 
-	for _, bad := range [][]byte{nil, {0}, {followedVersion + 1}, b[:len(b)-1], Encode(got, seqs)[:20]} {
+	for _, bad := range [][]byte{nil, {0}, {gathersVersion + 1}, b[:len(b)-1], Encode(got, seqs)[:20]} {
 		_, err := Decode(bad, &delivery.Delivery{})
 		require.ErrorIs(t, err, ErrRow)
+	}
+}
+
+func TestARowSaysUntilWhenWhatIsHeldGathers(t *testing.T) {
+	at := time.Unix(1677628800, 5).UTC()
+	plain := delivery.Delivery{Count: 1, Kinds: []event.Kind{event.CreateUser}, Digest: "group/5",
+		Held: &delivery.Held{By: "quiet", Until: at.Add(time.Hour), Zone: "UTC", Merge: true, Gathers: at}}
+	followed := plain
+	followed.Attempts = []delivery.Attempt{{At: at, Status: 200, Followed: &delivery.Followed{Reference: "SEC-1"}}}
+	for _, d := range []delivery.Delivery{plain, followed} {
+		row := Encode(d, []int64{300})
+		require.Equal(t, byte(gathersVersion), row[0], "an older program does not take it for another")
+		var read delivery.Delivery
+		_, err := Decode(row, &read)
+		require.NoError(t, err)
+		require.Equal(t, d, read)
+		for n := range row {
+			_, err := Decode(row[:n], &delivery.Delivery{})
+			require.ErrorIs(t, err, ErrRow)
+		}
 	}
 }
 
