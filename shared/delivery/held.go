@@ -41,8 +41,8 @@ type Holder interface {
 	Holding(ctx context.Context, tenant, integration string) (Holding, error)
 }
 
-// Holding says what holds a delivery of some kinds of events at a moment, now or later, and until when; the zero value =
-// nothing does. Merge, Join and Gathers are not its business.
+// Holding says what holds a delivery of some kinds of events at a moment, now or later, and until when; the zero value
+// = nothing does. Merge, Join and Gathers are not its business.
 type Holding func(kinds []event.Kind, at time.Time) Held
 
 // HoldingOf asks a Holder, of whom there may be none.

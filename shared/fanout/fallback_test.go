@@ -237,8 +237,11 @@ func TestWhatTheFallbackDropsOfItsOwnReachesItByFallback(t *testing.T) {
 	f.Integrations = subscribers{
 		{ID: "a", Tenant: "42", System: "plain", Fallback: "b", Off: off, Subscriptions: takes},
 		{ID: "b", Tenant: "42", System: "plain", Subscriptions: takes, Hold: hold.Rules{Mute: mute}}}
-	for _, e := range []delivery.Entry{entry(event.CreateUser, "u", "42", newUser), entry(event.AttacksExceeded, "t", "42",
-		`{"trigger_name":"T","count":1,"period":60,"reaction":{"trigger":"t","integrations":["a","b"]}}`)} {
+	for _, e := range []delivery.Entry{
+		entry(event.CreateUser, "u", "42", newUser),
+		entry(event.AttacksExceeded, "t", "42",
+			`{"trigger_name":"T","count":1,"period":60,"reaction":{"trigger":"t","integrations":["a","b"]}}`),
+	} {
 		m.accepted = nil
 		e.At = night
 		_, err := f.Process(t.Context(), []delivery.Entry{e})

@@ -443,8 +443,8 @@ func TestAChangeOfRulesEndsNothingThatStillGathers(t *testing.T) {
 	i := integration.Integration{ID: "i", Tenant: "42", System: "messenger", Grouping: "1000/60m",
 		Subscriptions: []integration.Subscription{{Event: event.System}}, Hold: hold.Rules{Quiet: []hold.Quiet{quiet}}}
 	s := &intakes{known: map[string]bool{}}
-	f := &fanout.Fanout{Integrations: subscribers{i}, Systems: readAndNot{}, Store: s, Now: func() time.Time { return at },
-		Logger: slog.New(slog.DiscardHandler)}
+	f := &fanout.Fanout{Integrations: subscribers{i}, Systems: readAndNot{}, Store: s,
+		Now: func() time.Time { return at }, Logger: slog.New(slog.DiscardHandler)}
 	e := entry(event.CreateUser, "u", "42", newUser)
 	e.At = at
 	_, err := f.Process(t.Context(), []delivery.Entry{e})
