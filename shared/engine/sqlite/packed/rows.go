@@ -10,11 +10,11 @@ import (
 	"tocsin/shared/delivery"
 )
 
-// The body of a delivery's row: varints and length-prefixed texts, in the order of Encode. It is written and read
-// for every delivery, and JSON would be a third of the engine's time. The first byte is the layout's version: 7 where
-// what is held gathers or gathered; 6 where an attempt followed what others had made, which few do; 5 since a delivery
-// can have a fallback, or come by one; 4 since it can be held; 3 since it can be a digest; 2 since it has parts; 1 had the number of requests that had
-// arrived, which said nothing after a change of settings.
+// The body of a delivery's row: varints and length-prefixed texts, in the order of Encode. It is written and read for
+// every delivery, and JSON would be a third of the engine's time. The first byte is the layout's version: 7 where what
+// is held gathers or gathered; 6 where an attempt followed what others had made, which few do; 5 since a delivery can
+// have a fallback, or come by one; 4 since it can be held; 3 since it can be a digest; 2 since it has parts; 1 had the
+// number of requests that had arrived, which said nothing after a change of settings.
 const (
 	rowVersion      = 5
 	followedVersion = 6
