@@ -699,7 +699,7 @@ type AttentionView struct {
 	// Cause disabled: it kept failing; lost: its secrets have to be entered again; missing: the deployment lacks what its system needs; failing: most of its newest requests fail; away: the key service does not answer; held: its system asked to be sent less (429, Retry-After); not_sent: it works, and some deliveries were given up
 	Cause AttentionViewCause `json:"cause"`
 
-	// Held deliveries that quiet hours or a mute hold back, beside those that wait
+	// Held deliveries that quiet hours, a mute or the minute of a fallback hold back, beside those that wait
 	Held *int64 `json:"held,omitempty"`
 
 	// HeldMore there are more than that
@@ -1697,7 +1697,7 @@ type IntegrationView struct {
 	Grouping *string     `json:"grouping,omitempty"`
 	Health   *HealthView `json:"health,omitempty"`
 
-	// Held deliveries that quiet hours or a mute hold back, beside those that wait
+	// Held deliveries that quiet hours, a mute or the minute of a fallback hold back, beside those that wait
 	Held *int64 `json:"held,omitempty"`
 
 	// HeldMore there are more than that
@@ -2236,7 +2236,7 @@ type OverviewLine struct {
 	// DeliveredByHour as in hours; absent when there were none
 	DeliveredByHour []int64 `json:"delivered_by_hour,omitempty"`
 
-	// Held deliveries that quiet hours or a mute hold back, beside those that wait
+	// Held deliveries that quiet hours, a mute or the minute of a fallback hold back, beside those that wait
 	Held *int64 `json:"held,omitempty"`
 
 	// HeldMore there are more than that
@@ -2296,7 +2296,7 @@ type OverviewView struct {
 	// From the beginning of the first hour
 	From time.Time `json:"from"`
 
-	// Held deliveries that quiet hours or a mute hold back, beside those that wait
+	// Held deliveries that quiet hours, a mute or the minute of a fallback hold back, beside those that wait
 	Held *int64 `json:"held,omitempty"`
 
 	// HeldMore there are more than that

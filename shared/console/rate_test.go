@@ -70,6 +70,11 @@ func TestTheBacklogOfARateSaysWhenItIsSent(t *testing.T) {
 	done, err := time.Parse(time.RFC3339, backlog["done_at"].(string))
 	require.NoError(t, err)
 	require.WithinDuration(t, r.config.Now().Add(18*time.Second), done, time.Second)
+	gathers := waiting[0]
+	gathers.ID, gathers.Due = delivery.DerivedID(r.config.Now(), []byte("d")), r.config.Now().Add(time.Hour)
+	require.NoError(t, r.db.Deliveries.Accept(t.Context(), fanout.Intake{Deliveries: []delivery.Delivery{gathers}}))
+	require.EqualValues(t, 3, r.call("GET", at, "").body["backlog"].(map[string]any)["waiting"],
+		"what gathers does not wait for its turn")
 
 	late := waiting[0]
 	late.State, late.Failures, late.Due = delivery.Retrying, 1, r.config.Now().Add(time.Hour)

@@ -130,6 +130,8 @@ type Waiting struct {
 	Count int       // at most the limit asked for
 	Next  time.Time // when the next retry of those counted is due; zero when none is
 	Floor bool      // what waits for its first request is not counted
+	// Gathering is how many of Count become a message or a file with others, when their time comes. At most the limit.
+	Gathering int
 	// Held is how many more are held by quiet hours or a mute, and HeldUntil when the first of them is let go, by the
 	// rules as they are.
 	Held      int
@@ -148,6 +150,7 @@ func (w Waiting) HeldMore() bool { return w.Held >= WaitingLimit }
 // Add adds what waits for another integration.
 func (w *Waiting) Add(other Waiting) {
 	w.Count, w.Held, w.Floor = w.Count+other.Count, w.Held+other.Held, w.Floor || other.Floor
+	w.Gathering += other.Gathering
 	w.Next, w.HeldUntil = earlier(w.Next, other.Next), earlier(w.HeldUntil, other.HeldUntil)
 }
 

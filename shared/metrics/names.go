@@ -85,7 +85,7 @@ var (
 	Overdue = &Metric{Name: "tocsin_deliveries_overdue_seconds", Kind: Gauge, Unit: "seconds", Labels: []Label{system},
 		Help: "How long ago the next request of the delivery that waits longest was due; 0 when none is overdue."}
 	Held = &Metric{Name: "tocsin_deliveries_held", Kind: Gauge, Labels: []Label{system},
-		Help: "Deliveries that quiet hours or a mute hold."}
+		Help: "Deliveries that quiet hours, a mute or the minute of a fallback hold."}
 	Integrations = &Metric{Name: "tocsin_integrations", Kind: Gauge,
 		Labels: []Label{system, {"state", []string{StateEnabled, StateFailing, StateBroken, StateDisabled}}},
 		Help:   "Integrations by state; broken: disabled because it kept failing."}

@@ -7,10 +7,10 @@ import (
 	"tocsin/shared/integration"
 )
 
-// HeldCount says what is held back by quiet hours or a mute: deliveries that do not wait for a request yet. The list of
+// HeldCount says what is held back by quiet hours, by a mute or for the minute of a fallback: deliveries that do not wait for a request yet. The list of
 // integrations does not count them, the overview and the answer with one integration do.
 type HeldCount struct {
-	Held      int        `json:"held,omitempty" doc:"deliveries that quiet hours or a mute hold back, beside those that wait"`
+	Held      int        `json:"held,omitempty" doc:"deliveries that quiet hours, a mute or the minute of a fallback hold back, beside those that wait"`
 	HeldMore  bool       `json:"held_more,omitempty" doc:"there are more than that"`
 	HeldUntil *time.Time `json:"held_until,omitempty" doc:"when the first of them is let go, by the rules as they are"`
 }
@@ -41,13 +41,16 @@ func (s *API) waiting(ctx context.Context, i integration.Integration) (*integrat
 
 // backlog is nil for an integration without a rate, or without anything that waits for its turn; also where an engine
 // does not count what waits for its first request, and while retries wait or it fails: then no rate says when it is
-// done.
+// done. What gathers waits for its time, and is fewer messages then.
 func (s *API) backlog(i integration.Integration, waiting *integration.Waiting) *BacklogView {
 	every := i.Rate.Every()
-	if every == 0 || waiting == nil || waiting.Count == 0 || waiting.Floor || !waiting.Next.IsZero() ||
-		i.State() == integration.StateFailing {
+	if every == 0 || waiting == nil || waiting.Floor || !waiting.Next.IsZero() || i.State() == integration.StateFailing {
 		return nil
 	}
-	return &BacklogView{Waiting: waiting.Count, WaitingMore: waiting.More(),
-		DoneAt: s.Now().UTC().Add(time.Duration(waiting.Count) * every)}
+	ready := waiting.Count - waiting.Gathering
+	if ready <= 0 {
+		return nil
+	}
+	return &BacklogView{Waiting: ready, WaitingMore: waiting.More(),
+		DoneAt: s.Now().UTC().Add(time.Duration(ready) * every)}
 }

@@ -96,18 +96,18 @@ func (e *Engine) restart(v delivery.Delivery) {
 func (d *Deliveries) CountWaiting(_ context.Context, tenant, id string, limit int) (w integration.Waiting, err error) {
 	defer d.e.lock()()
 	for _, v := range d.e.of(key{tenant, id}, time.Time{}, time.Time{}, delivery.Pending, delivery.Retrying) {
-		switch {
-		case v.Held != nil && v.State == delivery.Pending && !v.Due.IsZero():
-			w.Held = min(limit, w.Held+1)
-			if w.HeldUntil.IsZero() || v.Due.Before(w.HeldUntil) {
-				w.HeldUntil = v.Due.UTC()
-			}
-			continue
-		case v.State == delivery.Retrying && (w.Next.IsZero() || v.Due.Before(w.Next)):
-			w.Next = v.Due.UTC()
+		one := integration.Waiting{Count: 1}
+		switch waits := v.State == delivery.Pending && !v.Due.IsZero(); {
+		case waits && v.Held != nil:
+			one = integration.Waiting{Held: 1, HeldUntil: v.Due.UTC()}
+		case waits:
+			one.Gathering = 1
+		case v.State == delivery.Retrying:
+			one.Next = v.Due.UTC()
 		}
-		w.Count = min(limit, w.Count+1)
+		w.Add(one)
 	}
+	w.Count, w.Gathering, w.Held = min(limit, w.Count), min(limit, w.Gathering), min(limit, w.Held)
 	return w, nil
 }
 

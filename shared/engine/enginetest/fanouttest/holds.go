@@ -59,6 +59,7 @@ func Holds(t *testing.T, open OpenHolds) {
 	run("an end that is over when the delivery comes in holds nothing", heldForNoTime)
 	run("nothing is held for longer than all that is kept of it", heldAtMost)
 	run("what is held is counted apart from what waits", heldIsCountedApart)
+	run("what gathers is counted with what waits, and told apart", gatheringIsToldApart)
 	run("another integration's is left alone", heldOfAnother)
 	run("what is held for an integration that is disabled or gone is let go, to end as what waits does", heldOfDisabled)
 }
@@ -458,6 +459,24 @@ func heldIsCountedApart(t *testing.T, h *holding) {
 	require.Len(t, h.Ready(10), 3)
 	require.Zero(t, h.waiting(10).Held)
 	require.Zero(t, h.waiting(10).HeldUntil)
+}
+
+// gatheringIsToldApart: the backlog of a rate took each of these for a message that waits for its turn.
+func gatheringIsToldApart(t *testing.T, h *holding) {
+	counted, err := h.Backlog.CountWaiting(t.Context(), "42", "i", 10)
+	require.NoError(t, err)
+	h.Accept(1)
+	for range 3 {
+		h.held(1, enginetest.At.Add(5*time.Minute), func(d *delivery.Delivery) { d.Held = nil })
+	}
+	want := integration.Waiting{Count: 4, Gathering: 3}
+	if counted.Floor {
+		want = integration.Waiting{}
+	}
+	require.Equal(t, want, h.waiting(10))
+	if !counted.Floor {
+		require.Equal(t, integration.Waiting{Count: 2, Gathering: 2}, h.waiting(2))
+	}
 }
 
 func heldOfAnother(t *testing.T, h *holding) {

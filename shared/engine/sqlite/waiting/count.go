@@ -14,7 +14,8 @@ import (
 const countWaiting = `SELECT count(*) + (SELECT ifnull(sum(n), 0) FROM (
 		SELECT n FROM open_blocks WHERE ref = ?1 LIMIT ?2)), (SELECT min(due) FROM retrying WHERE ref = ?1),
 	(SELECT count(*) FROM (SELECT 1 FROM gathering WHERE ref = ?1 AND held = 1 LIMIT ?2)),
-	(SELECT min(due) FROM gathering WHERE ref = ?1 AND held = 1) FROM (
+	(SELECT min(due) FROM gathering WHERE ref = ?1 AND held = 1),
+	(SELECT count(*) FROM (SELECT 1 FROM gathering WHERE ref = ?1 AND held = 0 LIMIT ?2)) FROM (
 	SELECT 1 FROM pending WHERE ref = ?1 UNION ALL SELECT 1 FROM gathering WHERE ref = ?1 AND held = 0
 	UNION ALL SELECT 1 FROM retrying WHERE ref = ?1 LIMIT ?2)`
 
@@ -25,7 +26,7 @@ func Count(ctx context.Context, file *db.File, ref int64, limit int) (w integrat
 		s.BindInt64(2, int64(limit))
 	}, func(s *driver.Stmt) error {
 		w = integration.Waiting{Count: min(limit, s.ColumnInt(0)), Next: db.Time(s.ColumnInt64(1)),
-			Held: s.ColumnInt(2), HeldUntil: db.Time(s.ColumnInt64(3))}
+			Held: s.ColumnInt(2), HeldUntil: db.Time(s.ColumnInt64(3)), Gathering: s.ColumnInt(4)}
 		return nil
 	})
 	return w, err
