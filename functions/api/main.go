@@ -20,6 +20,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/ready"
 	"tocsin/shared/report"
+	"tocsin/shared/trigger/notified"
 	"tocsin/shared/worker/pace"
 )
 
@@ -38,7 +39,7 @@ func handler(s *stack.Stack) stack.Handler[json.RawMessage, events.APIGatewayV2H
 	sessions, provider := s.SignIn()
 	orders.MailQuota, service.Backlog, service.Missed = relay, deliveries, recovery
 	held := s.Releaser(store)
-	service.Held, orders.Held = held, held
+	service.Held, orders.Held, service.Triggers = held, held, notified.By{Store: triggers}
 	leaving := s.Leaving()
 	leaving.Integrations = service
 	handler := console.New(console.Config{

@@ -49,6 +49,7 @@ import (
 	"tocsin/shared/telegrambot"
 	"tocsin/shared/trace"
 	"tocsin/shared/trigger"
+	"tocsin/shared/trigger/notified"
 	"tocsin/shared/worker"
 )
 
@@ -138,6 +139,7 @@ func (p *program) settings() {
 	p.integrations = &integration.Service{
 		Store: p.db.Integrations(), Keys: p.keys, Systems: p.systems, Addresses: p.policy, Now: time.Now, NewID: newID,
 		Random: rand.Reader, Log: p.log, Backlog: p.db.Deliveries(), Tracer: p.tracer,
+		Triggers: notified.By{Store: p.db.Triggers()},
 	}
 	p.receivers = &receiver.Directory{
 		Integrations: p.db.Integrations(), Opener: p.integrations, Systems: p.systems, People: p.db.People(),

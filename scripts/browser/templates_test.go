@@ -62,3 +62,38 @@ func TestTitleAndTextOfMessagesAreWrittenPreviewedSentAndAFallbackIsTold(t *test
 		b.picture("template-fallback-" + name)
 	}
 }
+
+func TestATriggerWhoseMessagesATemplateCanNotSayTellsSoAtBothPages(t *testing.T) {
+	t.Parallel()
+	at := receive(t)
+	for name, l := range everyLook() {
+		p := program(t, "-allow", at.Host)
+		id := slack(t, p, at, "Ops channel")
+		worded := func(title string) map[string]any {
+			return map[string]any{"events": []map[string]any{{"event": "vuln_high"}},
+				"message_template": map[string]any{"title": title}}
+		}
+		require.NoError(t, p.Call("PATCH", "/v1/integrations/"+id, worded("{{.Title}}"), nil))
+		var made struct{ ID string }
+		require.NoError(t, p.Call("POST", "/v1/triggers", trigger("SQLi burst", id), &made))
+		b := open(t, p, l, "/triggers/"+made.ID)
+		b.expect("status of 422") // what is refused
+		warned := word(l, `the message template of "Ops channel" makes no title of what this trigger sends`,
+			"「Ops channel」のメッセージテンプレートでは、このトリガーから送られるもののタイトルが空になります")
+		b.sees(warned)
+		b.judgeWhole("template-trigger-"+name, l)
+		b.follow("/triggers")
+		b.sees(warned)
+		b.follow("/integrations/" + id)
+		b.act("settled")
+		b.click(word(l, "Title and text of messages", "メッセージのタイトルと本文"))
+		b.fill(word(l, "Title of messages", "メッセージのタイトル"), "{{.Title}} {{.Host}}")
+		b.click(word(l, "Save", "保存"))
+		b.sees(word(l, `which the trigger "SQLi burst" sends to it`, "トリガー「SQLi burst」から送られる種類"))
+		b.fill(word(l, "Title of messages", "メッセージのタイトル"), "{{or .Title .Headline}}")
+		b.click(word(l, "Save", "保存"))
+		b.sees(word(l, "Saved.", "保存しました"))
+		b.follow("/triggers")
+		b.seesNot(warned)
+	}
+}

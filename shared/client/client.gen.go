@@ -3312,7 +3312,7 @@ type TriggerView struct {
 	// UpdatedBy who changed it last; system: Tocsin itself
 	UpdatedBy *string `json:"updated_by,omitempty"`
 
-	// Warnings integrations that get nothing: they were deleted or are disabled; patterns that are too large
+	// Warnings integrations that get nothing: they were deleted or are disabled; message templates that make nothing of what the trigger sends; patterns that are too large
 	Warnings []FieldProblem `json:"warnings,omitempty"`
 }
 

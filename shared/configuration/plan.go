@@ -101,6 +101,8 @@ type planner struct {
 	problems tree.Problems
 	// known are the names that triggers may use, with the id where there is one already.
 	known map[string]string
+	// templates are those of the integrations that they name.
+	templates map[string]MessageTemplate
 }
 
 // match finds the stored object of each object of a document: by its name, or by its name until now where there is none
@@ -141,10 +143,10 @@ func (p *planner) integrations() {
 	for _, i := range p.document.Integrations {
 		names, was = append(names, i.Name), append(was, i.Was)
 	}
-	p.known = map[string]string{}
+	p.known, p.templates = map[string]string{}, map[string]MessageTemplate{}
 	for _, i := range p.state.Integrations {
 		stored, ids = append(stored, i.Name), append(ids, i.ID)
-		p.known[i.Name] = i.ID
+		p.known[i.Name], p.templates[i.Name] = i.ID, i.MessageTemplate
 	}
 	wanted := slices.Concat(names, was)
 	for _, t := range p.document.Triggers {
@@ -163,6 +165,7 @@ func (p *planner) integrations() {
 			kept[found[n]] = true
 			delete(p.known, stored[found[n]])
 		}
+		p.templates[i.Name] = i.MessageTemplate
 		p.integration(i, found[n], kept)
 	}
 	for _, i := range p.document.Integrations {
@@ -262,6 +265,7 @@ func (p *planner) change(i Integration, old StoredIntegration, where string) {
 	s.word("grouping", i.Grouping, old.Grouping)
 	s.word("storm_guard", i.StormGuard, old.StormGuard)
 	s.template(i.MessageTemplate, old.MessageTemplate)
+	p.tryTriggered(i, old, where)
 	s.enable(i.Enabled, old.Enabled)
 	now, before := system.order(i.Events), system.order(old.Events)
 	if !slices.Equal(now, before) {

@@ -106,6 +106,7 @@ func (p *planner) references(t Trigger, old *StoredTrigger, where string) {
 				p.problems.Add(a.Line, where, "there is no integration %q%s", tree.Short(name),
 					tree.Instead(name, known))
 			}
+			p.unsaid(t, name)
 		}
 	}
 }

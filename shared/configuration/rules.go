@@ -15,7 +15,6 @@ import (
 	"tocsin/shared/filter"
 	"tocsin/shared/hold"
 	"tocsin/shared/integration"
-	"tocsin/shared/messagetemplate"
 	"tocsin/shared/timezone"
 	"tocsin/shared/trigger"
 	"tocsin/shared/wording"
@@ -79,7 +78,7 @@ func (c *ruled) integration(i Integration, s Step) {
 		d.StormGuard = integration.StormGuard(i.StormGuard)
 	}
 	if sent("message_template") || sent("events") {
-		d.MessageTemplate = messagetemplate.Source(i.MessageTemplate)
+		d.MessageTemplate = i.MessageTemplate
 	}
 	for _, e := range i.Events {
 		d.Subscriptions = append(d.Subscriptions, integration.Subscription{Event: event.Type(e.Event)})

@@ -68,7 +68,7 @@ func (i Integration) tree() (out tree.Value) {
 		out.Set("storm_guard", tree.OfText(i.StormGuard))
 	}
 	if i.MessageTemplate != (MessageTemplate{}) {
-		out.Set("message_template", i.MessageTemplate.tree())
+		out.Set("message_template", templateTree(i.MessageTemplate))
 	}
 	if i.Fallback != "" {
 		out.Set("fallback", tree.OfText(i.Fallback))

@@ -126,3 +126,27 @@ func TestAFileWithAFilterThatNeverAppliedCanBeAppliedUntilItsFilterOrTypesAreOth
 		require.ErrorContains(t, err, "can never apply")
 	}
 }
+
+func TestAFileWhoseTemplatesMakeNothingOfWhatItsTriggersSendIsToldSo(t *testing.T) {
+	r := start(t)
+	worded := func(title string) string {
+		return strings.Replace(small, "events: [system]\n",
+			"events: [vuln_high]\n    message_template: {title: \""+title+"\"}\n", 1)
+	}
+	const note = `the message template of integration "Ops" makes nothing of what trigger "People" sends: ` +
+		"the standard words are sent"
+	plan, _, err := r.planned(worded("{{.Title}}"), hookEnv, false)
+	require.NoError(t, err)
+	require.Contains(t, plan.Notes, note)
+	r.applied(worded("{{.Title}}"), hookEnv, false)
+	plan, _, err = r.planned(worded("{{or .Title .User}}"), hookEnv, false)
+	require.NoError(t, err)
+	require.NotContains(t, plan.Notes, note)
+	// as the installation: the trigger that is there sends to it
+	_, _, err = r.planned(worded("{{.Title}} {{.Host}}"), hookEnv, false)
+	require.ErrorContains(t, err, `line 3: integration "Ops": message_template.title: makes no title of an event of `+
+		`the kind create_user, which the trigger "People" sends to it`)
+	plan, _, err = r.planned(worded("{{.Title}}"), hookEnv, false)
+	require.NoError(t, err, "what stays is not looked at")
+	require.Contains(t, plan.Notes, note)
+}

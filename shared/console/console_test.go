@@ -44,6 +44,7 @@ import (
 	"tocsin/shared/tenant"
 	"tocsin/shared/token"
 	"tocsin/shared/trigger"
+	"tocsin/shared/trigger/notified"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -81,7 +82,8 @@ func startOver(t *testing.T, db engine, allow ...string) *rig {
 	log := slog.New(slog.DiscardHandler)
 	newID := func() string { return ulid.Make().String() }
 	service := &integration.Service{Store: r.db.Integrations, Keys: keys, Systems: catalogue.Default(),
-		Addresses: policy, Now: time.Now, NewID: newID, Random: rand.Reader, Log: log}
+		Addresses: policy, Now: time.Now, NewID: newID, Random: rand.Reader, Log: log,
+		Triggers: notified.By{Store: r.db.Triggers}}
 	people := &profile.Service{Store: r.db.People, Now: time.Now, NewID: newID, Log: log}
 	r.links = profile.Links{Base: "https://tocsin.example.com", Keys: [][]byte{[]byte("k")}}
 	r.reports = &report.Service{

@@ -76,7 +76,7 @@ func TestSamplesHaveTheWordsOfATemplateOnlyWhereTheyAreSent(t *testing.T) {
 		require.Equal(t, 200, a.status, "%s: %s", e.System.Name, a.raw)
 		for _, s := range a.body["items"].([]any) {
 			of := event.Type(s.(map[string]any)["event"].(string))
-			worded := len(messagetemplate.Kinds([]event.Type{of}, nil)) > 0 // a digest and a report have our words
+			worded := len(messagetemplate.Kinds([]event.Type{of})) > 0 // a digest and a report have our words
 			require.Equal(t, worded, strings.Contains(fmt.Sprint(s.(map[string]any)["summary"]), "Ours: "), "%s %s",
 				e.System.Name, of)
 		}

@@ -45,13 +45,9 @@ func TestAMessageTemplateIsCheckedKeptShownAndTakenAway(t *testing.T) {
 	require.Equal(t, map[string]any{"title": "{{.Kind}}", "text": "{{.Details}}"},
 		patch(`{"message_template":{"title":" {{.Kind}} "}}`)["message_template"], "what is left out stays")
 	// it is tried again on what is subscribed to
-	const findings = `{"events":[{"event":"vuln_high"}],"message_template":{"title":"%s"}}`
-	a := r.call("PATCH", at, fmt.Sprintf(findings, "{{.Title}}"))
-	require.Equal(t, 422, a.status, "a trigger sends what has no title of its own")
-	require.Contains(t, a.raw, `"field":"message_template.title"`)
-	const notScope = `{{if ne .Kind \"new_scope_object_domains\"}}{{or .Title .Headline}}{{end}}`
-	require.Contains(t, patch(fmt.Sprintf(findings, notScope)), "message_template")
-	a = r.call("PATCH", at, `{"events":[{"event":"vuln_high"},{"event":"scope"}]}`)
+	require.Contains(t, patch(`{"events":[{"event":"vuln_high"}],"message_template":{"title":"{{.Title}}"}}`),
+		"message_template")
+	a := r.call("PATCH", at, `{"events":[{"event":"vuln_high"},{"event":"scope"}]}`)
 	require.Equal(t, 422, a.status)
 	require.Contains(t, a.raw, `"field":"message_template.title"`)
 	require.NotContains(t, patch(`{"message_template":{"title":"","text":""}}`), "message_template")
@@ -59,6 +55,46 @@ func TestAMessageTemplateIsCheckedKeptShownAndTakenAway(t *testing.T) {
 	a = r.call("POST", "/v1/integrations", `{"system":"splunk","name":"S","message_template":{"title":"a"},"parameters":{}}`)
 	require.Equal(t, 422, a.status)
 	require.Contains(t, a.raw, `"field":"message_template"`)
+}
+
+func TestATemplateIsRefusedForATriggerOnlyWhereOneNamesTheIntegration(t *testing.T) {
+	r := start(t)
+	slack := func(title string) answer {
+		return r.call("POST", "/v1/integrations", fmt.Sprintf(`{"system":"slack","name":"Ops",
+			"events":[{"event":"vuln_high"}],"message_template":{"title":%q},"parameters":{"webhook_url":%q}}`, title,
+			slackURL))
+	}
+	made := slack("{{.Title}}")
+	require.Equal(t, 201, made.status, "findings have titles: %s", made.raw)
+	id := made.body["id"].(string)
+	at := "/v1/integrations/" + id
+	// the trigger that begins to send there is saved, and says what its messages will be
+	trigger := r.call("POST", "/v1/triggers", fmt.Sprintf(burst, id))
+	require.Equal(t, 201, trigger.status, trigger.raw)
+	self := trigger.header.Get("Location")
+	const warned = `"field":"actions.0.params.integration_ids.0","reason":"the message template of \"Ops\" makes ` +
+		`no title of what this trigger sends: the standard title is sent"`
+	require.Contains(t, member(t, trigger, "warnings"), warned)
+	require.Contains(t, member(t, r.call("GET", "/v1/triggers", ""), "items"), warned)
+	japanese := r.call("GET", self, "", "Accept-Language", "ja")
+	require.Contains(t, japanese.raw, "「Ops」のメッセージテンプレートでは、このトリガーから送られるもののタイトルが空になります")
+	// what is not touched is not refused for it
+	for _, body := range []string{`{"name":"Ops 2"}`, `{"events":[{"event":"vuln_high"},{"event":"vuln_low"}]}`,
+		`{"message_template":{"title":"{{.Title}}","text":"{{.Details}}"}}`} {
+		require.Equal(t, 200, r.call("PATCH", at, body).status, body)
+	}
+	// what is written anew is, by the trigger's name
+	a := r.call("PATCH", at, `{"message_template":{"title":"{{.Host}}{{.Title}}","text":"{{.Host}}{{.Title}}"}}`)
+	require.Equal(t, 422, a.status)
+	requireWorded(t, a.body)
+	for _, part := range []string{"title", "text"} {
+		require.Contains(t, a.raw, fmt.Sprintf(`"field":"message_template.%s"`, part))
+		require.Contains(t, a.raw, "makes no "+part+` of an event of the kind attacks_exceeded, which the trigger \"`)
+	}
+	require.Equal(t, 200, r.call("PATCH", at, `{"message_template":{"title":"{{or .Title .Headline}}"}}`).status)
+	require.NotContains(t, r.call("GET", self, "").body, "warnings")
+	require.Equal(t, 204, r.call("DELETE", self, "").status)
+	require.Equal(t, 200, r.call("PATCH", at, `{"message_template":{"title":"{{.Title}}"}}`).status)
 }
 
 func TestSamplesAndTestsHaveTheWordsOfATemplate(t *testing.T) {

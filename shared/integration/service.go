@@ -103,6 +103,8 @@ type Service struct {
 	Held Releaser
 	// Missed counts what it missed while it was disabled, for the notice that it is enabled; nil = that does not say.
 	Missed Missed
+	// Triggers tell what they send, on which a message template is tried; nil = nothing.
+	Triggers Triggers
 	// Tracer is nil where nothing is traced.
 	Tracer *trace.Tracer
 }
@@ -325,7 +327,13 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 	}
 	problems = append(problems, p.sent(&i, system)...)
 	problems = append(problems, p.narrow(&i, system)...)
-	problems = append(problems, p.template(&i, system)...)
+	unsaid := p.template(&i, system)
+	if len(unsaid) == 0 {
+		if unsaid, err = s.checkTriggered(ctx, i, before); err != nil {
+			return Integration{}, err
+		}
+	}
+	problems = append(problems, unsaid...)
 	if p.Fallback != nil && *p.Fallback != i.Fallback {
 		unfit, err := s.checkFallback(ctx, who.Tenant, i.ID, *p.Fallback)
 		if err != nil {

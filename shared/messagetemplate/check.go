@@ -1,6 +1,7 @@
 package messagetemplate
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,43 +24,76 @@ const (
 // maxShown is how much of a template a problem shows, in characters.
 const maxShown = 60
 
-// Check says what is wrong with a Source, nothing when nothing is. It is run on an example of each kind: those that the
-// integration can get.
-func Check(s Source, kinds []event.Kind) destination.InvalidParameters {
+// Check says what is wrong with a Source, nothing when nothing is. It is run on an example of each kind that the
+// integration subscribes to.
+func Check(s Source, subscribed []event.Kind) destination.InvalidParameters {
 	t, problems := Compile(s)
 	if t == nil {
 		return problems
 	}
-	for _, k := range kinds {
-		v := valuesOf(notification.Notification{Event: k.Example(),
-			Platform: notification.Platform{Name: "Tocsin", Cloud: "EU", Console: "https://console.example.com",
-				Pages: "https://tocsin.example.com"}})
-		if t.title != nil && t.run(t.title, v, maxTitleOut) == "" {
-			problems.Addf(titleField, "makes no title of an event of the kind %s, which it subscribes to or a "+
-				"trigger can send", k)
-			t.title = nil // one kind is enough to tell
-		}
-		if t.text != nil && t.run(t.text, v, maxTextOut) == "" {
-			problems.Addf(textField, "makes no text of an event of the kind %s, which it subscribes to or a "+
-				"trigger can send", k)
-			t.text = nil
-		}
+	for _, k := range subscribed {
+		t.try(k, "which it subscribes to", &problems)
 	}
 	return problems
 }
 
-// Kinds are those that an integration can get as its messages: what it subscribes to, in the order of their names, and
-// then what triggers can send to its system. A trigger may name any integration, whatever that subscribes to.
-func Kinds(subscribed []event.Type, triggered []event.Kind) (out []event.Kind) {
+// Triggered is a kind that a trigger sends to an integration, whatever that subscribes to.
+type Triggered struct {
+	Kind    event.Kind
+	Trigger string // its name
+}
+
+// CheckTriggered is Check of what triggers send. What can not be read is Check's to tell.
+func CheckTriggered(s Source, sent []Triggered) (problems destination.InvalidParameters) {
+	t, _ := Compile(s)
+	if t == nil {
+		return nil
+	}
+	for _, of := range sent {
+		t.try(of.Kind, fmt.Sprintf(`which the trigger "%s" sends to it`, of.Trigger), &problems)
+	}
+	return problems
+}
+
+// try tells of the parts that make nothing of a kind. Such a part is not run again: one kind is enough to tell.
+func (t *Template) try(k event.Kind, why string, problems *destination.InvalidParameters) {
+	title, text := t.unsaid(k)
+	if title {
+		problems.Addf(titleField, "makes no title of an event of the kind %s, %s", k, why)
+		t.title = nil
+	}
+	if text {
+		problems.Addf(textField, "makes no text of an event of the kind %s, %s", k, why)
+		t.text = nil
+	}
+}
+
+// Unsaid reports which parts of a Source make nothing of an example of a kind: of such an event the standard ones are
+// sent.
+func Unsaid(s Source, k event.Kind) (title, text bool) {
+	t, _ := Compile(s)
+	if t == nil {
+		return false, false
+	}
+	return t.unsaid(k)
+}
+
+func (t *Template) unsaid(k event.Kind) (title, text bool) {
+	if !Words(k) {
+		return false, false
+	}
+	v := valuesOf(notification.Notification{Event: k.Example(),
+		Platform: notification.Platform{Name: "Tocsin", Cloud: "EU", Console: "https://console.example.com",
+			Pages: "https://tocsin.example.com"}})
+	return t.title != nil && t.run(t.title, v, maxTitleOut) == "", t.text != nil && t.run(t.text, v, maxTextOut) == ""
+}
+
+// Kinds are those of what an integration subscribes to that are worded by templates, in the order of their names.
+func Kinds(subscribed []event.Type) (out []event.Kind) {
 	for _, k := range event.Kinds() {
 		if Words(k) && slices.ContainsFunc(k.Types(), func(t event.Type) bool {
 			return slices.Contains(subscribed, t)
 		}) {
-			out = append(out, k)
-		}
-	}
-	for _, k := range slices.Sorted(slices.Values(triggered)) {
-		if Words(k) && !slices.Contains(out, k) {
 			out = append(out, k)
 		}
 	}

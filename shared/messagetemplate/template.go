@@ -22,6 +22,17 @@ func (s Source) Trimmed() Source {
 	return Source{strings.TrimSpace(s.Title), strings.TrimSpace(s.Text)}
 }
 
+// Changed are the parts of the Source that are other ones than before.
+func (s Source) Changed(before Source) Source {
+	if s.Title == before.Title {
+		s.Title = ""
+	}
+	if s.Text == before.Text {
+		s.Text = ""
+	}
+	return s
+}
+
 // Limits of a template, in characters.
 const (
 	MaxTitle = 500

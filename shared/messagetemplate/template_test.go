@@ -143,16 +143,19 @@ func TestATemplateIsTriedOnEveryKindThatAnIntegrationTakes(t *testing.T) {
 	t.Parallel()
 	source := messagetemplate.Source{Title: "{{.Title}}", Text: `{{if eq .Kind "vuln"}}a{{end}}`}
 	require.Empty(t, messagetemplate.Check(source, []event.Kind{event.Vuln}))
-	problems := messagetemplate.Check(source, messagetemplate.Kinds([]event.Type{event.VulnHigh, event.System}, nil))
+	problems := messagetemplate.Check(source, messagetemplate.Kinds([]event.Type{event.VulnHigh, event.System}))
 	require.Len(t, problems, 2)
-	require.Equal(t, "makes no title of an event of the kind address_undeliverable, which it subscribes to or a "+
-		"trigger can send", problems[0].Reason)
-	require.Equal(t, "makes no text of an event of the kind address_undeliverable, which it subscribes to or a "+
-		"trigger can send", problems[1].Reason)
-	require.Equal(t, []event.Kind{event.NewHits}, messagetemplate.Kinds([]event.Type{event.Hits}, nil))
+	require.Equal(t, "makes no title of an event of the kind address_undeliverable, which it subscribes to",
+		problems[0].Reason)
+	require.Equal(t, "makes no text of an event of the kind address_undeliverable, which it subscribes to",
+		problems[1].Reason)
+	for _, p := range problems {
+		require.NotEqual(t, p.Reason, wording.In(wording.Japanese, p.Reason))
+	}
+	require.Equal(t, []event.Kind{event.NewHits}, messagetemplate.Kinds([]event.Type{event.Hits}))
 	// every type that can be subscribed to has kinds, but for those of reports and scheduled digests
 	for _, of := range slices.Concat(event.Machine(), event.Mailed()) {
-		require.Equal(t, of.Report() || of.Digest(), len(messagetemplate.Kinds([]event.Type{of}, nil)) == 0, of)
+		require.Equal(t, of.Report() || of.Digest(), len(messagetemplate.Kinds([]event.Type{of})) == 0, of)
 	}
 	for _, k := range event.Kinds() {
 		if of := k.Example().Type(); of != "" {
@@ -161,22 +164,32 @@ func TestATemplateIsTriedOnEveryKindThatAnIntegrationTakes(t *testing.T) {
 	}
 }
 
-func TestATemplateThatMakesNothingOfWhatATriggerSendsIsRefusedWhateverIsSubscribedTo(t *testing.T) {
+func TestATemplateIsTriedOnWhatTheTriggersSendThatNameTheIntegration(t *testing.T) {
 	t.Parallel()
-	source := messagetemplate.Source{Title: `{{if eq .Kind "attacks_exceeded"}}{{else}}{{.Summary}}{{end}}`}
-	for _, subscribed := range [][]event.Type{nil, {event.Hits}, {event.VulnHigh, event.System}} {
-		kinds := messagetemplate.Kinds(subscribed, event.Triggered())
-		require.Subset(t, kinds, event.Triggered())
-		require.Len(t, kinds, len(slices.Compact(slices.Sorted(slices.Values(kinds)))), "each kind once")
-		problems := messagetemplate.Check(source, kinds)
-		require.NotEmpty(t, problems)
-		require.Equal(t, "message_template.title", problems[0].Field)
+	source := messagetemplate.Source{Title: "{{.Title}}", Text: "{{.Details}}"}
+	require.Empty(t, messagetemplate.CheckTriggered(source, nil))
+	for _, k := range event.Triggered() {
+		title, text := messagetemplate.Unsaid(source, k)
+		require.False(t, text, k)
+		problems := messagetemplate.CheckTriggered(source, []messagetemplate.Triggered{{k, "Night"}, {k, "Day"}})
+		require.Equal(t, title, len(problems) == 1, "it is told once: %s", k)
+		if title {
+			require.Equal(t, "message_template.title", problems[0].Field)
+			require.Equal(t, fmt.Sprintf(`makes no title of an event of the kind %s, which the trigger "Night" sends to it`,
+				k), problems[0].Reason)
+			require.NotEqual(t, problems[0].Reason, wording.In(wording.Japanese, problems[0].Reason))
+		}
 	}
-	hits := messagetemplate.Kinds([]event.Type{event.Hits}, event.Triggered())
-	problems := messagetemplate.Check(messagetemplate.Source{Title: "{{.Host}}"}, hits)
+	title, text := messagetemplate.Unsaid(messagetemplate.Source{Text: "{{.Host}}"}, event.AttacksExceeded)
+	require.False(t, title)
+	require.True(t, text)
+	sent := []messagetemplate.Triggered{{event.AttacksExceeded, "Night"}}
+	problems := messagetemplate.CheckTriggered(messagetemplate.Source{Text: "{{.Host}}"}, sent)
 	require.Len(t, problems, 1)
-	require.Contains(t, problems[0].Reason, "of an event of the kind a")
-	require.Empty(t, messagetemplate.Check(messagetemplate.Source{Title: `{{or .Host "Tocsin"}}`}, hits))
+	require.Equal(t, `makes no text of an event of the kind attacks_exceeded, which the trigger "Night" sends to it`,
+		problems[0].Reason)
+	require.NotEqual(t, problems[0].Reason, wording.In(wording.Japanese, problems[0].Reason))
+	require.Empty(t, messagetemplate.CheckTriggered(messagetemplate.Source{Title: `{{or .Host "Tocsin"}}`}, sent))
 }
 
 func TestAnEventOfWhichATemplateMakesNothingHasOurWords(t *testing.T) {

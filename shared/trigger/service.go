@@ -367,8 +367,8 @@ func (s *Service) announce(kind event.Kind, t Trigger, who activity.Actor) event
 		Time: s.Now().UTC(), Data: raw}
 }
 
-// large tells of patterns that an earlier release took and this one would not.
-func (t Trigger) large() (out []destination.FieldProblem) {
+// TooLarge tells of patterns that an earlier release took and this one would not.
+func (t Trigger) TooLarge() (out []destination.FieldProblem) {
 	for n, f := range t.Filters {
 		for k, v := range f.Values {
 			if f.ID == filter.ByURL && filter.TooLarge(string(v)) != nil {
@@ -380,42 +380,6 @@ func (t Trigger) large() (out []destination.FieldProblem) {
 		}
 	}
 	return out
-}
-
-// Warnings tell of integrations that triggers of one tenant name and that get nothing: they were deleted or are
-// disabled; and of patterns that are too large. The answer is by the triggers' ids. Each integration is looked at once.
-func (s *Service) Warnings(ctx context.Context, list ...Trigger) (map[string][]destination.FieldProblem, error) {
-	reasons := map[string]string{}
-	out := map[string][]destination.FieldProblem{}
-	for _, t := range list {
-		out[t.ID] = append(out[t.ID], t.large()...)
-		if len(out[t.ID]) == 0 {
-			delete(out, t.ID)
-		}
-		for n, a := range t.Actions {
-			for k, id := range a.Integrations {
-				if _, ok := reasons[id]; !ok {
-					i, err := s.Integrations.Get(ctx, t.Tenant, id)
-					switch {
-					case errors.Is(err, integration.ErrNotFound):
-						reasons[id] = "this integration was deleted: nothing is sent to it"
-					case err != nil:
-						return nil, fmt.Errorf("read integration %s of trigger %s: %w", id, t.ID, err)
-					case !i.Enabled():
-						reasons[id] = "this integration is disabled: nothing is sent to it until it is enabled"
-					default:
-						reasons[id] = ""
-					}
-				}
-				if reasons[id] != "" {
-					out[t.ID] = append(out[t.ID],
-						destination.FieldProblem{Field: fmt.Sprintf("actions.%d.params.integration_ids.%d", n, k),
-							Reason: reasons[id]})
-				}
-			}
-		}
-	}
-	return out, nil
 }
 
 // validate checks a trigger against its template, and puts lock times in order. kept are the actions that it had: an

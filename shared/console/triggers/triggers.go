@@ -23,6 +23,7 @@ import (
 	"tocsin/shared/integration"
 	"tocsin/shared/notification"
 	"tocsin/shared/trigger"
+	"tocsin/shared/trigger/notified"
 )
 
 // TemplateView is a condition as a form is drawn from it.
@@ -96,7 +97,7 @@ type TriggerView struct {
 	Filters   []rest.FilterView          `json:"filters"`
 	Threshold *ThresholdView             `json:"threshold,omitempty"`
 	Actions   []ActionView               `json:"actions"`
-	Warnings  []destination.FieldProblem `json:"warnings,omitempty" doc:"integrations that get nothing: they were deleted or are disabled; patterns that are too large"`
+	Warnings  []destination.FieldProblem `json:"warnings,omitempty" doc:"integrations that get nothing: they were deleted or are disabled; message templates that make nothing of what the trigger sends; patterns that are too large"`
 	LastFired *time.Time                 `json:"last_fired_at,omitempty" doc:"of a trigger with a threshold, by what has been counted: on AWS some seconds behind what arrived; absent when it never did"`
 	// LastSkipped is absent when it never did.
 	LastSkipped *time.Time `json:"last_skipped_at,omitempty" doc:"when it last left a request out because the URI patterns of its tenant took too long"`
@@ -361,7 +362,7 @@ func (s *API) listTriggers(ctx context.Context, in *triggersInput) (*triggersOut
 	if err != nil {
 		return nil, s.Answer(ctx, err)
 	}
-	warnings, err := s.Triggers.Warnings(ctx, list...)
+	warnings, err := notified.Warnings(ctx, s.Triggers.Integrations, list...)
 	if err != nil {
 		return nil, s.Answer(ctx, err)
 	}
@@ -399,7 +400,7 @@ func (s *API) oneTrigger(ctx context.Context, t trigger.Trigger, err error) (*tr
 	if err != nil {
 		return nil, s.Answer(ctx, err)
 	}
-	warnings, err := s.Triggers.Warnings(ctx, t)
+	warnings, err := notified.Warnings(ctx, s.Triggers.Integrations, t)
 	if err != nil {
 		return nil, s.Answer(ctx, err)
 	}
