@@ -327,21 +327,11 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 	}
 	problems = append(problems, p.sent(&i, system)...)
 	problems = append(problems, p.narrow(&i, system)...)
-	unsaid := p.template(&i, system)
-	if len(unsaid) == 0 {
-		if unsaid, err = s.checkTriggered(ctx, i, before); err != nil {
-			return Integration{}, err
-		}
+	unfit, err := s.among(ctx, &i, p, system)
+	if err != nil {
+		return Integration{}, err
 	}
-	problems = append(problems, unsaid...)
-	if p.Fallback != nil && *p.Fallback != i.Fallback {
-		unfit, err := s.checkFallback(ctx, who.Tenant, i.ID, *p.Fallback)
-		if err != nil {
-			return Integration{}, err
-		}
-		problems = append(problems, unfit...)
-		i.Fallback = *p.Fallback
-	}
+	problems = append(problems, unfit...)
 	problems = append(problems, s.rules(&i, p.Hold, system)...)
 	if p.Parameters != nil {
 		var full json.RawMessage
@@ -368,6 +358,27 @@ func (s *Service) Update(ctx context.Context, who activity.Actor, id string, rev
 		return before, nil
 	}
 	return s.save(ctx, i, c)
+}
+
+// among sets what is held against triggers and other integrations: the message template and the fallback.
+func (s *Service) among(ctx context.Context, i *Integration, p Patch, system destination.System) (InvalidError, error) {
+	before := *i
+	problems := p.template(i, system)
+	if len(problems) == 0 {
+		var err error
+		if problems, err = s.checkTriggered(ctx, *i, before); err != nil {
+			return nil, err
+		}
+	}
+	if p.Fallback != nil && *p.Fallback != i.Fallback {
+		unfit, err := s.checkFallback(ctx, i.Tenant, i.ID, *p.Fallback)
+		if err != nil {
+			return nil, err
+		}
+		problems = append(problems, unfit...)
+		i.Fallback = *p.Fallback
+	}
+	return problems, nil
 }
 
 // template sets what the title and the text of messages are.

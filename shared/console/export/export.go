@@ -159,7 +159,7 @@ func (s *API) integration(ctx context.Context, i integration.Integration) (confi
 	out := configuration.StoredIntegration{ID: i.ID, Revision: i.Revision, Name: i.Name, System: i.System,
 		Language: string(i.Language), Rate: string(i.Rate), Grouping: string(i.Grouping),
 		StormGuard: string(i.StormGuard), Enabled: i.Enabled(), Fallback: i.Fallback,
-		MessageTemplate: configuration.MessageTemplate(i.MessageTemplate)}
+		MessageTemplate: i.MessageTemplate}
 	for _, sub := range i.Subscriptions {
 		out.Events = append(out.Events, configuration.Subscription{Event: string(sub.Event),
 			WithHeaders: sub.WithHeaders})
