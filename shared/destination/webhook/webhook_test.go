@@ -15,6 +15,7 @@ import (
 
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/destinationtest"
+	"tocsin/shared/destination/destinationtest/signature"
 	"tocsin/shared/destination/webhook"
 	"tocsin/shared/notification"
 )
@@ -110,16 +111,11 @@ func signed(t *testing.T, until string) (r destination.Request, keys [2]ed25519.
 		`","previous_key_until":"`+until+`"`), two()...)[0], keys
 }
 
-// verifies are which of the keys made one of the signatures that are v1a.
+// verifies are which of the keys made one of the signatures.
 func verifies(r destination.Request, keys [2]ed25519.PublicKey) (by []int) {
-	content := r.Header.Get("Webhook-Id") + "." + r.Header.Get("Webhook-Timestamp") + "." + string(r.Body)
-	for one := range strings.FieldsSeq(r.Header.Get("Webhook-Signature")) {
-		version, text, _ := strings.Cut(one, ",")
-		signature, err := base64.StdEncoding.DecodeString(text)
-		for n, k := range keys {
-			if version == "v1a" && err == nil && ed25519.Verify(k, []byte(content), signature) {
-				by = append(by, n)
-			}
+	for n, k := range keys {
+		if signature.By(r, "whpk_"+base64.StdEncoding.EncodeToString(k)) {
+			by = append(by, n)
 		}
 	}
 	return by

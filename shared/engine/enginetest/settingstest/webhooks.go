@@ -1,11 +1,8 @@
 package settingstest
 
 import (
-	"cmp"
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -22,6 +19,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/destination/destinationtest/authority"
+	"tocsin/shared/destination/destinationtest/signature"
 	"tocsin/shared/destination/webhook"
 	"tocsin/shared/egress"
 	"tocsin/shared/event"
@@ -92,21 +90,6 @@ func webhookKeepsWhatSecuresIt(t *testing.T, open OpenIntegrations) {
 	var shown webhook.Parameters
 	require.NoError(t, json.Unmarshal(kept.Parameters, &shown))
 	for _, public := range []string{shown.PublicKey, shown.PreviousPublic} {
-		require.True(t, signedBy(r.message, public), public)
+		require.True(t, signature.By(r.message, public), public)
 	}
-}
-
-// signedBy reports whether the key pair of a public key (whpk_ and base64) signed a request.
-func signedBy(q destination.Request, public string) bool {
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(public, "whpk_"))
-	content := q.Header.Get("Webhook-Id") + "." + q.Header.Get("Webhook-Timestamp") + "." + string(q.Body)
-	for one := range strings.FieldsSeq(q.Header.Get("Webhook-Signature")) {
-		version, text, _ := strings.Cut(one, ",")
-		signature, bad := base64.StdEncoding.DecodeString(text)
-		if version == "v1a" && cmp.Or(err, bad) == nil && len(key) == ed25519.PublicKeySize &&
-			ed25519.Verify(key, []byte(content), signature) {
-			return true
-		}
-	}
-	return false
 }
