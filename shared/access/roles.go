@@ -83,6 +83,18 @@ func (r Role) Name() string {
 	return string(r)
 }
 
+// Words are the role for the person who has it: why it allows nothing, if so. One that is not known is not repeated: it
+// is what somebody wrote in a token, at length.
+func (r Role) Words() string {
+	switch {
+	case r == "":
+		return "not in your token"
+	case !r.Known():
+		return "not known here"
+	}
+	return r.Name()
+}
+
 func (r Role) custom() bool { return r == custom || strings.HasPrefix(string(r), custom+":") }
 
 // customRights are what each permission allows. The entities are the rows of section 7 that we have something of.

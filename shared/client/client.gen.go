@@ -4844,7 +4844,7 @@ type ClientInterface interface {
 
 	// SetNotificationsWithBody Set your notifications
 	//
-	// For your own address only. What your role may not see can not be chosen: 403 names it.
+	// For your own address only. What your role may not see can not be chosen: 403 names it. 409 where your role is not known yet: only API tokens of yours were used, and you have not signed in.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4853,7 +4853,7 @@ type ClientInterface interface {
 
 	// SetNotifications Set your notifications
 	//
-	// For your own address only. What your role may not see can not be chosen: 403 names it.
+	// For your own address only. What your role may not see can not be chosen: 403 names it. 409 where your role is not known yet: only API tokens of yours were used, and you have not signed in.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6221,7 +6221,7 @@ func (c *Client) GetNotifications(ctx context.Context, params *GetNotificationsP
 
 // SetNotificationsWithBody Set your notifications
 //
-// For your own address only. What your role may not see can not be chosen: 403 names it.
+// For your own address only. What your role may not see can not be chosen: 403 names it. 409 where your role is not known yet: only API tokens of yours were used, and you have not signed in.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6240,7 +6240,7 @@ func (c *Client) SetNotificationsWithBody(ctx context.Context, params *SetNotifi
 
 // SetNotifications Set your notifications
 //
-// For your own address only. What your role may not see can not be chosen: 403 names it.
+// For your own address only. What your role may not see can not be chosen: 403 names it. 409 where your role is not known yet: only API tokens of yours were used, and you have not signed in.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -14187,7 +14187,7 @@ type ClientWithResponsesInterface interface {
 
 	// SetNotificationsWithBodyWithResponse Set your notifications
 	//
-	// For your own address only. What your role may not see can not be chosen: 403 names it.
+	// For your own address only. What your role may not see can not be chosen: 403 names it. 409 where your role is not known yet: only API tokens of yours were used, and you have not signed in.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -14196,7 +14196,7 @@ type ClientWithResponsesInterface interface {
 
 	// SetNotificationsWithResponse Set your notifications
 	//
-	// For your own address only. What your role may not see can not be chosen: 403 names it.
+	// For your own address only. What your role may not see can not be chosen: 403 names it. 409 where your role is not known yet: only API tokens of yours were used, and you have not signed in.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -17776,7 +17776,7 @@ func (c *ClientWithResponses) GetNotificationsWithResponse(ctx context.Context, 
 
 // SetNotificationsWithBodyWithResponse Set your notifications
 //
-// For your own address only. What your role may not see can not be chosen: 403 names it.
+// For your own address only. What your role may not see can not be chosen: 403 names it. 409 where your role is not known yet: only API tokens of yours were used, and you have not signed in.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17791,7 +17791,7 @@ func (c *ClientWithResponses) SetNotificationsWithBodyWithResponse(ctx context.C
 
 // SetNotificationsWithResponse Set your notifications
 //
-// For your own address only. What your role may not see can not be chosen: 403 names it.
+// For your own address only. What your role may not see can not be chosen: 403 names it. 409 where your role is not known yet: only API tokens of yours were used, and you have not signed in.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -17,6 +17,9 @@ import (
 	"tocsin/shared/console/mails"
 	"tocsin/shared/ratelimit"
 	"tocsin/shared/session"
+	"tocsin/shared/tenant"
+	"tocsin/shared/token"
+	"tocsin/shared/wording"
 )
 
 // theOperator links tenants.
@@ -248,6 +251,40 @@ func TestTheRoleOfATokenSaysNothingOfItsPerson(t *testing.T) {
 	people, err := r.db.People.List(t.Context(), "42", "", 10)
 	require.NoError(t, err)
 	require.Equal(t, access.Administrator, people[0].Role)
+}
+
+func TestAPersonWhoNeverSignedInIsToldToAndNotOfTheirRole(t *testing.T) {
+	r := start(t)
+	administrator := r.token
+	_, secret, err := r.config.Tokens.Make(t.Context(), access.Principal{Tenant: "42", Home: "42",
+		Email: "tim@example.com", Role: access.Administrator}, token.Order{Name: "CI", Kind: token.Personal})
+	require.NoError(t, err)
+	r.token = secret
+	const at, weekly = "/v1/profile/notifications", `{"choices":{"report_daily":false,"report_weekly":true,` +
+		`"report_monthly":false,"system":false,"vuln":false,"scope":false}}`
+	require.Equal(t, 200, r.call("GET", at, "").status)
+	a := r.call("PUT", at, weekly)
+	require.Equal(t, 409, a.status, a.raw)
+	require.Contains(t, a.raw, "your role is not known here yet")
+	require.Contains(t, a.raw, "sign in to the Console once")
+	requireWorded(t, a.body)
+	none := strings.Replace(weekly, "weekly\":true", "weekly\":false", 1)
+	require.Equal(t, 200, r.call("PUT", at, none).status, "to choose nothing needs no role")
+	r.email = "tim@example.com"
+	r.token = r.issue("42", access.Analyst)
+	require.Equal(t, 200, r.call("GET", "/v1/profile/notifications", "").status, "the person signs in")
+	r.token = secret
+	require.Equal(t, 200, r.call("PUT", at, weekly).status)
+	r.token = administrator
+}
+
+func TestARoleThatIsNoneIsSaidSoWhereverARoleIsBlamed(t *testing.T) {
+	for role, said := range map[access.Role]string{"": "not in your token", "emperor of all": "not known here",
+		access.Analyst: "analyst"} {
+		_, err := (*tenant.Service)(nil).Act(t.Context(), access.Principal{Tenant: "42", Role: role}, "43")
+		require.EqualError(t, err, "only a global role acts for another tenant than its own; your role is "+said)
+		require.NotEqual(t, err.Error(), wording.In(wording.Japanese, err.Error()))
+	}
 }
 
 func TestCallsOfAnAPITokenAreBounded(t *testing.T) {

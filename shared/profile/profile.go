@@ -28,6 +28,11 @@ var (
 	ErrConflict = errors.New("notifications were changed meanwhile")
 )
 
+// ErrNoRole: nobody has said yet what role a person has, so that nothing can be chosen. Only a sign-in of the person, or
+// upstream, says it: an API token can have a lower one.
+var ErrNoRole = errors.New("your role is not known here yet, because only an API token of yours was used: sign in to " +
+	"the Console once, then repeat this")
+
 // NotAllowedError: a person chose to be told of what the role may not see. It is never empty.
 type NotAllowedError []string
 
@@ -49,8 +54,8 @@ type Profile struct {
 	Zone string `json:"time_zone,omitempty"`
 	// Choices are what the person chose; what is sent of it is Told.
 	Choices Choices `json:"choices"`
-	// Role is the newest that we were told, and RoleAt when that held; "" = nobody said: nothing is sent until somebody
-	// does.
+	// Role is the newest that we were told, and RoleAt when that held; "" = nobody said: nothing that is chosen is sent
+	// until somebody does.
 	Role      access.Role `json:"role,omitempty"`
 	RoleAt    time.Time   `json:"role_at,omitzero"`
 	Revision  int64       `json:"revision"` // counts changes from 1
@@ -386,7 +391,7 @@ func (s *Service) Know(ctx context.Context, who Person) error {
 }
 
 // Set replaces the person's choices if the revision is the given one; revision 0 takes any.
-// Errors: ErrNoAddress, ErrConflict, NotAllowedError.
+// Errors: ErrNoAddress, ErrConflict, ErrNoRole, NotAllowedError.
 func (s *Service) Set(ctx context.Context, who Person, choices Choices, revision int64) (Profile, error) {
 	return s.SetIn(ctx, who, choices, Reading{}, revision)
 }
@@ -454,10 +459,13 @@ func allowed(c Choices, r access.Role) error {
 			not = append(not, f.name)
 		}
 	}
-	if len(not) > 0 {
-		return not
+	switch {
+	case len(not) == 0:
+		return nil
+	case r == "":
+		return ErrNoRole
 	}
-	return nil
+	return not
 }
 
 // Unsubscribe switches all of a person's notifications off, and returns what was on: the person followed the link of a

@@ -115,7 +115,7 @@ func person(p profile.Profile) integration.Integration {
 	for _, t := range told.Types() {
 		i.Subscriptions = append(i.Subscriptions, integration.Subscription{Event: t, Kinds: p.Kinds(t)})
 	}
-	if told == (profile.Choices{}) && p.Choices != told {
+	if told == (profile.Choices{}) && p.Choices != told && p.Role != "" {
 		// What waits to be sent was for the role that the person had.
 		i.Off = &integration.Off{By: integration.ByPlatform, Reason: "the role of this person may not see this",
 			At: p.UpdatedAt}

@@ -281,6 +281,21 @@ func TestS7OnlyWhoMaySeeItIsSentIt(t *testing.T) {
 	}
 }
 
+func TestAPersonWhoseRoleNobodySaidIsToldThatTheirTokenExpires(t *testing.T) {
+	w := start(t)
+	d := &receiver.Directory{Integrations: w.db.Integrations(), People: w.db.People(), Now: w.clock}
+	for role, told := range map[access.Role]bool{"": true, access.Analyst: true, access.Deploy: false, "wizard": false} {
+		p := profile.Profile{ID: profile.ID(string(role) + "@example.com"), Tenant: "42",
+			Email: string(role) + "@example.com", Choices: profile.Default, Role: role, Revision: 1}
+		require.NoError(t, w.db.People().Save(t.Context(), p))
+		i, err := d.Get(t.Context(), "42", p.ID)
+		require.NoError(t, err)
+		require.Equal(t, told, i.Enabled(), "%q", role)
+		require.Equal(t, event.TokenExpiry, i.Subscriptions[0].Event)
+		require.Len(t, i.Subscriptions, map[bool]int{true: 1 + len(p.Told().Types()), false: 1}[told])
+	}
+}
+
 func TestS7ALostRoleAndADeletedAccountTakeWaitingMailsWithThem(t *testing.T) {
 	w := start(t)
 	w.ofEachRole()

@@ -126,7 +126,7 @@ func (s *Service) Act(ctx context.Context, p access.Principal, tenant string) (a
 	switch {
 	case tenant != p.Home && !p.Role.Global():
 		return p, &NotForYouError{"only a global role acts for another tenant than its own; your role is " +
-			p.Role.Name()}
+			p.Role.Words()}
 	case !p.Reaches(tenant):
 		return p, &NotForYouError{"this API token is not for that tenant"}
 	case tenant == p.Home:

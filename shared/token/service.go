@@ -112,7 +112,7 @@ func (s *Service) fill(ctx context.Context, p access.Principal, o Order) (Token,
 }
 
 func notFor(p access.Principal, right access.Right) error {
-	return &NotAllowedError{right.Words() + " are for " + right.Holders() + " only; your role is " + p.Role.Name()}
+	return &NotAllowedError{right.Words() + " are for " + right.Holders() + " only; your role is " + p.Role.Words()}
 }
 
 // chooseRole takes the role that is asked for, unless it is above the maker's.

@@ -408,12 +408,18 @@ func (s *API) personalAgain(ctx context.Context, receiver, id string) (*deliveri
 	return s.mailAgain(ctx, p.ID, id, func(d delivery.Delivery) error {
 		for _, e := range d.Events {
 			if !p.MayBeTold(e) {
-				return rest.NewProblem(http.StatusConflict, "the role of "+p.Email+
-					" may not see any more what this mail tells of")
+				return rest.NewProblem(http.StatusConflict, notTold(p))
 			}
 		}
 		return nil
 	})
+}
+
+func notTold(p profile.Profile) string {
+	if p.Role == "" {
+		return "the role of " + p.Email + " is not known here yet: it is when they have signed in to the Console once"
+	}
+	return "the role of " + p.Email + " may not see any more what this mail tells of"
 }
 
 func (s *API) listPeople(ctx context.Context, in *peopleInput) (*peopleOutput, error) {

@@ -29,7 +29,7 @@ type NotificationsView struct {
 	Language wording.Language `json:"language,omitempty" enum:"en,ja" doc:"of the mails; absent: the tenant's"`
 	Zone     string           `json:"time_zone,omitempty" doc:"of the times in the mails and in the Console; absent: the tenant's in mails, and the browser's in the Console" example:"Asia/Tokyo"`
 	Choices  profile.Choices  `json:"choices" doc:"what is mailed to it"`
-	Allowed  profile.Choices  `json:"allowed" doc:"what your role may be told of"`
+	Allowed  profile.Choices  `json:"allowed" doc:"what your role may be told of; nothing as long as you have not signed in, because your role is not known before"`
 	Paused   string           `json:"paused,omitempty" worded:"true" doc:"why nothing is sent although it is chosen: mails to the address came back"`
 	Revision int64            `json:"revision" doc:"counts changes; the ETag"`
 }
@@ -78,9 +78,10 @@ func (s *API) profile(api huma.API) {
 	})
 	huma.Register(api, rest.Operation(access.OwnProfile, huma.Operation{
 		OperationID: "set-notifications", Method: http.MethodPut, Path: "/v1/profile/notifications", Tags: tags,
-		Errors:      []int{400, 412, 413, 415, 422},
-		Summary:     "Set your notifications",
-		Description: "For your own address only. What your role may not see can not be chosen: 403 names it.",
+		Errors:  []int{400, 409, 412, 413, 415, 422},
+		Summary: "Set your notifications",
+		Description: "For your own address only. What your role may not see can not be chosen: 403 names it. 409 where " +
+			"your role is not known yet: only API tokens of yours were used, and you have not signed in.",
 	}), func(ctx context.Context, in *notificationsInput) (*notificationsOutput, error) {
 		revision, err := rest.OpenETag(in.IfMatch)
 		if err != nil {
@@ -102,6 +103,8 @@ func (s *API) notifications(ctx context.Context, p profile.Profile, err error) (
 			fields[i] = rest.Fault("choices."+name, "your role may not see this")
 		}
 		return nil, rest.NewProblem(http.StatusForbidden, "your role may not be told of all that you chose", fields...)
+	case errors.Is(err, profile.ErrNoRole):
+		return nil, rest.NewProblem(http.StatusConflict, profile.ErrNoRole.Error())
 	case errors.As(err, &unusable):
 		return nil, rest.NewProblem(http.StatusUnprocessableEntity, "your account's address "+unusable.Error(),
 			rest.Fault("email", unusable.Reason))

@@ -62,22 +62,14 @@ func Authorize(ctx huma.Context, next func(huma.Context)) {
 	refuse(ctx, forbidden(p, right))
 }
 
-// forbidden says who may. A role that is not known is not repeated at length: it is what somebody wrote in a token.
+// forbidden says who may.
 func forbidden(p access.Principal, right access.Right) *Problem {
-	role := string(p.Role)
-	switch {
-	case role == "":
-		role = "not in your token"
-	case !p.Role.Known():
-		role = "not known here"
-	default:
-		role = p.Role.Name()
-	}
 	what := right.Words() + " are"
 	if right == access.OwnProfile {
 		what = "notifications of one's own are"
 	}
-	return NewProblem(http.StatusForbidden, what+" for "+right.Holders()+" only; your role is "+role)
+	return NewProblem(http.StatusForbidden, what+" for "+right.Holders()+" only; your role is "+
+		p.Role.Words())
 }
 
 // refuse answers in a middleware, before huma reads what was sent.
