@@ -28,8 +28,8 @@ var (
 	ErrConflict = errors.New("notifications were changed meanwhile")
 )
 
-// ErrNoRole: nobody has said yet what role a person has, so that nothing can be chosen. Only a sign-in of the person, or
-// upstream, says it: an API token can have a lower one.
+// ErrNoRole: nobody has said yet what role a person has, so that nothing can be chosen. Only a sign-in of the person,
+// or upstream, says it: an API token can have a lower one.
 var ErrNoRole = errors.New("your role is not known here yet, because only an API token of yours was used: sign in to " +
 	"the Console once, then repeat this")
 

@@ -284,7 +284,8 @@ func TestS7OnlyWhoMaySeeItIsSentIt(t *testing.T) {
 func TestAPersonWhoseRoleNobodySaidIsToldThatTheirTokenExpires(t *testing.T) {
 	w := start(t)
 	d := &receiver.Directory{Integrations: w.db.Integrations(), People: w.db.People(), Now: w.clock}
-	for role, told := range map[access.Role]bool{"": true, access.Analyst: true, access.Deploy: false, "wizard": false} {
+	for role, told := range map[access.Role]bool{"": true, access.Analyst: true, access.Deploy: false,
+		"wizard": false} {
 		p := profile.Profile{ID: profile.ID(string(role) + "@example.com"), Tenant: "42",
 			Email: string(role) + "@example.com", Choices: profile.Default, Role: role, Revision: 1}
 		require.NoError(t, w.db.People().Save(t.Context(), p))

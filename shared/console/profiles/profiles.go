@@ -80,8 +80,8 @@ func (s *API) profile(api huma.API) {
 		OperationID: "set-notifications", Method: http.MethodPut, Path: "/v1/profile/notifications", Tags: tags,
 		Errors:  []int{400, 409, 412, 413, 415, 422},
 		Summary: "Set your notifications",
-		Description: "For your own address only. What your role may not see can not be chosen: 403 names it. 409 where " +
-			"your role is not known yet: only API tokens of yours were used, and you have not signed in.",
+		Description: "For your own address only. What your role may not see can not be chosen: 403 names it. 409 " +
+			"where your role is not known yet: only API tokens of yours were used, and you have not signed in.",
 	}), func(ctx context.Context, in *notificationsInput) (*notificationsOutput, error) {
 		revision, err := rest.OpenETag(in.IfMatch)
 		if err != nil {
