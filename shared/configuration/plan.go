@@ -1,7 +1,6 @@
 package configuration
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -422,38 +421,11 @@ func (s *Step) enable(on *bool, before bool) {
 
 // differ notes a difference for a person. What came out of the environment is shown as it was written.
 func (s *Step) differ(field string, before, after tree.Value) {
-	d := Difference{Field: field, Before: show(before), After: show(after)}
-	if filled(after) && before.Kind != tree.Null {
+	d := Difference{Field: field, Before: before.Shown(), After: after.Shown()}
+	if after.Filled() && before.Kind != tree.Null {
 		d.Before = "another value"
 	}
 	s.Differences = append(s.Differences, d)
-}
-
-// filled reports whether variables were put into a value.
-func filled(v tree.Value) bool {
-	return v.Written != "" || slices.ContainsFunc(v.Items, filled) ||
-		slices.ContainsFunc(v.Members, func(m tree.Member) bool { return filled(m.Value) })
-}
-
-// show is a value for a person, "" for none.
-func show(v tree.Value) string {
-	if v.Kind == tree.Null {
-		return ""
-	}
-	return tree.Short(string(written(v).JSON()))
-}
-
-// written is the value before variables were put in.
-func written(v tree.Value) tree.Value {
-	v.Items, v.Members = slices.Clone(v.Items), slices.Clone(v.Members)
-	v.Text = cmp.Or(v.Written, v.Text)
-	for n := range v.Items {
-		v.Items[n] = written(v.Items[n])
-	}
-	for n := range v.Members {
-		v.Members[n].Value = written(v.Members[n].Value)
-	}
-	return v
 }
 
 func find(list []tree.Member, name string) (tree.Value, bool) {
