@@ -146,8 +146,8 @@ const closedHandshake = "it closed the connection during the TLS handshake"
 
 // cutOff is an answer of which only something came.
 func cutOff(host string) *Failure {
-	return &Failure{Kind: Protocol, Reason: host + " gave an answer that can not be read: it was cut off in its first " +
-		"lines, or breaks the rules of HTTP"}
+	return &Failure{Kind: Protocol, Reason: host + " gave an answer that can not be read: it was cut off in its " +
+		"first lines, or breaks the rules of HTTP"}
 }
 
 // errMalformed is a request that net/http does not take; its own text can quote the address.

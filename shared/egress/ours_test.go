@@ -82,7 +82,7 @@ func TestAProxyThatRefusesOurPasswordForAPlainAddressIsNotTakenForTheSystem(t *t
 	require.True(t, got.CertainlyOurs())
 	require.Contains(t, got.Reason, "does not accept our user and password (407")
 
-	own, host := server(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(407) })
+	own, host := server(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) })
 	_ = own
 	a, err := egress.New(egress.Policy{Allow: []string{host}}, egress.Options{}).Do(t.Context(), post("http://"+host))
 	require.NoError(t, err)

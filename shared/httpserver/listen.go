@@ -45,11 +45,11 @@ func Listen(at, flag string) (net.Listener, error) {
 	case InUse:
 		return nil, fmt.Errorf("listen on %s: %w: stop what uses the port, or choose another with -%s", at, err, flag)
 	case NotAllowed:
-		return nil, fmt.Errorf("listen on %s: %w: choose a port from 1024 on with -%s, or give the program the right to use "+
-			"a lower one (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE)", at, err, flag)
+		return nil, fmt.Errorf("listen on %s: %w: choose a port from 1024 on with -%s, or give the program the right "+
+			"to use a lower one (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE)", at, err, flag)
 	case NotHere:
-		return nil, fmt.Errorf("listen on %s: %w: this machine has no such address: name one of its own with -%s", at, err,
-			flag)
+		return nil, fmt.Errorf("listen on %s: %w: this machine has no such address: name one of its own with -%s", at,
+			err, flag)
 	}
 	return nil, fmt.Errorf("listen on %s: %w: name another address with -%s", at, err, flag)
 }

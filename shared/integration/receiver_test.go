@@ -188,8 +188,9 @@ func TestWhatIsChosenFromAListIsNotAskedForBeforeTheListIsThere(t *testing.T) {
 		_, err := s.OpenIncomplete(t.Context(), "42", "", system.Name, json.RawMessage(`{}`))
 		require.Error(t, err, "%s: what is not chosen must be right", system.Name)
 	}
-	saved, err := s.Create(t.Context(), ada, integration.Draft{System: "slack", Name: "Ops", Parameters: json.RawMessage(
-		`{"authorization":"token","token":"xoxb-123456789012-123456789012-s3cr3ts3cr3ts3cr3ts3cr3t","channel":"C0123456789"}`)})
+	saved, err := s.Create(t.Context(), ada, integration.Draft{System: "slack", Name: "Ops",
+		Parameters: json.RawMessage(
+			`{"authorization":"token","token":"xoxb-123456789012-123456789012-s3cr3ts3cr3ts3cr3ts3cr3t","channel":"C0123456789"}`)})
 	require.NoError(t, err)
 	_, err = s.OpenIncomplete(t.Context(), "42", saved.ID, "", json.RawMessage(`{"channel":""}`))
 	require.NoError(t, err, "a field that was emptied")

@@ -75,8 +75,8 @@ func Read(path string) (*Ring, error) {
 	}
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, fmt.Errorf("read the key file %s: %w: run this as its owner, or chown it to the user that Tocsin runs as",
-			path, err)
+		return nil, fmt.Errorf("read the key file %s: %w: run this as its owner, or chown it to the user that Tocsin "+
+			"runs as", path, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the key file %s: %w", path, err)

@@ -180,7 +180,8 @@ func (s *SMTP) explain(err error) (destination.Response, error) {
 		// Before RCPT TO the server has heard of us alone: who we are, how we sign in, who sends.
 		ours := !isFailure || failed.at == atSender
 		about := !ours && reply.Read(said.Code, said.Msg).AboutRecipient(failed.at == atRecipient)
-		return destination.Response{Status: said.Code, Body: s.server.shown(said.Msg), Recipient: about, Ours: ours}, nil
+		return destination.Response{Status: said.Code, Body: s.server.shown(said.Msg), Recipient: about,
+			Ours: ours}, nil
 	}
 	if isFailure && failed.at == atEnd {
 		return destination.Response{}, fmt.Errorf("the mail server %s did not say whether it took the mail (%s): "+

@@ -318,15 +318,16 @@ func TestThePasswordIsMaskedInWhatTheMailServerSays(t *testing.T) {
 		"PLAIN": "AUTH PLAIN " + plain, "LOGIN": base64.StdEncoding.EncodeToString([]byte(password)),
 		"as it is": password, "percent": url.QueryEscape(password), "hex": hex.EncodeToString([]byte(password)),
 	} {
-		for verb, code := range map[string]string{"AUTH": "535 5.7.8 ", "MAIL": "451 ", "RCPT": "550 5.1.1 ", "DATA": "554 ",
-			"END": "250 "} {
+		for verb, code := range map[string]string{"AUTH": "535 5.7.8 ", "MAIL": "451 ", "RCPT": "550 5.1.1 ",
+			"DATA": "554 ", "END": "250 "} {
 			t.Run(name+" "+verb, func(t *testing.T) {
 				l, err := net.Listen("tcp", "127.0.0.1:0")
 				require.NoError(t, err)
-				server := serve(t, &testServer{Listener: l, auth: true, any: true, script: script{verb: {code + told + echo}}})
+				server := serve(t, &testServer{Listener: l, auth: true, any: true,
+					script: script{verb: {code + told + echo}}})
 				user := url.UserPassword("us@er", password)
-				c, err := mail.NewSMTP("smtp+insecure://"+user.String()+"@"+server.Addr().String(), "tocsin@example.com",
-					mail.Sessions{}, now)
+				c, err := mail.NewSMTP("smtp+insecure://"+user.String()+"@"+server.Addr().String(),
+					"tocsin@example.com", mail.Sessions{}, now)
 				require.NoError(t, err)
 				t.Cleanup(c.Close)
 				answer, err := c.Send(t.Context(), sample)

@@ -39,7 +39,8 @@ type apiError struct {
 func (e *apiError) Error() string {
 	said := fmt.Sprintf("Telegram answered %d: %s", e.code, e.description)
 	if e.code == http.StatusUnauthorized || e.code == http.StatusNotFound { // 404 to a token of another shape
-		said += ": it does not know the bot's token, and whoever runs Tocsin has to set one of @BotFather's that is valid"
+		said += ": it does not know the bot's token, and whoever runs Tocsin has to set one of @BotFather's that is " +
+			"valid"
 	}
 	return said
 }

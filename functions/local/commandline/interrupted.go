@@ -18,8 +18,8 @@ func (s *Stopped) Error() string { return fmt.Sprintf("%s (%s)", s.Err, s.Done) 
 // Unwrap is why it ended.
 func (s *Stopped) Unwrap() error { return s.Err }
 
-// Await does what no context ends, such as reading what a person types, and gives up on it when the context ends. It goes
-// on beside until the process ends then.
+// Await does what no context ends, such as reading what a person types, and gives up on it when the context ends. It
+// goes on beside until the process ends then.
 func Await[T any](ctx context.Context, do func() (T, error)) (T, error) {
 	type result struct {
 		is  T

@@ -250,7 +250,8 @@ func tellWay(out io.Writer, d client.DeliveryDetail) {
 	}
 	if d.Digest != nil {
 		why := map[client.DeliveryDetailDigest]string{client.DeliveryDetailDigestGroup: "they are grouped",
-			client.DeliveryDetailDigestStorm: "there were too many", client.DeliveryDetailDigestQuiet: "quiet hours held them",
+			client.DeliveryDetailDigestStorm:    "there were too many",
+			client.DeliveryDetailDigestQuiet:    "quiet hours held them",
 			client.DeliveryDetailDigestMute:     "a mute held them",
 			client.DeliveryDetailDigestFallback: "they fell back within a minute"}[*d.Digest]
 		fmt.Fprintf(out, "one message  of %d events: %s\n", d.Count, why)

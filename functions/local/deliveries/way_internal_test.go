@@ -19,10 +19,12 @@ func TestWhatHoldsADeliveryAndWhereItComesFromIsShown(t *testing.T) {
 		words string
 	}{{client.HeldViewByQuiet, "by quiet hours"}, {client.HeldViewByMute, "by a mute"},
 		{client.HeldViewByFallback, "for what else falls back within the minute"}} {
-		d := client.DeliveryDetail{State: client.DeliveryDetailStatePending, Held: &client.HeldView{By: by.by, Until: at}}
+		d := client.DeliveryDetail{State: client.DeliveryDetailStatePending,
+			Held: &client.HeldView{By: by.by, Until: at}}
 		require.Contains(t, said(d), "\nheld         "+by.words+" until 2026-03-01 15:00:00\n")
 		d.State, d.Held.Account = client.DeliveryDetailStateDelivered, &yes
-		require.Contains(t, said(d), "\nheld         "+by.words+" of the account, at the latest until 2026-03-01 15:00:00\n")
+		require.Contains(t, said(d),
+			"\nheld         "+by.words+" of the account, at the latest until 2026-03-01 15:00:00\n")
 		row := client.LogView{State: client.LogViewStatePending, Held: &client.HeldView{By: by.by, Until: at}}
 		require.True(t, strings.HasSuffix(Row(row), "\theld "+by.words+" until 2026-03-01 15:00:00"), Row(row))
 	}

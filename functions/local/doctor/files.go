@@ -48,8 +48,8 @@ func (d *Doctor) state(context.Context) []Finding {
 		}
 	}
 	if err := sqlite.Writable(d.State); err != nil {
-		all = append(all, Finding{name, Fault, err.Error(), "run this as the user that Tocsin runs as: if it says so then " +
-			"too, chmod 600 the file, or chown it to that user"})
+		all = append(all, Finding{name, Fault, err.Error(), "run this as the user that Tocsin runs as: if it says so " +
+			"then too, chmod 600 the file, or chown it to that user"})
 	}
 	return append(all, d.contents(info.Size())...)
 }

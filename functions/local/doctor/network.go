@@ -60,8 +60,8 @@ func (d *Doctor) taken(ctx context.Context, flag, at string, cause error) Findin
 	if !running {
 		mend := map[httpserver.Refusal]string{
 			httpserver.InUse: "stop what uses the port, or choose another with -",
-			httpserver.NotAllowed: "run this as the user that Tocsin runs as: if it says so then too, give that user the right " +
-				"(systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE), or choose a port from 1024 on with -",
+			httpserver.NotAllowed: "run this as the user that Tocsin runs as: if it says so then too, give that user " +
+				"the right (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE), or choose a port from 1024 on with -",
 			httpserver.NotHere: "this machine has no such address: name one of its own with -",
 			httpserver.Other:   "name another address with -",
 		}[httpserver.RefusalOf(cause)]

@@ -7,8 +7,9 @@ import (
 	"tocsin/shared/integration"
 )
 
-// HeldCount says what is held back by quiet hours, by a mute or for the minute of a fallback: deliveries that do not wait for a request yet. The list of
-// integrations does not count them, the overview and the answer with one integration do.
+// HeldCount says what is held back by quiet hours, by a mute or for the minute of a fallback: deliveries that do not
+// wait for a request yet. The list of integrations does not count them, the overview and the answer with one
+// integration do.
 type HeldCount struct {
 	Held      int        `json:"held,omitempty" doc:"deliveries that quiet hours, a mute or the minute of a fallback hold back, beside those that wait"`
 	HeldMore  bool       `json:"held_more,omitempty" doc:"there are more than that"`
@@ -44,7 +45,8 @@ func (s *API) waiting(ctx context.Context, i integration.Integration) (*integrat
 // done. What gathers waits for its time, and is fewer messages then.
 func (s *API) backlog(i integration.Integration, waiting *integration.Waiting) *BacklogView {
 	every := i.Rate.Every()
-	if every == 0 || waiting == nil || waiting.Floor || !waiting.Next.IsZero() || i.State() == integration.StateFailing {
+	if every == 0 || waiting == nil || waiting.Floor || !waiting.Next.IsZero() ||
+		i.State() == integration.StateFailing {
 		return nil
 	}
 	ready := waiting.Count - waiting.Gathering

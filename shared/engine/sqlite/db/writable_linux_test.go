@@ -64,8 +64,8 @@ func TestAStateThatCanNotBeWrittenSaysWhichFileAndLeavesNothingBehind(t *testing
 		_, err := db.Open(t.Context(), path, db.Options{})
 		var rights *db.RightsError
 		require.ErrorAs(t, err, &rights)
-		require.ErrorContains(t, err, path+" can not be written by the user of this process (mode 0444): permission denied; "+
-			"run this as its owner, or give it to the user that Tocsin runs as, with mode 0600")
+		require.ErrorContains(t, err, path+" can not be written by the user of this process (mode 0444): permission "+
+			"denied; run this as its owner, or give it to the user that Tocsin runs as, with mode 0600")
 		require.Equal(t, err.Error(), db.Writable(path).Error())
 		require.NoFileExists(t, path+"-shm")
 	}
