@@ -9,10 +9,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"tocsin/scripts/embedded"
+	"tocsin/shared/patience"
 )
 
 // asked calls the API with an API token, in a language, and returns what the answer says.
@@ -123,8 +125,10 @@ func TestTheCommandThatTheGreetingHasPublishes(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	t.Setenv("TOCSIN_CONFIG", "")
 	said := func(p *embedded.Process, pattern string) string {
-		m := regexp.MustCompile("(?m)^  publish:    `([^`]*)`" + pattern + "$").FindStringSubmatch(p.Output())
-		require.NotNil(t, m, p.Output())
+		line := regexp.MustCompile("(?m)^  publish:    `([^`]*)`" + pattern + "$")
+		require.Eventually(t, func() bool { return line.MatchString(p.Output()) }, patience.Long, time.Millisecond,
+			"it is said after the program is ready")
+		m := line.FindStringSubmatch(p.Output())
 		return m[len(m)-1]
 	}
 	p := running(t, t.TempDir(), "-log-level", "error", "-tenant", "7")
