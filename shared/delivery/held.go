@@ -8,7 +8,7 @@ import (
 )
 
 // Held says what holds a delivery back, and until when: it is Pending meanwhile, with Until as its Due. It stays when
-// the delivery was let go, for those who ask why it came so late.
+// the delivery was let go, for those who ask why it came so late; Until is the moment of that where it ended early.
 type Held struct {
 	By     string    `json:"by"` // what holds it: see hold.By
 	Until  time.Time `json:"until"`
@@ -90,11 +90,20 @@ func (h Held) AtMost(created time.Time) Held {
 	return h
 }
 
+// ended is what held a delivery that is let go at a moment.
+func (h Held) ended(now time.Time) *Held {
+	if now.Before(h.Until) {
+		h.Until = now.UTC()
+	}
+	return &h
+}
+
 // LetGo is what is to be done with deliveries of one integration that are held.
 type LetGo struct {
 	// Off are put off: their Held and Due are what they are from now on. One that stays as it is is not among them.
 	Off []Delivery
-	// Alone go as they are; each of Merged goes as one, under the id of its first and with its Digest: see Coalesce.
+	// Alone go as they are, with the Held that they have here; each of Merged goes as one, under the id of its first and
+	// with its Digest and Held: see Coalesce.
 	Alone  []Delivery
 	Merged [][]Windowed
 	// Next is when the next of those that stay is to be looked at; zero = none stays.
@@ -119,13 +128,16 @@ func (h Holding) LetGo(held []Delivery, now time.Time, size func(Delivery) int) 
 				out.Next = to.Until
 			}
 		case d.Held.Merge:
-			merged = append(merged, Windowed{ID: d.ID, Count: d.Count, Size: size(d), Digest: d.Digest})
+			merged = append(merged, Windowed{ID: d.ID, Count: d.Count, Size: size(d), Digest: d.Digest,
+				Held: d.Held.ended(now)})
 		case d.Held.Join && guard > 0 && messages >= guard:
-			merged = append(merged, Windowed{ID: d.ID, Count: d.Count, Size: size(d), Digest: d.Held.By})
-		case d.Held.Join:
-			messages++
-			out.Alone = append(out.Alone, d)
+			merged = append(merged, Windowed{ID: d.ID, Count: d.Count, Size: size(d), Digest: d.Held.By,
+				Held: d.Held.ended(now)})
 		default:
+			if d.Held.Join {
+				messages++
+			}
+			d.Held = d.Held.ended(now)
 			out.Alone = append(out.Alone, d)
 		}
 	}

@@ -16,6 +16,8 @@ type Windowed struct {
 	Size  int // see Size
 	// Digest is that of the delivery: what is told for one reason is not told with what is told for another.
 	Digest string
+	// Held is what held it, of one that is let go; nil = nothing did.
+	Held *Held
 }
 
 // Size of events in bytes, for the bounds of a delivery.

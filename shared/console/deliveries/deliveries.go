@@ -297,7 +297,7 @@ func deliveryView(d delivery.Delivery) DeliveryView {
 	if h := d.Held; d.WasHeld() {
 		v.Held = &HeldView{By: h.By, Until: h.Until, Zone: h.Zone, Account: h.Tenant}
 		if len(d.Attempts) > 0 && d.Attempts[0].At.Before(h.Until) {
-			v.Held.Until = d.Attempts[0].At // the hold was ended early
+			v.Held.Until = d.Attempts[0].At // it ended early, in a version that did not write when
 		}
 	}
 	for _, a := range d.Attempts {

@@ -51,7 +51,7 @@ func (d *Deliveries) letGo(ctx context.Context, k key, now time.Time, meant func
 			d.e.merged[k][g.ID] = merged{all[g.ID], first.ID}
 			delete(all, g.ID)
 		}
-		first.Due, first.Digest = time.Time{}, group[0].Digest
+		first.Due, first.Digest, first.Held = time.Time{}, group[0].Digest, group[0].Held
 		all[first.ID] = first
 	}
 	return nil

@@ -230,14 +230,18 @@ func (g *letting) write(ctx context.Context, to delivery.LetGo) error {
 		statement(v, ` SET "held" = ? SET "due" = ?`, held, table.Number(v.Due.UnixNano()))
 	}
 	for _, v := range to.Alone {
-		statement(v, ` SET "go" = ? REMOVE "due"`, table.Text(g.marker.Opened))
+		held, err := heldText(*v.Held)
+		if err != nil {
+			return err
+		}
+		statement(v, ` SET "held" = ? SET "go" = ? REMOVE "due"`, held, table.Text(g.marker.Opened))
 	}
 	if _, err := table.ExecuteAll(ctx, g.DB, statements); err != nil {
 		return fmt.Errorf("change %d deliveries that are held: %w", len(statements), err)
 	}
 	for _, whole := range to.Merged {
 		for _, group := range fitting(whole, g.by) {
-			group[0].Digest = whole[0].Digest
+			group[0].Digest, group[0].Held = whole[0].Digest, whole[0].Held
 			if err := g.merge(ctx, group); err != nil {
 				return fmt.Errorf("merge %d deliveries that were held: %w", len(group), err)
 			}
@@ -266,6 +270,10 @@ const heldMerge = table.TransactLimit - 1
 // it go. Each row must have as many events as were read: so none is merged twice, or after it took in others.
 func (g *letting) merge(ctx context.Context, group []windowedRow) error {
 	first, rest := group[0], group[1:]
+	held, err := heldText(*first.Held)
+	if err != nil {
+		return err
+	}
 	for {
 		n := min(len(rest), heldMerge)
 		count := first.Count
@@ -293,8 +301,8 @@ func (g *letting) merge(ctx context.Context, group []windowedRow) error {
 			values[":digest"] = table.Text(first.Digest)
 		}
 		if rest = rest[n:]; len(rest) == 0 {
-			expression += ", #go = :go REMOVE due"
-			names["#go"], values[":go"] = "go", table.Text(g.marker.Opened)
+			expression += ", held = :held, #go = :go REMOVE due"
+			names["#go"], values[":go"], values[":held"] = "go", table.Text(g.marker.Opened), held
 		}
 		unmet, err := table.Transact(ctx, g.DB,
 			append(writes, g.update(first.ID, count, expression, names, values)), "")

@@ -132,7 +132,7 @@ func (g *letting) write(w *db.Writer, to delivery.LetGo) error {
 	}
 	for _, group := range to.Merged {
 		first := g.by[group[0].ID]
-		first.delivery.Digest = group[0].Digest
+		first.delivery.Digest, first.delivery.Held = group[0].Digest, group[0].Held
 		for _, m := range group[1:] {
 			r := g.by[m.ID]
 			if err := g.merged(w, r, first.ID); err != nil {
