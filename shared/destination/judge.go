@@ -38,7 +38,7 @@ func JudgeStatus(r Response, reasons map[int]string) Verdict {
 	reason := "answered " + StatusText(r.Status)
 	if why, ok := reasons[r.Status]; ok {
 		reason += ": " + why
-	} else if why := redirected(r); why != "" {
+	} else if why := Redirected(r); why != "" {
 		reason += ": " + why
 	} else if why, ok := usual[r.Status]; ok {
 		reason += ": " + why
@@ -118,9 +118,9 @@ func webPage(r Response) (title string, page bool) {
 var signIn = regexp.MustCompile(
 	`(?i)(^|[^a-z])(log[_-]?in|log[_-]?on|sign[_-]?in|sign[_-]?on|sso|saml2?|oauth2?|openid|auth|authorize|adfs|idp)([^a-z]|$)|samlrequest|okta\.|microsoftonline\.`)
 
-// redirected explains a redirect; "" for any other answer. It names the host alone: the rest of the address can hold a
+// Redirected explains a redirect; "" for any other answer. It names the host alone: the rest of the address can hold a
 // secret.
-func redirected(r Response) string {
+func Redirected(r Response) string {
 	if r.Status < 300 || r.Status > 399 || r.Status == http.StatusNotModified {
 		return ""
 	}

@@ -103,7 +103,8 @@ func explain(ctx context.Context, err error, host string, open, timeout time.Dur
 			"%s leads to an address that is not public: private, loopback and link-local addresses are not allowed",
 			host)
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return fail(DNS, "no such host: the name of %s is not known to DNS: check the spelling", host)
+		return fail(DNS, "no such host: the name of %s is not known to DNS: check the spelling, where you entered it, or "+
+			"ask this deployment's operator about its DNS", host)
 	case errors.As(err, &dns):
 		return fail(DNS, "the name of %s could not be looked up: DNS gave no answer", host)
 	}
@@ -224,7 +225,8 @@ func certificate(err error) string {
 	var alert tls.AlertError
 	switch {
 	case errors.As(err, &authority):
-		return "its certificate is not signed by a known authority: give the CA certificate of its issuer"
+		return "its certificate is not signed by a known authority: give the CA certificate of its issuer, where this " +
+			"integration has a field for it, or have a public authority sign it"
 	case errors.As(err, &name):
 		return "its certificate is for another name"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:

@@ -118,9 +118,12 @@ func (g ClientCredentials) Read(r destination.Response, now time.Time) (destinat
 	var a answer
 	broken := json.Unmarshal(r.Body, &a) != nil
 	if r.Status < 200 || r.Status > 299 {
-		v := destination.Failed(r, "no access token: "+g.Who+" answered "+destination.StatusText(r.Status)+
-			g.why(r.Status, a))
-		return destination.Credential{}, v
+		why := g.why(r.Status, a)
+		if to := destination.Redirected(r); to != "" {
+			why = ": " + to
+		}
+		return destination.Credential{}, destination.Failed(r, "no access token: "+g.Who+" answered "+
+			destination.StatusText(r.Status)+why)
 	}
 	if broken && r.Broken {
 		return destination.Credential{}, destination.Failed(r, "no access token: the answer of "+g.Who+

@@ -69,7 +69,7 @@ func TestRead(t *testing.T) {
 		"too many requests":                   {429, ``, 0, "slow down"},
 		"a fault of the server's":             {503, ``, 0, "fault of its own"},
 		"nothing is there":                    {404, ``, 0, "check the address"},
-		"a redirect, which nobody follows":    {302, ``, 0, "check the address"},
+		"a redirect, which nobody follows":    {302, ``, 0, "302 Found: redirects are not followed"},
 		"an answer of another type is no one": {200, `[1]`, 0, "holds none"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -85,6 +85,14 @@ func TestRead(t *testing.T) {
 	}
 	_, v := authorizer.Read(destination.Response{Status: 429, Header: http.Header{"Retry-After": {"30"}}}, now)
 	require.Equal(t, 30*time.Second, v.RetryAfter)
+}
+
+// TestATokenAddressThatLeadsToASignInSaysSo: it was told as an address to check, which was right.
+func TestATokenAddressThatLeadsToASignInSaysSo(t *testing.T) {
+	_, v := authorizer.Read(destination.Response{Status: 302,
+		Header: http.Header{"Location": {"https://sso.example/saml2?SAMLRequest=x"}}}, now)
+	require.Equal(t, "no access token: Example answered 302 Found: it redirects to a sign-in page at sso.example, which "+
+		"no machine can pass: enter the address of the API, or let this sender through without a sign-in", v.Reason)
 }
 
 func TestApplyLeavesTheRequestAsItWas(t *testing.T) {
