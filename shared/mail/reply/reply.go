@@ -63,7 +63,7 @@ func (r Reply) AboutRecipient(atRCPT bool) bool {
 	case r.Subject == 1:
 		// the sender's address; 5.1.90 is Microsoft's "too many a day"
 		return r.Detail != 7 && r.Detail != 8 && r.Detail < 20
-	case r.Subject == 2:
+	case r.Subject == 2 || r.closed():
 		return true
 	case !atRCPT:
 		return false
@@ -79,10 +79,21 @@ func (r Reply) AboutRecipient(atRCPT bool) bool {
 	return !ours.MatchString(r.Text) && !r.SlowDown()
 }
 
+// closed reports whether the receiver is one that takes mails of its own organization alone, or of senders that it
+// names: a setting of that group or mailbox. They are Exchange's own details of 5.7 ("NDR error codes in Exchange
+// Online"), whose words say that the sender is not authenticated.
+func (r Reply) closed() bool {
+	switch r.Detail {
+	case 12, 124, 133, 134, 135, 136:
+		return r.Subject == 7
+	}
+	return false
+}
+
 // AboutUs reports whether a refusal that is not about the receiver is about whoever sends: signing in, the client's
 // host, the sender's address.
 func (r Reply) AboutUs() bool {
-	if r.Code < 400 || r.SlowDown() {
+	if r.Code < 400 || r.SlowDown() || r.closed() {
 		return false
 	}
 	switch r.Code {
