@@ -102,8 +102,8 @@ func (h Held) ended(now time.Time) *Held {
 type LetGo struct {
 	// Off are put off: their Held and Due are what they are from now on. One that stays as it is is not among them.
 	Off []Delivery
-	// Alone go as they are, with the Held that they have here; each of Merged goes as one, under the id of its first and
-	// with its Digest and Held: see Coalesce.
+	// Alone go as they are, with the Held that they have here; each of Merged goes as one, under the id of its first
+	// and with its Digest and Held: see Coalesce.
 	Alone  []Delivery
 	Merged [][]Windowed
 	// Next is when the next of those that stay is to be looked at; zero = none stays.

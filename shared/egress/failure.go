@@ -103,8 +103,8 @@ func explain(ctx context.Context, err error, host string, open, timeout time.Dur
 			"%s leads to an address that is not public: private, loopback and link-local addresses are not allowed",
 			host)
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return fail(DNS, "no such host: the name of %s is not known to DNS: check the spelling, where you entered it, or "+
-			"ask this deployment's operator about its DNS", host)
+		return fail(DNS, "no such host: the name of %s is not known to DNS: check the spelling, where you entered it, "+
+			"or ask this deployment's operator about its DNS", host)
 	case errors.As(err, &dns):
 		return fail(DNS, "the name of %s could not be looked up: DNS gave no answer", host)
 	}
@@ -135,6 +135,33 @@ func explain(ctx context.Context, err error, host string, open, timeout time.Dur
 	default:
 		return fail(Protocol, "the request to %s failed: check host and port", host)
 	}
+}
+
+// InWords says what an error of the network means, of a server at host (`host:port`) that speaks another protocol than
+// HTTP, in sentences that a Failure has too; "" for any other error.
+func InWords(err error, host string) string {
+	var dns *net.DNSError
+	var op *net.OpError
+	why := certificate(err)
+	switch {
+	case errors.Is(err, context.Canceled): // nobody waits for it any more
+		return ""
+	case errors.As(err, &dns):
+	case errors.As(err, &op) && op.Op == "dial" && op.Timeout():
+		return "no connection to " + host + " in time: a firewall may drop our packets"
+	case why != "":
+		return "no secure connection to " + host + ": " + why
+	case timedOut(err):
+		return host + " gave no answer in time"
+	}
+	var f *Failure
+	if errors.As(explain(context.Background(), err, host, 0, 0), &f) {
+		switch f.Kind {
+		case DNS, Refused, Unreachable, Closed:
+			return f.Reason
+		}
+	}
+	return ""
 }
 
 // byProxy is a connection that the deployment's proxy does not make.
@@ -225,8 +252,8 @@ func certificate(err error) string {
 	var alert tls.AlertError
 	switch {
 	case errors.As(err, &authority):
-		return "its certificate is not signed by a known authority: give the CA certificate of its issuer, where this " +
-			"integration has a field for it, or have a public authority sign it"
+		return "its certificate is not signed by a known authority: give the CA certificate of its issuer, where " +
+			"this integration has a field for it, or have a public authority sign it"
 	case errors.As(err, &name):
 		return "its certificate is for another name"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:

@@ -18,7 +18,7 @@ func (s *SMTP) Look(ctx context.Context) (f Found, err error) {
 	f.Server = s.server.host + ":" + s.server.port
 	se, err := s.server.open(ctx)
 	if err != nil {
-		return f, fmt.Errorf("the mail server %s: %w", f.Server, s.server.masked(err))
+		return f, fmt.Errorf("the mail server %s: %w", f.Server, s.server.told(err))
 	}
 	defer func() { _ = se.conn.Close() }()
 	state, encrypted := se.client.TLSConnectionState()

@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	gomail "github.com/wneessen/go-mail"
 
 	"tocsin/shared/destination"
+	"tocsin/shared/egress"
 	"tocsin/shared/mail/address"
 	"tocsin/shared/mail/reply"
 	"tocsin/shared/redact"
@@ -186,30 +188,22 @@ func (s *SMTP) explain(err error) (destination.Response, error) {
 	if isFailure && failed.at == atEnd {
 		return destination.Response{}, fmt.Errorf("the mail server %s did not say whether it took the mail (%s): "+
 			"it is sent again under the same Message-ID",
-			s.server.host, s.server.secrets.Text(brief(failed.err)))
+			s.server.host, s.server.told(failed.err))
 	}
 	return destination.Response{}, fmt.Errorf("the mail server %s could not be used: %w", s.server.host,
-		s.server.masked(err))
+		s.server.told(err))
 }
 
 // shown are a server's words without the password: one that refuses it can repeat what it was sent, as base64 too.
 func (s server) shown(words string) []byte { return []byte(s.secrets.Text(clean(words))) }
 
-// masked is an error whose text is without the password.
-func (s server) masked(err error) error {
-	if text := s.secrets.Text(err.Error()); text != err.Error() {
+// told is an error in words that a person can do something with, and without the password.
+func (s server) told(err error) error {
+	text := cmp.Or(egress.InWords(err, net.JoinHostPort(s.host, s.port)), err.Error())
+	if text = s.secrets.Text(text); text != err.Error() {
 		return errors.New(text)
 	}
 	return err
-}
-
-// brief is a network's error without addresses of our own.
-func brief(err error) string {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return op.Err.Error()
-	}
-	return err.Error()
 }
 
 // transaction is one mail for the wire.

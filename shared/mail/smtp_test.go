@@ -22,6 +22,7 @@ import (
 	"tocsin/shared/destination"
 	"tocsin/shared/mail"
 	"tocsin/shared/redact"
+	"tocsin/shared/wording"
 )
 
 // script says what a server answers to a verb: each time the next of the list, and the last one from then on. "" is
@@ -494,6 +495,39 @@ func TestH2ARefusalSaysWhomItIsAbout(t *testing.T) {
 		_, err := listen(t, c).client(t, mail.Sessions{}).Send(t.Context(), sample)
 		require.ErrorContains(t, err, "could not be used")
 	}
+}
+
+// TestWhatBecameOfAMailServerIsSaidInWords: administrators read `EOF`, and `dial tcp 127.0.0.1:25: connect: connection
+// refused`.
+func TestWhatBecameOfAMailServerIsSaidInWords(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, free.Close())
+	deaf, err := net.Listen("tcp", "127.0.0.1:0") // its backlog takes the connection
+	require.NoError(t, err)
+	defer deaf.Close()
+	plain, ends := listen(t, script{}), listen(t, script{"GREET": {"close"}})
+	for scheme, c := range map[string]struct{ at, says string }{
+		"smtp": {free.Addr().String(), "connection refused: nothing listens at HOST, or a firewall turns us away"},
+		"smtps": {plain.Addr().String(), "no secure connection to HOST: it does not speak TLS at that port: " +
+			"check scheme and port"},
+		"smtp+insecure": {ends.Addr().String(), "HOST closed the connection without an answer"},
+	} {
+		s, err := mail.NewSMTP(scheme+"://"+c.at, "tocsin@example.com", mail.Sessions{}, now)
+		require.NoError(t, err)
+		_, err = s.Send(t.Context(), sample)
+		require.EqualError(t, err, "the mail server 127.0.0.1 could not be used: "+
+			strings.ReplaceAll(c.says, "HOST", c.at))
+		require.NotContains(t, wording.In(wording.Japanese, err.Error()), c.says)
+		_, err = s.Look(t.Context())
+		require.ErrorContains(t, err, strings.ReplaceAll(c.says, "HOST", c.at))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	s, err := mail.NewSMTP("smtp+insecure://"+deaf.Addr().String(), "tocsin@example.com", mail.Sessions{}, now)
+	require.NoError(t, err)
+	_, err = s.Look(ctx)
+	require.ErrorContains(t, err, deaf.Addr().String()+" gave no answer in time")
 }
 
 func TestH2ARefusedReceiverLeavesTheSessionToTheNext(t *testing.T) {
