@@ -14,6 +14,7 @@ const (
 	CauseRedirected   = "redirected"    // 3xx: redirects are not followed
 	CauseNotConfirmed = "not_confirmed" // 2xx without the words that confirm
 	CauseOwn          = "own"           // the system was asked nothing: it waits for something of our own
+	CauseDeployment   = "deployment"    // a fault of the deployment: its proxy, its mail server, what it lacks
 )
 
 // Why a delivery is dead.
@@ -23,7 +24,7 @@ const (
 )
 
 var cause = Label{"cause", []string{CauseNoAnswer, CauseServerError, CauseRateLimited, CauseUnauthorized, CauseGone,
-	CauseRefused, CauseRedirected, CauseNotConfirmed, CauseOwn}}
+	CauseRefused, CauseRedirected, CauseNotConfirmed, CauseOwn, CauseDeployment}}
 
 // The states of an integration.
 const (

@@ -49,7 +49,7 @@ func (s *Sender) Send(ctx context.Context, r *Target, d delivery.Delivery) (Outc
 	span.Record(s.Tracer, spans.Made{Attempt: a.Attempt, Delivery: &d, Before: before, System: r.Integration.System,
 		Mails: r.Mails()})
 	return Outcome{Delivery: d, Mark: result.mark, Quiet: result.quiet, Slow: result.slow, Own: result.own,
-		Span: span.Context}, nil
+		Fault: s.fault(d, result), Span: span.Context}, nil
 }
 
 func (s *Sender) send(ctx context.Context, r *Target, d *delivery.Delivery, a *attempt, now time.Time) (result,

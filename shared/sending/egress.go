@@ -36,3 +36,15 @@ func (s *Sender) egressGone(ctx context.Context, d delivery.Delivery, a attempt)
 		"tenant", d.Tenant, "integration", d.Integration, "delivery", d.ID, "host", a.lost, "reason", a.Reason)
 	return true
 }
+
+// fault reports whether an attempt failed by the deployment's own fault, and tells of that once a minute: the
+// integration's administrator, who reads the reason, can do nothing about it.
+func (s *Sender) fault(d delivery.Delivery, r result) bool {
+	if !r.Ours || r.own || r.Delivered {
+		return false
+	}
+	s.lines.Add(s.Log, s.Now(), slog.LevelError, logsample.Kind{Class: "own fault " + logsample.Class(d.Reason)},
+		"deliveries fail by this deployment's own fault", "alarm", "own_fault", "tenant", d.Tenant, "integration",
+		d.Integration, "delivery", d.ID, "reason", d.Reason)
+	return true
+}

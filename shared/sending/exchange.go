@@ -52,7 +52,7 @@ func (s *Sender) credentialed(ctx context.Context, r *Target, q destination.Requ
 		}
 		if !got.Verdict.Delivered {
 			// What answers a request for a credential is never kept: it can hold the form that asked, or a credential.
-			a.Status, a.Answer, a.Gone = got.Status, "", got.Verdict.Gone
+			a.Status, a.Answer, a.Gone, a.lost = got.Status, "", got.Verdict.Gone, got.Lost
 			return got.Verdict, nil
 		}
 		signed, err := q.Authorizer.Apply(q, got.Credential, s.Now())

@@ -15,6 +15,7 @@ type Outcome struct {
 	Quiet time.Duration // how long the system asked for no requests
 	Slow  bool          // it asked for a lower rate
 	Own   bool          // the system was asked nothing: the attempt waits for something of our own
+	Fault bool          // it failed, and only this deployment's operator can mend that
 	Kept  bool          // the attempt broke off, and Parts says what had arrived
 	Span  trace.Context // of the attempt, where it is recorded
 }

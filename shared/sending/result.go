@@ -30,6 +30,7 @@ func (t *try) result() result {
 		out.resume = t.arrived > 0
 	case t.gaveUp:
 	case t.ended != nil:
+		out.Ours = t.ended.Ours
 		out.RetryAfter = max(out.RetryAfter, t.ended.RetryAfter)
 		out.quiet, out.slow = quiet(*t.ended, t.a.Status), slow(*t.ended, t.a.Status)
 		out.resume = t.ended.Pace && t.arrived > 0

@@ -82,6 +82,8 @@ func causeOf(o *sending.Outcome, a *delivery.Attempt, mails bool) string {
 	switch {
 	case o.Own:
 		return metrics.CauseOwn
+	case o.Fault:
+		return metrics.CauseDeployment
 	case a.Gone:
 		return metrics.CauseGone
 	case o.Slow || status == http.StatusTooManyRequests:

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/destination"
+	"tocsin/shared/egress"
 	"tocsin/shared/integration"
 	"tocsin/shared/metrics"
 )
@@ -89,5 +90,19 @@ func TestAMailServersCodesAreItsOwn(t *testing.T) {
 		require.Equal(w.t, map[string]float64{metrics.CauseServerError: 1, metrics.CauseRefused: 1},
 			w.counted(metrics.Failed))
 		require.Equal(w.t, map[string]float64{metrics.EndedTries: 1}, w.counted(metrics.Dead))
+	})
+}
+
+// TestAFaultOfTheDeploymentIsMeteredApart: it was counted as a receiver that gives no answer.
+func TestAFaultOfTheDeploymentIsMeteredApart(t *testing.T) {
+	both(t, array{}, partsParameters{URL: "u", Most: 100}, func(w *world) {
+		w.receiver.mu.Lock()
+		w.receiver.err = &egress.Failure{Kind: egress.ByProxy, Reason: "407", Ours: true}
+		w.receiver.mu.Unlock()
+		w.send(made("d1", "e"))
+		pass(2 * time.Minute)
+		failed := w.counted(metrics.Failed)
+		require.NotZero(w.t, failed[metrics.CauseDeployment])
+		require.Len(w.t, failed, 1)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -89,20 +90,28 @@ func TestOneDeliveryKeepsTheProductsWaitsThoughNothingAnswers(t *testing.T) {
 }
 
 // TestTheWayOutIsGoneForTenMinutesAcrossFiftyTenants: nobody is disabled for it, and no delivery pays for it.
-func TestTheWayOutIsGoneForTenMinutesAcrossFiftyTenants(t *testing.T) {
+func TestTheWayOutIsGoneForTenMinutesAcrossFiftyTenants(t *testing.T) { theWayOutIsGone(t, "") }
+
+// TestTheWayOutIsGoneForWhatAsksForATokenFirst: only the requests behind a token were looked at.
+func TestTheWayOutIsGoneForWhatAsksForATokenFirst(t *testing.T) { theWayOutIsGone(t, "#token") }
+
+func theWayOutIsGone(t *testing.T, suffix string) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		gone := func() bool { return time.Since(began) > time.Minute && time.Since(began) < 11*time.Minute }
-		r := start(t, worker.Limits{}, func(context.Context, destination.Request) (destination.Response, error) {
-			if gone() {
+		r := start(t, worker.Limits{}, func(_ context.Context, q destination.Request) (destination.Response, error) {
+			switch {
+			case gone():
 				return destination.Response{}, noWay
+			case strings.HasSuffix(q.URL, "/token"):
+				return destination.Response{Status: 200, Body: []byte(`{"access_token":"t","expires_in":1}`)}, nil
 			}
 			return status(200)
 		})
 		for tenant := range 50 {
 			r.integrations.set(integration.Integration{ID: fmt.Sprintf("i%d", tenant), Tenant: fmt.Sprint(tenant),
 				System: "plain",
-				Name:   fmt.Sprintf("https://host%d.example/", tenant), Revision: 1, Window: 1})
+				Name:   fmt.Sprintf("https://host%d.example/%s", tenant, suffix), Revision: 1, Window: 1})
 		}
 		n := 0
 		for time.Since(began) < 15*time.Minute { // an event a tenant in twenty seconds

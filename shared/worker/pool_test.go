@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"tocsin/shared/delivery"
 	"tocsin/shared/destination"
+	"tocsin/shared/destination/oauth"
 	"tocsin/shared/event"
 	"tocsin/shared/health"
 	"tocsin/shared/integration"
@@ -44,7 +46,11 @@ func (plain) Encode(t destination.Target, ns []notification.Notification) ([]des
 		if n.Event.ID == "unwritable" {
 			return nil, errors.New("no way to say it")
 		}
-		out = append(out, destination.Request{Method: "POST", URL: p.URL, Body: n.Envelope()})
+		q := destination.Request{Method: "POST", URL: p.URL, Body: n.Envelope()}
+		if of, ok := strings.CutSuffix(p.URL, "#token"); ok {
+			q.Authorizer = oauth.ClientCredentials{URL: of + "token", Who: "it"}
+		}
+		out = append(out, q)
 	}
 	return out, nil
 }

@@ -67,6 +67,7 @@ type Granted struct {
 	Credential destination.Credential
 	Verdict    destination.Verdict // Delivered when there is a credential
 	Status     int
+	Lost       string // the host that could not be reached, perhaps by our own fault: see reachability.Lost
 }
 
 // Get returns a good credential for the authorizer: a held one, or one asked for now (fresh). An error is that of the
@@ -102,7 +103,7 @@ func (p *Cache) ask(ctx context.Context, via Transport, now func() time.Time, g 
 	if err != nil {
 		unsent := reachability.Unsent(err)
 		unsent.Reason = "no credential: " + unsent.Reason
-		return Granted{Verdict: unsent}
+		return Granted{Verdict: unsent, Lost: reachability.Lost(err, q)}
 	}
 	at := now()
 	response.At = at
