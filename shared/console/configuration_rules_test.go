@@ -6,11 +6,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"tocsin/shared/activity"
-	"tocsin/shared/event"
-	"tocsin/shared/filter"
-	"tocsin/shared/integration"
 )
 
 func TestAFileThatFallsBackToWhatItPrunesIsRefused(t *testing.T) {
@@ -105,16 +100,9 @@ func TestAWrongParameterOfAnIntegrationThatIsThereIsToldBeforeTheFirstChange(t *
 	require.Len(t, r.applied(without, nil, false), 5, "the same without the fault")
 }
 
-// TestAFileWithAFilterThatNeverAppliedCanBeAppliedUntilItsFilterOrTypesAreOthers: earlier releases took such filters.
 func TestAFileWithAFilterThatNeverAppliedCanBeAppliedUntilItsFilterOrTypesAreOthers(t *testing.T) {
 	r := start(t)
-	id := r.hook(`[]`)
-	i, err := r.db.Integrations.Get(t.Context(), "42", id)
-	require.NoError(t, err)
-	i.Subscriptions = []integration.Subscription{{Event: event.System}}
-	i.Filters = []filter.Filter{{ID: filter.ByCountry, Operator: filter.Equal, Values: []filter.Value{"NL"}}}
-	i.Revision++
-	require.NoError(t, r.db.Integrations.Update(t.Context(), i, activity.Record{}))
+	r.neverApplies()
 	document := r.exported(true)
 	require.Contains(t, document, "country")
 	require.Empty(t, r.applied(document, nil, false))
@@ -122,7 +110,7 @@ func TestAFileWithAFilterThatNeverAppliedCanBeAppliedUntilItsFilterOrTypesAreOth
 		"timeout: 20", 1), nil, false)))
 	for _, change := range [][2]string{{"NL", "PL"}, {"events:\n      - system", "events:\n      - scope"}} {
 		require.Contains(t, document, change[0])
-		_, _, err = r.planned(strings.Replace(document, change[0], change[1], 1), nil, false)
+		_, _, err := r.planned(strings.Replace(document, change[0], change[1], 1), nil, false)
 		require.ErrorContains(t, err, "can never apply")
 	}
 }

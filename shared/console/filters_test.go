@@ -106,16 +106,22 @@ func TestAFilterThatCanNeverApplyIsRefused(t *testing.T) {
 		"no event can pass it together with the filters before it")
 }
 
-// TestAnIntegrationWhoseFiltersNeverAppliedCanStillBeChanged: earlier releases took such filters.
-func TestAnIntegrationWhoseFiltersNeverAppliedCanStillBeChanged(t *testing.T) {
-	r := start(t)
-	id := r.hook(`[]`)
-	i, err := r.db.Integrations.Get(t.Context(), "42", id)
-	require.NoError(t, err)
+// neverApplies stores an integration with a filter that nothing it is sent can pass, as earlier releases let people do.
+func (r *rig) neverApplies() (id string) {
+	r.t.Helper()
+	id = r.hook(`[]`)
+	i, err := r.db.Integrations.Get(r.t.Context(), "42", id)
+	require.NoError(r.t, err)
 	i.Subscriptions = []integration.Subscription{{Event: event.System}}
 	i.Filters = []filter.Filter{{ID: filter.ByCountry, Operator: filter.Equal, Values: []filter.Value{"NL"}}}
 	i.Revision++
-	require.NoError(t, r.db.Integrations.Update(t.Context(), i, activity.Record{}))
+	require.NoError(r.t, r.db.Integrations.Update(r.t.Context(), i, activity.Record{}))
+	return id
+}
+
+func TestAnIntegrationWhoseFiltersNeverAppliedCanStillBeChanged(t *testing.T) {
+	r := start(t)
+	id := r.neverApplies()
 	const fromNL = `[{"id":"country","operator":"eq","values":["NL"]}]`
 	path := "/v1/integrations/" + id
 	require.JSONEq(t, fromNL, member(t, r.call("GET", path, ""), "filters"))
