@@ -2554,6 +2554,9 @@ type Problem struct {
 	// Params what stands in detail's places
 	Params map[string]string `json:"params,omitempty"`
 
+	// RequestId names a call that failed by no fault of the caller's: X-Request-Id, as the log has it
+	RequestId *string `json:"request_id,omitempty"`
+
 	// Status Examples: 422
 	Status int64 `json:"status"`
 

@@ -57,5 +57,8 @@ func (p *Problem) Error() string {
 	for _, f := range p.Errors {
 		fmt.Fprintf(&out, "; %s: %s", f.Field, f.Reason)
 	}
+	if p.RequestId != nil {
+		fmt.Fprintf(&out, " (request %s)", *p.RequestId)
+	}
 	return out.String()
 }

@@ -22,6 +22,7 @@ import (
 	"tocsin/shared/configuration/client"
 	"tocsin/shared/configuration/tree"
 	"tocsin/shared/console"
+	"tocsin/shared/console/rest"
 	"tocsin/shared/destination"
 	"tocsin/shared/destination/catalogue"
 	"tocsin/shared/event"
@@ -820,4 +821,17 @@ func spoiled(o map[string]any) map[string]any {
 	with("a period of a week", "threshold", map[string]any{"count": 1, "period": 604800})
 	with("an unknown filter", "filters", []any{map[string]any{"id": "mood", "operator": "eq", "values": []any{"x"}}})
 	return out
+}
+
+// TestACommandNamesACallThatFailedAsTheLogDoes: its user saw no header, and had nothing to report it by.
+func TestACommandNamesACallThatFailedAsTheLogDoes(t *testing.T) {
+	c, err := client.New("http://tocsin.test", "token", handled{http.HandlerFunc(
+		func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(rest.RequestIDHeader, "01REQUEST")
+			rest.Write(w, rest.NewProblem(http.StatusInternalServerError, "this could not be done now: try again"))
+		})})
+	require.NoError(t, err)
+	c.Sleep = func(context.Context, time.Duration) error { return nil }
+	_, err = c.Export(t.Context(), true)
+	require.ErrorContains(t, err, "answered 500: this could not be done now: try again (request 01REQUEST)")
 }

@@ -77,9 +77,10 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // Error is an answer that is no success.
 type Error struct {
-	Status int
-	Detail string
-	Fields []FieldError
+	Status  int
+	Detail  string
+	Fields  []FieldError
+	Request string // what the log calls a call that failed by no fault of the caller's, "" for any other
 }
 
 // FieldError is what is wrong with one field.
@@ -89,6 +90,9 @@ func (e *Error) Error() string {
 	words := e.Detail
 	for _, f := range e.Fields {
 		words += "; " + f.Field + ": " + f.Reason
+	}
+	if e.Request != "" {
+		words += " (request " + e.Request + ")"
 	}
 	return fmt.Sprintf("answered %d: %s", e.Status, words)
 }
@@ -201,12 +205,13 @@ var errNoAnswer = errors.New("no answer")
 // problem reads an answer of RFC 9457. What is none came from somebody before the API, and is not repeated.
 func problem(status int, body []byte) *Error {
 	var p struct {
-		Detail string
-		Errors []struct{ Field, Reason string }
+		Detail  string
+		Errors  []struct{ Field, Reason string }
+		Request string `json:"request_id"`
 	}
 	e := &Error{Status: status}
 	if json.Unmarshal(body, &p) == nil {
-		e.Detail = p.Detail
+		e.Detail, e.Request = p.Detail, p.Request
 		for _, f := range p.Errors {
 			e.Fields = append(e.Fields, FieldError(f))
 		}

@@ -39,6 +39,8 @@ type Problem struct {
 	Code   string                     `json:"code,omitempty" doc:"names what detail says, in any language" example:"problem.invalid"`
 	Params map[string]string          `json:"params,omitempty" doc:"what stands in detail's places"`
 	Errors []destination.FieldProblem `json:"errors,omitempty" doc:"what is wrong, field by field"`
+	// Request is for whoever runs the deployment: a person can not read a header.
+	Request string `json:"request_id,omitempty" doc:"names a call that failed by no fault of the caller's: X-Request-Id, as the log has it"`
 
 	// How an object that is not there is named, in place of Detail, where the call's path has its parameter.
 	words, parameter string
@@ -64,7 +66,7 @@ func Fault(field, reason string) destination.FieldProblem {
 func Write(w http.ResponseWriter, p *Problem) {
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p.in(spoken(w))) // the caller has gone away if this fails
+	_ = json.NewEncoder(w).Encode(p.of(w.Header().Get(RequestIDHeader)).in(spoken(w))) // the caller has gone away if this fails
 }
 
 // UseProblems makes huma answer its own errors as ours. It is the one place where huma keeps this: a package

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tocsin/shared/access"
+	"tocsin/shared/client"
 	"tocsin/shared/console"
 	"tocsin/shared/engine/memory"
 	"tocsin/shared/integration"
@@ -41,9 +42,9 @@ func (d down) ByNumber(context.Context, int64) (integration.Key, error) {
 	return integration.Key{}, errDown
 }
 
-// TestAFailureOfThePlatformsAPINamesTheCallAsTheLogDoes: its clients print the words of an error and none of its
-// headers, so who reports a failure had nothing to name it by, and the log had no name of it in either API.
-func TestAFailureOfThePlatformsAPINamesTheCallAsTheLogDoes(t *testing.T) {
+// TestAFailureOfAnAPINamesTheCallAsTheLogDoes: clients print the words of an error and none of its headers, so who
+// reports a failure had nothing to name it by, and the log had no name of it in either API.
+func TestAFailureOfAnAPINamesTheCallAsTheLogDoes(t *testing.T) {
 	for _, c := range []struct {
 		name, method, path, body string
 		panics                   bool
@@ -69,6 +70,10 @@ func TestAFailureOfThePlatformsAPINamesTheCallAsTheLogDoes(t *testing.T) {
 			require.Len(t, id, 26)
 			if c.path[:3] == "/v2" {
 				require.Contains(t, refused(t, http.StatusInternalServerError, w), " (request "+id+")")
+			} else {
+				var p client.Problem
+				require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p))
+				require.ErrorContains(t, &p, " (request "+id+")", "the commands print it")
 			}
 			var line struct{ Level, Request string }
 			require.NoError(t, json.Unmarshal(lines.Bytes(), &line), lines.String())
@@ -82,5 +87,7 @@ func TestAFailureOfThePlatformsAPINamesTheCallAsTheLogDoes(t *testing.T) {
 func TestARefusalOfThePlatformsAPIIsToldWithoutTheCall(t *testing.T) {
 	w := inMemory(t).as(t, "42", access.Administrator, "PUT", "/v2/integration/7", `{"name":"n"}`)
 	require.NotContains(t, refused(t, http.StatusNotFound, w), "request")
+	require.NotContains(t, inMemory(t).as(t, "42", access.Administrator, "GET", "/v1/integrations/x", "").Body.String(),
+		"request_id")
 	require.Len(t, w.Header().Get("X-Request-Id"), 26)
 }

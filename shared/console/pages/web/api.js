@@ -1,6 +1,6 @@
 // The Console API. Who is signed in is in a cookie that no script can read, and that all tabs of the browser have: a
 // tab tells the others when it changes.
-import { readIn } from "./i18n.js";
+import { readIn, t } from "./i18n.js";
 
 const tabs = new BroadcastChannel("session");
 
@@ -83,7 +83,8 @@ document.addEventListener("visibilitychange", () => document.hidden || look(10_0
 // Problem is an answer that is an error (RFC 9457), or none at all (status 0).
 export class Problem extends Error {
 	constructor(status, body) {
-		super(body.detail || body.title || "");
+		const words = body.detail || body.title || "";
+		super(body.request_id ? t("error.request", { words, id: body.request_id }) : words);
 		this.status = status;
 		this.body = body;
 		this.fields = body.errors || [];
