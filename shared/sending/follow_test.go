@@ -397,6 +397,7 @@ func TestALostAnswerMakesNoSecond(t *testing.T) {
 		other := c.send(c.about("S-1", "closed"))
 		require.Equal(t, delivery.Retrying, other.State, "another event of the object waits")
 		require.False(t, other.Unanswered(), "which says nothing of the system")
+		require.False(t, other.Fault, "nor is it a fault of the deployment's")
 		require.Equal(t, sending.Silent, other.Mark)
 		c.now.Add(int64(10 * time.Second))
 		c.finish(first.Delivery)
