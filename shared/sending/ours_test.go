@@ -46,8 +46,8 @@ func TestADeploymentThatLacksItsPartCountsAgainstNobody(t *testing.T) {
 		require.Equal(t, sending.Silent, sent.Mark, says)
 		require.True(t, sent.Fault, says)
 		require.Contains(t, log.String(), `level=ERROR msg="deliveries fail by this deployment's own fault" `+
-			`alarm=own_fault tenant=42 integration=i delivery=01GTD8R4000000000000000001 reason="`+says, "its operator "+
-			"hears of it: whoever reads the attempt can do nothing")
+			`alarm=own_fault tenant=42 integration=i delivery=01GTD8R4000000000000000001 reason="`+says, "its "+
+			"operator hears of it: whoever reads the attempt can do nothing")
 	}
 	require.Len(t, strings.Split(strings.TrimSpace(log.String()), "\n"), 2, "a line for each reason in a minute")
 }

@@ -66,7 +66,8 @@ func Fault(field, reason string) destination.FieldProblem {
 func Write(w http.ResponseWriter, p *Problem) {
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p.of(w.Header().Get(RequestIDHeader)).in(spoken(w))) // the caller has gone away if this fails
+	p = p.of(w.Header().Get(RequestIDHeader))
+	_ = json.NewEncoder(w).Encode(p.in(spoken(w))) // the caller has gone away if this fails
 }
 
 // UseProblems makes huma answer its own errors as ours. It is the one place where huma keeps this: a package

@@ -91,8 +91,9 @@ func TestRead(t *testing.T) {
 func TestATokenAddressThatLeadsToASignInSaysSo(t *testing.T) {
 	_, v := authorizer.Read(destination.Response{Status: 302,
 		Header: http.Header{"Location": {"https://sso.example/saml2?SAMLRequest=x"}}}, now)
-	require.Equal(t, "no access token: Example answered 302 Found: it redirects to a sign-in page at sso.example, which "+
-		"no machine can pass: enter the address of the API, or let this sender through without a sign-in", v.Reason)
+	require.Equal(t, "no access token: Example answered 302 Found: it redirects to a sign-in page at sso.example, "+
+		"which no machine can pass: enter the address of the API, or let this sender through without a sign-in",
+		v.Reason)
 }
 
 func TestApplyLeavesTheRequestAsItWas(t *testing.T) {

@@ -230,7 +230,7 @@ func heldEndsEarly(t *testing.T, h *holding) {
 	got := h.Ready(10)
 	require.Equal(t, []string{d.ID, merged.ID}, enginetest.IDs(got))
 	for _, v := range got {
-		require.Equal(t, enginetest.At.Add(time.Minute), v.Held.Until, "it says when it was let go: what waits is timed")
+		require.Equal(t, enginetest.At.Add(time.Minute), v.Held.Until, "it says when it was let go, which is timed")
 	}
 	require.NoError(t, h.log().Settle(t.Context(), []delivery.Delivery{enginetest.Arrived(got[0]),
 		enginetest.Arrived(got[1])}))
