@@ -254,6 +254,7 @@ func TestWithoutAnIdentityARoleIsRefusedClearly(t *testing.T) {
 	var notReady *destination.NotReady
 	require.ErrorAs(t, err, &notReady)
 	require.Contains(t, notReady.Reason, "enter an access key ID")
+	require.True(t, notReady.Ours, "it counts against nobody's integration")
 	_, err = s3.AssumedRole{}.Ask(t.Context(), destinationtest.Now)
 	require.ErrorContains(t, err, "no AWS credentials")
 	_, err = s3.AssumedRole{Platform: s3.Platform{Identity: own{known: true, err: errors.New("none")}}}.Ask(t.Context(),
@@ -320,6 +321,7 @@ func TestARoleThatTheInstallationMayNotAssumeIsToldBeforeAWSIsAsked(t *testing.T
 		var notReady *destination.NotReady
 		require.ErrorAs(t, err, &notReady, arn)
 		require.Contains(t, notReady.Reason, says)
+		require.False(t, notReady.Ours, "another role is the customer's to name")
 	}
 	require.Contains(t, s3.New(s3.Platform{Identity: platform.Identity, RoleNames: "tocsin-*"}).System().Steps("42", "en"),
 		"must be `tocsin-*`")
