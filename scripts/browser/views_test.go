@@ -2,6 +2,7 @@ package browser
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"os"
@@ -171,7 +172,7 @@ func TestEveryViewSaysWhenItIsEmptyReadOrBroken(t *testing.T) {
 		b.judge("loading " + path)
 		held.as(false, true)
 		b.act("there", ".notice.bad[role=alert]")
-		b.sees("an accident of the test")
+		b.sees("an accident of the test (request 01REQUEST)")
 		b.judge("broken " + path)
 		held.as(false, false)
 		b.act("pressAll", "Try again")
@@ -254,8 +255,8 @@ func (h *holding) answer(id fetch.RequestID, fail bool) {
 		_ = chromedp.Run(ctx, fetch.ContinueRequest(id))
 		return
 	}
-	// {"status":500,"detail":"an accident of the test"}
-	body := "eyJzdGF0dXMiOjUwMCwiZGV0YWlsIjoiYW4gYWNjaWRlbnQgb2YgdGhlIHRlc3QifQ=="
+	body := base64.StdEncoding.EncodeToString(
+		[]byte(`{"status":500,"detail":"an accident of the test","request_id":"01REQUEST"}`))
 	_ = chromedp.Run(ctx, fetch.FulfillRequest(id,
 		500).WithBody(body).WithResponseHeaders(
 		[]*fetch.HeaderEntry{{Name: "Content-Type", Value: "application/problem+json"}}))
