@@ -516,12 +516,12 @@ func TestWhatBecameOfAMailServerIsSaidInWords(t *testing.T) {
 	} {
 		s, err := mail.NewSMTP(scheme+"://"+c.at, "tocsin@example.com", mail.Sessions{}, now)
 		require.NoError(t, err)
+		says := strings.ReplaceAll(c.says, "HOST", c.at)
 		_, err = s.Send(t.Context(), sample)
-		require.EqualError(t, err, "the mail server 127.0.0.1 could not be used: "+
-			strings.ReplaceAll(c.says, "HOST", c.at))
-		require.NotContains(t, wording.In(wording.Japanese, err.Error()), c.says)
+		require.EqualError(t, err, "the mail server 127.0.0.1 could not be used: "+says)
+		require.NotContains(t, wording.In(wording.Japanese, err.Error()), says)
 		_, err = s.Look(t.Context())
-		require.ErrorContains(t, err, strings.ReplaceAll(c.says, "HOST", c.at))
+		require.ErrorContains(t, err, says)
 	}
 	s, err := mail.NewSMTP("smtp+insecure://"+deaf.Addr().String(), "tocsin@example.com", mail.Sessions{}, now)
 	require.NoError(t, err)

@@ -20,16 +20,6 @@ func Missing(detail, named, parameter string) *Problem {
 // mostID is how many letters of an id are told: ours have far fewer.
 const mostID = 64
 
-// of names the call whose failure is not its caller's.
-func (p *Problem) of(request string) *Problem {
-	if p.Status < http.StatusInternalServerError {
-		return p
-	}
-	out := *p
-	out.Request = request
-	return &out
-}
-
 // name names what is not there, by the call's path, and a call that failed.
 func (p *Problem) name(c huma.Context) *Problem {
 	if p.parameter == "" {

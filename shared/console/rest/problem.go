@@ -62,6 +62,16 @@ func Fault(field, reason string) destination.FieldProblem {
 	return destination.FieldProblem{Field: field, Reason: reason}
 }
 
+// of names the call whose failure is not its caller's.
+func (p *Problem) of(request string) *Problem {
+	if p.Status < http.StatusInternalServerError {
+		return p
+	}
+	out := *p
+	out.Request = request
+	return &out
+}
+
 // Write answers with a problem where huma does not.
 func Write(w http.ResponseWriter, p *Problem) {
 	w.Header().Set("Content-Type", p.ContentType(""))

@@ -118,19 +118,15 @@ func (g ClientCredentials) Read(r destination.Response, now time.Time) (destinat
 	var a answer
 	broken := json.Unmarshal(r.Body, &a) != nil
 	if r.Status < 200 || r.Status > 299 {
-		why := g.why(r.Status, a)
-		if to := destination.Redirected(r); to != "" {
-			why = ": " + to
-		}
 		return destination.Credential{}, destination.Failed(r, "no access token: "+g.Who+" answered "+
-			destination.StatusText(r.Status)+why)
+			destination.StatusText(r.Status)+g.why(r.Status, cmp.Or(destination.Redirected(r), "check the address"), a))
 	}
 	if broken && r.Broken {
 		return destination.Credential{}, destination.Failed(r, "no access token: the answer of "+g.Who+
 			" broke off before its end")
 	}
 	if broken || a.Token == "" {
-		what := "the answer of " + g.Who + " holds none" + g.why(0, a) + ": check the address"
+		what := "the answer of " + g.Who + " holds none" + g.why(0, "", a) + ": check the address"
 		if destination.WebPage(r) {
 			what += ": a web page is there, to sign in at, or of a proxy or a captive portal"
 		}
@@ -146,8 +142,8 @@ func (g ClientCredentials) Read(r destination.Response, now time.Time) (destinat
 	return destination.Credential{Secret: a.Token, Expires: now.Add(life)}, destination.Delivered()
 }
 
-// why is the server's reason, and what to do about it.
-func (g ClientCredentials) why(status int, a answer) string {
+// why is the server's reason, and what to do about it: other where the status does not say.
+func (g ClientCredentials) why(status int, other string, a answer) string {
 	out := ""
 	mend := g.Mend
 	if said := a.codes(); len(said) > 0 {
@@ -164,7 +160,7 @@ func (g ClientCredentials) why(status int, a answer) string {
 	case status >= 500:
 		out += ": it has a fault of its own"
 	case status != 0:
-		out += ": check the address"
+		out += ": " + other
 	}
 	return out
 }

@@ -87,7 +87,7 @@ func TestRead(t *testing.T) {
 	require.Equal(t, 30*time.Second, v.RetryAfter)
 }
 
-// TestATokenAddressThatLeadsToASignInSaysSo: it was told as an address to check, which was right.
+// TestATokenAddressThatLeadsToASignInSaysSo: it was told to check the address, which was the right one.
 func TestATokenAddressThatLeadsToASignInSaysSo(t *testing.T) {
 	_, v := authorizer.Read(destination.Response{Status: 302,
 		Header: http.Header{"Location": {"https://sso.example/saml2?SAMLRequest=x"}}}, now)
